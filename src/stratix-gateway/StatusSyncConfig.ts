@@ -1,0 +1,169 @@
+/**
+ * Every knob of the gateway, once: type, unit, default, environment name, meaning.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+
+/** What is known of a knob besides its value.
+ * @since 0.1.0
+ * @category models */
+export interface Knob<A> {
+  readonly env: string
+  readonly default: A
+  readonly doc: string
+}
+
+const knob = <A>(
+  read: (env: string) => Config.Config<A>,
+  env: string,
+  fallback: A,
+  doc: string
+): Config.Config<A> & Knob<A> =>
+  Object.assign(Config.withDefault(read(env), fallback), { env, default: fallback, doc })
+
+const duration = (env: string): Config.Config<Duration.DurationInput> => Config.duration(env)
+const list = (env: string): Config.Config<ReadonlyArray<string>> =>
+  Config.map(Config.string(env), (text) => text.split(",").map((item) => item.trim()).filter((item) => item !== ""))
+const slowPolicy = (env: string): Config.Config<"conflate" | "close"> => Config.literal("conflate", "close")(env)
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/** The knobs. Each is also the `Config` that reads it from its environment name.
+ * @since 0.1.0
+ * @category knobs */
+export const knobs = {
+  host: knob(Config.string, "STRATIX_HOST", "127.0.0.1", "Address to bind. Anything but loopback should have authentication"),
+  port: knob(Config.integer, "STRATIX_PORT", 3001, "Port to bind; 0 takes a free one"),
+  path: knob(Config.string, "STRATIX_PATH", "/", "Path of the WebSocket endpoint"),
+  heartbeatInterval: knob(duration, "STRATIX_HEARTBEAT_INTERVAL", "30 seconds", "A connection is pinged this long after it opened, and again and again"),
+  heartbeatTimeout: knob(duration, "STRATIX_HEARTBEAT_TIMEOUT", "60 seconds", "A connection without a sign of life for this long is terminated; must be above the interval"),
+  historyCapacity: knob(Config.integer, "STRATIX_HISTORY_CAPACITY", 8192, "Events kept for exact catch-up"),
+  historyBytes: knob(Config.integer, "STRATIX_HISTORY_BYTES", 64 * MiB, "Characters of encoded events kept for exact catch-up; the oldest leave above it"),
+  latestCapacity: knob(Config.integer, "STRATIX_LATEST_CAPACITY", 100_000, "Keys whose newest event is kept; the one unchanged for longest leaves above it"),
+  finishedRetention: knob(duration, "STRATIX_FINISHED_RETENTION", "15 minutes", "How long a finished command stays in the state"),
+  finishedCapacity: knob(Config.integer, "STRATIX_FINISHED_CAPACITY", 10_000, "Finished commands kept in the state; the oldest leaves above it"),
+  maxEventBytes: knob(Config.integer, "STRATIX_MAX_EVENT_BYTES", 256 * KiB, "Size of one published event as JSON, in UTF-8 bytes"),
+  linger: knob(duration, "STRATIX_LINGER", "0 millis", "Waits this long after an event for more to share its write; 0 flushes at the end of the event-loop turn"),
+  highWaterMark: knob(Config.integer, "STRATIX_HIGH_WATER_MARK", 256 * KiB, "Unsent bytes above which a connection gets nothing more until it drains"),
+  slowPolicy: knob(slowPolicy, "STRATIX_SLOW_POLICY", "conflate", "A connection that fell behind the history: conflate (newest per key) or close (1013)"),
+  stallTimeout: knob(duration, "STRATIX_STALL_TIMEOUT", "2 minutes", "A connection that stays above the high-water mark this long is terminated"),
+  maxMessageBytes: knob(Config.integer, "STRATIX_MAX_MESSAGE_BYTES", 64 * KiB, "Size of one message from a client; above it: close 1009"),
+  maxFilterValues: knob(Config.integer, "STRATIX_MAX_FILTER_VALUES", 1000, "Values in one filter, all fields together"),
+  allowedOrigins: knob(list, "STRATIX_ALLOWED_ORIGINS", [], "Origins of web pages that may connect and publish besides loopback and the same host, comma-separated; * allows all"),
+  maxBodyBytes: knob(Config.integer, "STRATIX_MAX_BODY_BYTES", 4 * MiB, "Size of an HTTP request body; above it: 413"),
+  drainTimeout: knob(duration, "STRATIX_DRAIN_TIMEOUT", "5 seconds", "On shutdown, time for clients to take what is pending and to answer the close; then they are terminated")
+} as const
+
+/** The values of all knobs. Durations are whatever `Duration.decode` takes.
+ * @since 0.1.0
+ * @category models */
+export type Settings = { readonly [K in keyof typeof knobs]: Config.Config.Success<(typeof knobs)[K]> }
+
+/** The settings in force.
+ * @since 0.1.0
+ * @category tags */
+export class StatusSyncConfig extends Context.Tag("stratix/StatusSyncConfig")<StatusSyncConfig, Settings>() {}
+
+/** Settings that cannot work; `problems` names each knob, what it is and what it must be.
+ * @since 0.1.0
+ * @category errors */
+export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>("stratix/ConfigInvalid")("ConfigInvalid", {
+  reason: Schema.Literal("OutOfRange"),
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return this.problems.join("; ")
+  }
+}
+
+/** What every knob is when nothing is said.
+ * @since 0.1.0
+ * @category constructors */
+export const defaults: Settings = {
+  host: knobs.host.default,
+  port: knobs.port.default,
+  path: knobs.path.default,
+  heartbeatInterval: knobs.heartbeatInterval.default,
+  heartbeatTimeout: knobs.heartbeatTimeout.default,
+  historyCapacity: knobs.historyCapacity.default,
+  historyBytes: knobs.historyBytes.default,
+  latestCapacity: knobs.latestCapacity.default,
+  finishedRetention: knobs.finishedRetention.default,
+  finishedCapacity: knobs.finishedCapacity.default,
+  maxEventBytes: knobs.maxEventBytes.default,
+  linger: knobs.linger.default,
+  highWaterMark: knobs.highWaterMark.default,
+  slowPolicy: knobs.slowPolicy.default,
+  stallTimeout: knobs.stallTimeout.default,
+  maxMessageBytes: knobs.maxMessageBytes.default,
+  maxFilterValues: knobs.maxFilterValues.default,
+  allowedOrigins: knobs.allowedOrigins.default,
+  maxBodyBytes: knobs.maxBodyBytes.default,
+  drainTimeout: knobs.drainTimeout.default
+}
+
+const atLeast = (min: number) => (value: number): string | undefined =>
+  Number.isInteger(value) && value >= min ? undefined : `must be a whole number of at least ${min}, is ${value}`
+
+const ranges: Partial<Record<keyof Settings, (value: number) => string | undefined>> = {
+  port: (value) =>
+    Number.isInteger(value) && value >= 0 && value <= 65535 ? undefined : `must be a port from 0 to 65535, is ${value}`,
+  historyCapacity: atLeast(1),
+  historyBytes: atLeast(1),
+  latestCapacity: atLeast(1),
+  finishedCapacity: atLeast(0),
+  maxEventBytes: atLeast(256),
+  highWaterMark: atLeast(1),
+  maxMessageBytes: atLeast(64),
+  maxFilterValues: atLeast(1),
+  maxBodyBytes: atLeast(256)
+}
+
+const check = (settings: Settings): ReadonlyArray<string> => {
+  const problems: Array<string> = []
+  for (const [name, value] of Object.entries(settings)) {
+    const range = ranges[name as keyof Settings]
+    const problem = range === undefined || typeof value !== "number" ? undefined : range(value)
+    if (problem !== undefined) problems.push(`${knobs[name as keyof Settings].env} (${name}) ${problem}`)
+  }
+  for (const name of ["heartbeatInterval", "heartbeatTimeout", "stallTimeout", "finishedRetention"] as const) {
+    if (Duration.toMillis(settings[name]) < 1) problems.push(`${knobs[name].env} (${name}) must be at least 1 ms`)
+  }
+  const interval = Duration.decode(settings.heartbeatInterval)
+  const timeout = Duration.decode(settings.heartbeatTimeout)
+  if (Duration.lessThanOrEqualTo(timeout, interval)) {
+    problems.push(
+      `STRATIX_HEARTBEAT_TIMEOUT (heartbeatTimeout) must be above the interval: it is ${Duration.format(timeout)}, the interval ${Duration.format(interval)}`
+    )
+  }
+  if (!settings.path.startsWith("/")) problems.push(`STRATIX_PATH (path) must begin with "/", is ${JSON.stringify(settings.path)}`)
+  return problems
+}
+
+/** Checks settings and fills in the defaults.
+ * @since 0.1.0
+ * @category constructors */
+export const make = (options: Partial<Settings> = {}): Effect.Effect<Settings, ConfigInvalid> => {
+  const settings: Settings = { ...defaults, ...options }
+  const problems = check(settings)
+  return problems.length === 0 ? Effect.succeed(settings) : Effect.fail(new ConfigInvalid({ reason: "OutOfRange", problems }))
+}
+
+/** Settings given in code, the rest by default.
+ * @since 0.1.0
+ * @category layers */
+export const layer = (options: Partial<Settings> = {}): Layer.Layer<StatusSyncConfig, ConfigInvalid> =>
+  Layer.effect(StatusSyncConfig, make(options))
+
+/** Settings from the environment (or any `ConfigProvider`), the rest by default.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfig: Layer.Layer<StatusSyncConfig, ConfigInvalid | import("effect/ConfigError").ConfigError> =
+  Layer.effect(StatusSyncConfig, Effect.flatMap(Config.all(knobs), make))

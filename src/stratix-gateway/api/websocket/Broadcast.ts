@@ -1,0 +1,426 @@
+/**
+ * The fan-out: one hub subscriber, one shared buffer for each group of equal connections, one write per connection and flush; and the catch-up of those who are behind.
+ *
+ * There is no queue per connection. A connection that does not take its bytes keeps only its cursor, and reads the log from there when it drains.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as CloseCodes from "../../../stratix-core/close-codes.js"
+import { type Offset, SYNC, type SyncMessage } from "../../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Deadlines from "./Deadlines.js"
+import * as EventLog from "./EventLog.js"
+import * as FilterIndex from "./FilterIndex.js"
+import type * as Filter from "./Filter.js"
+import * as Frame from "./Frame.js"
+import * as Stamp from "./Stamp.js"
+import type { TransportSocket } from "./Transport.js"
+
+/** Where a connection begins: at the head, with the newest of every key, or after an offset it had before.
+ * @since 0.1.0
+ * @category models */
+export type Start = { readonly _tag: "Head" } | { readonly _tag: "Snapshot" } | { readonly _tag: "Since"; readonly offset: Offset }
+
+/** What Broadcast has to know of a connection.
+ * @since 0.1.0
+ * @category models */
+export interface Recipient {
+  readonly socket: TransportSocket
+  /** Whether it gets offsets and `stratix:sync` messages. */
+  readonly sync: boolean
+  readonly filter: Filter.Filter
+  readonly start: Start
+}
+
+/** How far behind a connection is.
+ * @since 0.1.0
+ * @category models */
+export interface Lag {
+  /** `live`: at the head. `stalled`: above the high-water mark. `behind`: catching up. */
+  readonly state: "live" | "stalled" | "behind"
+  /** The place up to which it has been given everything its filter lets through. */
+  readonly cursor: Offset | undefined
+  readonly unsentBytes: number
+  /** Events left out for it, newest-per-key aside: those without a key. */
+  readonly lost: number
+  readonly catchUps: number
+}
+
+/** A connection's part in the fan-out.
+ * @since 0.1.0
+ * @category models */
+export interface Membership {
+  /** Nothing of the socket is unsent any more. */
+  readonly unsafeDrained: () => void
+  /** Another filter from now on; a sync connection gets a snapshot for it. */
+  readonly unsafeSetFilter: (filter: Filter.Filter) => void
+  readonly unsafeLeave: () => void
+  readonly unsafeLag: () => Lag
+}
+
+/** Counts since the start.
+ * @since 0.1.0
+ * @category models */
+export interface Stats {
+  readonly flushes: number
+  /** Events times the connections they were written to. */
+  readonly deliveries: number
+  readonly bytes: number
+  readonly stalls: number
+  readonly catchUps: number
+  readonly conflations: number
+  readonly lost: number
+  readonly stalled: number
+  readonly groups: number
+}
+
+/** The fan-out.
+ * @since 0.1.0
+ * @category tags */
+export class Broadcast extends Context.Tag("stratix/Broadcast")<
+  Broadcast,
+  {
+    /** Adds a connection. What was published before is flushed to the others first, so that `unsafeHead` is the place it joins at. */
+    readonly unsafeJoin: (recipient: Recipient) => Membership
+    /** The place up to which every live connection has been given everything. */
+    readonly unsafeHead: () => Offset
+    /** Writes out everything that was published until now. */
+    readonly flush: Effect.Effect<void>
+    readonly unsafeFlush: () => void
+    readonly unsafeStats: () => Stats
+  }
+>() {}
+
+/** Characters of events in one step of a catch-up: small enough that live events never wait long behind it. */
+const CHUNK = 64 * 1024
+
+/** Steps of catch-up between two turns of the event loop. */
+const STEPS_PER_TURN = 16
+
+const endOfTurn = Effect.async<void>((resume) => {
+  const handle = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(handle))
+})
+
+class Group {
+  /** Those at the head. */
+  readonly live: Array<Member> = []
+  members = 0
+  /** Events of the flush under way; empty between flushes. */
+  pending: Array<EventLog.LogEntry> = []
+  constructor(
+    readonly filter: Filter.Filter,
+    readonly sync: boolean,
+    readonly key: string
+  ) {}
+}
+
+class Member {
+  state: "live" | "stalled" | "behind" | "gone" = "behind"
+  /** Place among the live of its group. */
+  slot = -1
+  /** Only where it is not live; the head where it is. */
+  cursor: Offset | undefined
+  /** Set while a conflated catch-up goes on; see `SinceOptions.conflateFrom`. */
+  conflateFrom: Offset | undefined = undefined
+  queued = false
+  /** Has been at the head once: what leaves it behind from then on is its own slowness. */
+  joined = false
+  lost = 0
+  catchUps = 0
+  readonly stall: Deadlines.Wait<Member>
+  constructor(
+    readonly socket: TransportSocket,
+    public group: Group
+  ) {
+    this.stall = new Deadlines.Wait<Member>(this)
+  }
+}
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const log = yield* EventLog.EventLog
+  const stamp = yield* Stamp.Stamp
+  const subscription = yield* log.subscribe
+  // Bound: a connection is in it once at the most.
+  const behind = yield* Effect.acquireRelease(Queue.unbounded<Member>(), Queue.shutdown)
+  const deadlines = yield* Deadlines.make
+  const stalls = deadlines.unsafeQueue(config.stallTimeout, (member: Member) => member.socket.unsafeTerminate())
+
+  const groups = new Map<string, Group>()
+  const index = FilterIndex.make<Group>()
+  let head = log.unsafeHead()
+  const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, catchUps: 0, conflations: 0, lost: 0, stalled: 0 }
+
+  const groupOf = (filter: Filter.Filter, sync: boolean): Group => {
+    const key = sync ? `s${filter.key}` : `p${filter.key}`
+    const found = groups.get(key)
+    if (found !== undefined) return found
+    const made = new Group(filter, sync, key)
+    groups.set(key, made)
+    index.add(filter, made)
+    return made
+  }
+  const enter = (member: Member, group: Group) => {
+    member.group = group
+    group.members++
+  }
+  const exit = (member: Member) => {
+    const { group } = member
+    if (--group.members > 0) return
+    groups.delete(group.key)
+    index.remove(group.filter, group)
+  }
+
+  const goLive = (member: Member) => {
+    member.state = "live"
+    member.joined = true
+    member.cursor = undefined
+    member.conflateFrom = undefined
+    member.slot = member.group.live.push(member) - 1
+  }
+  /** Out of the live ones, in O(1): the last takes its place. */
+  const leaveLive = (member: Member) => {
+    const { live } = member.group
+    const last = live.pop()
+    if (last !== undefined && last !== member) {
+      live[member.slot] = last
+      last.slot = member.slot
+    }
+    member.slot = -1
+  }
+  const stall = (member: Member, cursor: Offset | undefined) => {
+    member.state = "stalled"
+    member.cursor = cursor
+    stats.stalls++
+    stats.stalled++
+    stalls.unsafeStart(member.stall)
+  }
+  const unstall = (member: Member) => {
+    stats.stalled--
+    stalls.unsafeStop(member.stall)
+  }
+  const catchUpLater = (member: Member, cursor: Offset | undefined) => {
+    member.state = "behind"
+    member.cursor = cursor
+    if (member.queued) return
+    member.queued = true
+    Queue.unsafeOffer(behind, member)
+  }
+
+  const textOf = (entry: EventLog.LogEntry, sync: boolean): string =>
+    sync ? `${entry.json.slice(0, -1)},"offset":"${entry.offset}"}` : entry.json
+
+  const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
+    const touched: Array<Group> = []
+    for (const entry of entries) {
+      index.forEach(entry, (group) => {
+        if (group.live.length === 0) return
+        if (group.pending.length === 0) touched.push(group)
+        group.pending.push(entry)
+      })
+    }
+    for (const group of touched) {
+      const count = group.pending.length
+      const frames = Frame.texts(group.pending.map((entry) => textOf(entry, group.sync)))
+      group.pending = []
+      stats.deliveries += count * group.live.length
+      stats.bytes += frames.length * group.live.length
+      for (let i = group.live.length - 1; i >= 0; i--) {
+        const member = group.live[i]
+        if (member !== undefined && member.socket.unsafeWrite(frames) > config.highWaterMark && member.state === "live") {
+          leaveLive(member)
+          stall(member, head.offset)
+        }
+      }
+    }
+    stats.flushes++
+  }
+
+  const unsafeFlush = () => {
+    const from = head
+    const next = log.unsafeHead()
+    if (next.index === from.index) return
+    const entries = log.unsafeTail(from.index)
+    head = next
+    if (entries !== undefined) return deliver(entries)
+    // More was published in one turn than the history holds: everybody is behind.
+    for (const group of groups.values()) {
+      for (const member of group.live.splice(0)) {
+        member.slot = -1
+        catchUpLater(member, from.offset)
+      }
+    }
+  }
+
+  const syncText = (from: Offset | undefined, result: EventLog.CatchUp, more: boolean): string => {
+    const { requestId, timestamp } = stamp.unsafeNext()
+    const message: SyncMessage = {
+      eventType: SYNC,
+      payload: {
+        mode: result.mode,
+        ...(from !== undefined && result.mode !== "snapshot" && { from }),
+        to: result.to,
+        count: result.entries.length,
+        lost: result.lost,
+        ...(more && { more: true })
+      },
+      timestamp,
+      requestId
+    }
+    return JSON.stringify(message)
+  }
+
+  const give = (member: Member, from: Offset | undefined, until: Offset, result: EventLog.CatchUp) => {
+    const { sync } = member.group
+    if (result.mode !== "resume" && member.conflateFrom === undefined) {
+      if (member.joined) {
+        if (config.slowPolicy === "close") return member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
+        stats.conflations++
+      }
+    }
+    if (result.mode === "snapshot") member.conflateFrom = until
+    else if (result.mode === "conflated") member.conflateFrom ??= from
+    member.lost += result.lost
+    stats.lost += result.lost
+    stats.deliveries += result.entries.length
+    const live = !result.more && result.to === head.offset
+    const texts = result.entries.map((entry) => textOf(entry, sync))
+    if (sync) texts.unshift(syncText(from, result, !live))
+    let unsent = 0
+    if (texts.length > 0) {
+      const frames = Frame.texts(texts)
+      stats.bytes += frames.length
+      unsent = member.socket.unsafeWrite(frames)
+    }
+    if (unsent > config.highWaterMark) stall(member, result.to)
+    else if (live) goLive(member)
+    else catchUpLater(member, result.to)
+  }
+
+  const step = (member: Member): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      member.queued = false
+      if (member.state !== "behind") return Effect.void
+      const { cursor, group } = member
+      const until = head.offset
+      member.catchUps++
+      stats.catchUps++
+      return log
+        .since(cursor, {
+          filter: group.filter,
+          until,
+          maxBytes: CHUNK,
+          neverSnapshot: !group.sync,
+          ...(member.conflateFrom !== undefined && { conflateFrom: member.conflateFrom })
+        })
+        .pipe(
+          Effect.matchEffect({
+            onSuccess: (result) =>
+              Effect.sync(() => {
+                // It may have left, or have another filter, since the log was asked.
+                if (member.state !== "behind" || member.queued) return
+                if (member.group !== group || member.cursor !== cursor) return catchUpLater(member, member.cursor)
+                give(member, cursor, until, result)
+              }),
+            onFailure: (error) =>
+              Effect.zipRight(
+                Effect.logWarning("catch-up failed; the client may come back", error),
+                Effect.sync(() => member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "catch-up failed"))
+              )
+          })
+        )
+    })
+
+  const logged = (what: string) => Effect.catchAllCause((cause) => Effect.logError(`${what} failed`, cause))
+  const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : endOfTurn
+
+  yield* Queue.take(subscription).pipe(
+    Effect.zipRight(linger),
+    Effect.zipRight(Queue.takeAll(subscription)),
+    Effect.zipRight(Effect.sync(unsafeFlush).pipe(logged("fan-out"))),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+  yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
+    Effect.flatMap(Effect.forEach((member) => step(member).pipe(logged("catch-up")), { concurrency: "unbounded", discard: true })),
+    Effect.zipRight(endOfTurn),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+
+  const unsafeJoin = (recipient: Recipient): Membership => {
+    unsafeFlush()
+    const member = new Member(recipient.socket, groupOf(recipient.filter, recipient.sync))
+    enter(member, member.group)
+    const { start } = recipient
+    if (start._tag === "Head") goLive(member)
+    else catchUpLater(member, start._tag === "Since" ? start.offset : undefined)
+    return {
+      unsafeDrained: () => {
+        if (member.state !== "stalled") return
+        unstall(member)
+        if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
+        else catchUpLater(member, member.cursor)
+      },
+      unsafeSetFilter: (filter) => {
+        if (member.state === "gone") return
+        unsafeFlush()
+        const group = groupOf(filter, member.group.sync)
+        if (member.state === "live") {
+          leaveLive(member)
+          member.state = "behind"
+          member.cursor = head.offset
+        }
+        exit(member)
+        enter(member, group)
+        if (group.sync) {
+          member.cursor = undefined
+          member.conflateFrom = undefined
+          member.joined = false
+        }
+        if (member.state === "behind") {
+          if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
+          else catchUpLater(member, member.cursor)
+        }
+      },
+      unsafeLeave: () => {
+        if (member.state === "gone") return
+        if (member.state === "live") leaveLive(member)
+        if (member.state === "stalled") unstall(member)
+        member.state = "gone"
+        exit(member)
+      },
+      unsafeLag: () => ({
+        state: member.state === "gone" ? "live" : member.state,
+        cursor: member.state === "live" ? head.offset : member.cursor,
+        unsentBytes: member.socket.unsafeUnsent(),
+        lost: member.lost,
+        catchUps: member.catchUps
+      })
+    }
+  }
+
+  return Broadcast.of({
+    unsafeJoin,
+    unsafeHead: () => head.offset,
+    flush: Effect.sync(unsafeFlush),
+    unsafeFlush,
+    unsafeStats: () => ({ ...stats, groups: groups.size })
+  })
+})
+
+/** The fan-out over `EventLog`.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Broadcast, never, StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp> = Layer.scoped(
+  Broadcast,
+  make
+)

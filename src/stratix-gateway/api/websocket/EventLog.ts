@@ -1,0 +1,385 @@
+/**
+ * The ordered sequence of all events: offsets, history, latest, and the hub that announces what is new.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import type * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Offset, SyncMode } from "../../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Filter from "./Filter.js"
+
+/** An event that has no place in the log yet: encoded once, with what routes it beside it.
+ * @since 0.1.0
+ * @category models */
+export interface Draft extends Filter.Filterable {
+  /** What it is the newest state of; `undefined`: of nothing. */
+  readonly key: string | undefined
+  /** The last word on its key: the key may leave `latest` after the retention time. */
+  readonly finished: boolean
+  /** The event as it stands on the wire. */
+  readonly json: string
+}
+
+/** An event in the log.
+ * @since 0.1.0
+ * @category models */
+export interface LogEntry extends Draft {
+  readonly offset: Offset
+  /** Place in the order in which this process learned of events: dense, from 1, and its own; not for the wire. */
+  readonly index: number
+}
+
+/** A place in the log.
+ * @since 0.1.0
+ * @category models */
+export interface Position {
+  readonly offset: Offset
+  readonly index: number
+}
+
+/** What `since` is asked for.
+ * @since 0.1.0
+ * @category models */
+export interface SinceOptions {
+  readonly filter?: Filter.Filter
+  /** Nothing after this offset; the head if absent. */
+  readonly until?: Offset
+  /** Stops after about so many characters of events. */
+  readonly maxBytes?: number
+  /** Set while a conflated catch-up or a snapshot goes on: the offset up to which the reader knew everything when it began. Keeps it conflated, so that it can end. */
+  readonly conflateFrom?: Offset
+  /** Set for a reader that cannot be told to forget: what has a cursor is then never answered with a snapshot. */
+  readonly neverSnapshot?: boolean
+}
+
+/** Events that bring a cursor to `to`.
+ * @since 0.1.0
+ * @category models */
+export interface CatchUp {
+  /** `resume`: every event. `conflated`: the newest of each key. `snapshot`: as conflated, and what was known before must be forgotten. */
+  readonly mode: SyncMode
+  readonly entries: ReadonlyArray<LogEntry>
+  readonly to: Offset
+  /** `to` is not yet `until`. */
+  readonly more: boolean
+  /** Events without a key that were left out. Counted before the filter, so with a filter it is an upper bound. */
+  readonly lost: number
+}
+
+/** The newest event of every key, at one moment.
+ * @since 0.1.0
+ * @category models */
+export interface Latest {
+  readonly head: Offset
+  readonly entries: ReadonlyArray<LogEntry>
+}
+
+/** The log did not take or give events; nothing was appended.
+ * @since 0.1.0
+ * @category errors */
+export class EventLogError extends Schema.TaggedError<EventLogError>("stratix/EventLogError")("EventLogError", {
+  reason: Schema.Literal("Closed", "Unavailable"),
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message(): string {
+    return this.reason === "Closed" ? "the log is closed: the gateway is shutting down" : "the log cannot be reached"
+  }
+}
+
+/** The log. Any implementation must pass `eventLogSuite`.
+ * @since 0.1.0
+ * @category tags */
+export class EventLog extends Context.Tag("stratix/EventLog")<
+  EventLog,
+  {
+    /** Gives all events their places, next to each other, or none. Completes once they have them. */
+    readonly append: (drafts: ReadonlyArray<Draft>) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
+    /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */
+    readonly since: (cursor: Offset | undefined, options?: SinceOptions) => Effect.Effect<CatchUp, EventLogError>
+    /** The newest event of every key, in offset order. */
+    readonly latest: (filter?: Filter.Filter) => Effect.Effect<Latest, EventLogError>
+    /** Announces every event appended from now on. A subscriber more than a history behind loses the oldest ones. */
+    readonly subscribe: Effect.Effect<Queue.Dequeue<LogEntry>, never, Scope.Scope>
+    /** The newest place this process knows of. */
+    readonly unsafeHead: () => Position
+    /** The events this process learned of after `index`, or `undefined` where some of them have left its history. Synchronous: the fan-out reads with it. */
+    readonly unsafeTail: (index: number) => ReadonlyArray<LogEntry> | undefined
+    /** How much is held, and how much was let go. */
+    readonly unsafeStats: () => Stats
+  }
+>() {}
+
+/** How much a log holds.
+ * @since 0.1.0
+ * @category models */
+export interface Stats {
+  readonly historyEvents: number
+  readonly historyBytes: number
+  readonly keys: number
+  /** Finished commands that left `latest` by age or above the cap. */
+  readonly finishedDropped: number
+  /** Other keys that left `latest` because there were too many. */
+  readonly keysDropped: number
+}
+
+/** An offset of the memory log: epoch, sequence number, and how many events up to it had no key. The last lets a resume say how many of them it lost. */
+interface Parsed {
+  readonly seq: number
+  readonly keyless: number
+}
+
+interface Stored extends LogEntry {
+  /** How many events up to this one had no key. */
+  readonly keyless: number
+  readonly appendedAt: number
+  superseded: boolean
+}
+
+/** How many entries one `since` looks at before it lets others run, so that a narrow filter over a long history cannot hold the thread. */
+const SCAN_LIMIT = 8192
+
+/** Entries that hold no key's newest event any more are swept out of `ordered` once there are this many more of them than live ones. */
+const COMPACT_SLACK = 64
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const clock = yield* Effect.clock
+  const retention = Duration.toMillis(config.finishedRetention)
+  const epoch = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0") + clock.unsafeCurrentTimeMillis().toString(36)
+
+  // Bound: historyCapacity entries; a slower subscriber loses the oldest (sliding), as it would from history.
+  const hub = yield* Effect.acquireRelease(PubSub.sliding<LogEntry>(config.historyCapacity), PubSub.shutdown)
+  let closed = false
+  yield* Effect.addFinalizer(() => Effect.sync(() => { closed = true }))
+
+  // History: a ring. Bound: historyCapacity entries and historyBytes characters; the oldest leave.
+  const ring: Array<Stored | undefined> = new Array(config.historyCapacity)
+  let first = 1
+  let last = 0
+  let bytes = 0
+  let keyless = 0
+  // Latest: by key, and in offset order with superseded entries among them. Bound: latestCapacity and finishedCapacity keys; the oldest leave, counted.
+  const byKey = new Map<string, Stored>()
+  let ordered: Array<Stored> = []
+  let orderedFront = 0
+  let dead = 0
+  // Finished commands, oldest first, superseded ones among them until they reach the front.
+  let finished: Array<Stored> = []
+  let finishedFront = 0
+  let finishedLive = 0
+  let lastDropped = 0
+  let finishedDropped = 0
+  let keysDropped = 0
+
+  const offsetAt = (seq: number, keylessCount: number): Offset => `${epoch}-${seq.toString(36)}-${keylessCount.toString(36)}`
+  const parse = (offset: Offset): Parsed | undefined => {
+    const [offsetEpoch, seq, count] = offset.split("-")
+    if (offsetEpoch !== epoch || seq === undefined || count === undefined) return undefined
+    const parsed = { seq: Number.parseInt(seq, 36), keyless: Number.parseInt(count, 36) }
+    return offsetAt(parsed.seq, parsed.keyless) === offset && parsed.seq <= last && parsed.keyless <= keyless ? parsed : undefined
+  }
+  const at = (seq: number): Stored => {
+    const entry = ring[seq % ring.length]
+    if (entry === undefined || entry.index !== seq) throw new Error(`history has no entry ${seq}`)
+    return entry
+  }
+  const head = (): Parsed => ({ seq: last, keyless })
+
+  const bury = (entry: Stored) => {
+    entry.superseded = true
+    dead++
+    if (entry.finished) finishedLive--
+    if (dead > ordered.length - dead + COMPACT_SLACK) {
+      ordered = ordered.filter((kept) => !kept.superseded)
+      orderedFront = 0
+      dead = 0
+    }
+  }
+  const drop = (entry: Stored) => {
+    if (entry.key !== undefined) byKey.delete(entry.key)
+    lastDropped = Math.max(lastDropped, entry.index)
+    if (entry.finished) finishedDropped++
+    else keysDropped++
+    bury(entry)
+  }
+  const prune = () => {
+    const oldestKept = clock.unsafeCurrentTimeMillis() - retention
+    while (finishedFront < finished.length) {
+      const entry = finished[finishedFront]
+      if (entry === undefined) break
+      if (!entry.superseded) {
+        if (finishedLive <= config.finishedCapacity && entry.appendedAt > oldestKept) break
+        drop(entry)
+      }
+      finishedFront++
+    }
+    if (finishedFront > finished.length / 2 + COMPACT_SLACK) {
+      finished = finished.slice(finishedFront)
+      finishedFront = 0
+    }
+    while (byKey.size > config.latestCapacity) {
+      const oldest = ordered[orderedFront++]
+      if (oldest !== undefined && !oldest.superseded) drop(oldest)
+    }
+  }
+
+  const unsafeAppend = (draft: Draft, now: number): Stored => {
+    const seq = ++last
+    if (draft.key === undefined) keyless++
+    const entry: Stored = {
+      eventType: draft.eventType,
+      agentId: draft.agentId,
+      commandId: draft.commandId,
+      key: draft.key,
+      finished: draft.finished,
+      json: draft.json,
+      offset: offsetAt(seq, keyless),
+      index: seq,
+      keyless,
+      appendedAt: now,
+      superseded: false
+    }
+    if (last - first + 1 > ring.length) bytes -= at(first++).json.length
+    ring[seq % ring.length] = entry
+    bytes += entry.json.length
+    while (bytes > config.historyBytes && first < last) {
+      bytes -= at(first).json.length
+      ring[first % ring.length] = undefined
+      first++
+    }
+    if (entry.key !== undefined) {
+      const before = byKey.get(entry.key)
+      if (before !== undefined) bury(before)
+      byKey.set(entry.key, entry)
+      ordered.push(entry)
+      if (entry.finished) {
+        finished.push(entry)
+        finishedLive++
+      }
+    }
+    return entry
+  }
+
+  const append = (drafts: ReadonlyArray<Draft>): Effect.Effect<ReadonlyArray<Offset>, EventLogError> =>
+    Effect.suspend(() => {
+      if (closed) return Effect.fail(new EventLogError({ reason: "Closed" }))
+      const now = clock.unsafeCurrentTimeMillis()
+      const entries = drafts.map((draft) => unsafeAppend(draft, now))
+      prune()
+      // In the same synchronous step as the append: a fiber may be paused between two of its steps, and another's events would overtake.
+      Effect.runSync(PubSub.publishAll(hub, entries))
+      return Effect.succeed(entries.map((entry) => entry.offset))
+    })
+
+  const exactly = (cursor: Parsed, until: Parsed, filter: Filter.Filter, maxBytes: number): CatchUp => {
+    const entries: Array<LogEntry> = []
+    const stop = Math.min(until.seq, cursor.seq + SCAN_LIMIT)
+    let seq = cursor.seq
+    let size = 0
+    while (seq < stop && size < maxBytes) {
+      const entry = at(++seq)
+      if (Filter.matches(filter, entry)) {
+        entries.push(entry)
+        size += entry.json.length
+      }
+    }
+    const more = seq < until.seq
+    return { mode: "resume", entries, to: more ? at(seq).offset : offsetAt(until.seq, until.keyless), more, lost: 0 }
+  }
+
+  /** Index in `ordered` of the first entry after `seq`. */
+  const after = (seq: number): number => {
+    let low = 0
+    let high = ordered.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((ordered[middle]?.index ?? 0) <= seq) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  const conflated = (
+    mode: SyncMode,
+    start: number,
+    known: Parsed | undefined,
+    until: Parsed,
+    filter: Filter.Filter,
+    maxBytes: number
+  ): CatchUp => {
+    const entries: Array<LogEntry> = []
+    let size = 0
+    let to = until
+    let more = false
+    const from = after(start)
+    for (let i = from; i < ordered.length; i++) {
+      const entry = ordered[i]
+      if (entry === undefined || entry.index > until.seq) break
+      if (size >= maxBytes || i - from >= SCAN_LIMIT) {
+        more = true
+        const previous = ordered[i - 1]
+        if (previous !== undefined) to = { seq: previous.index, keyless: previous.keyless }
+        break
+      }
+      if (!entry.superseded && Filter.matches(filter, entry)) {
+        entries.push(entry)
+        size += entry.json.length
+      }
+    }
+    const lost = known !== undefined && Filter.admitsKeyless(filter) ? Math.max(0, to.keyless - known.keyless) : 0
+    return { mode, entries, to: offsetAt(to.seq, to.keyless), more, lost }
+  }
+
+  const since = (cursor: Offset | undefined, options: SinceOptions = {}): Effect.Effect<CatchUp, EventLogError> =>
+    Effect.sync(() => {
+      prune()
+      const filter = options.filter ?? Filter.all
+      const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY
+      const until = (options.until === undefined ? undefined : parse(options.until)) ?? head()
+      const from = cursor === undefined ? undefined : parse(cursor)
+      if (from === undefined) return conflated("snapshot", 0, undefined, until, filter, maxBytes)
+      if (from.seq >= until.seq) return { mode: "resume", entries: [], to: offsetAt(from.seq, from.keyless), more: false, lost: 0 }
+      const base = options.conflateFrom === undefined ? undefined : parse(options.conflateFrom)
+      if (base === undefined && from.seq >= first - 1) return exactly(from, until, filter, maxBytes)
+      // A key that left `latest` after the reader last knew everything cannot be told as an event: the reader must start afresh.
+      if (lastDropped > (base ?? from).seq && options.neverSnapshot !== true) return conflated("snapshot", 0, from, until, filter, maxBytes)
+      return conflated("conflated", from.seq, from, until, filter, maxBytes)
+    })
+
+  const latest = (filter: Filter.Filter = Filter.all): Effect.Effect<Latest, EventLogError> =>
+    Effect.sync(() => {
+      prune()
+      return {
+        head: offsetAt(last, keyless),
+        entries: ordered.filter((entry) => !entry.superseded && Filter.matches(filter, entry))
+      }
+    })
+
+  return EventLog.of({
+    append,
+    since,
+    latest,
+    subscribe: PubSub.subscribe(hub),
+    unsafeHead: () => ({ offset: offsetAt(last, keyless), index: last }),
+    unsafeTail: (index) => {
+      if (index < first - 1) return undefined
+      const entries: Array<LogEntry> = []
+      for (let seq = index + 1; seq <= last; seq++) entries.push(at(seq))
+      return entries
+    },
+    unsafeStats: () => ({ historyEvents: last - first + 1, historyBytes: bytes, keys: byKey.size, finishedDropped, keysDropped })
+  })
+})
+
+/** A log in this process's memory: gone when the process ends, and known to be so by its offsets.
+ * @since 0.1.0
+ * @category layers */
+export const layerMemory: Layer.Layer<EventLog, never, StatusSyncConfig.StatusSyncConfig> = Layer.scoped(EventLog, make)

@@ -1,0 +1,74 @@
+/**
+ * WebSocket frames as a server sends them (RFC 6455 §5.2): final, unmasked.
+ * They are made here and not by `ws`, because a frame is made once for all connections and a batch of them is one buffer.
+ *
+ * @since 0.1.0
+ */
+
+const FIN = 0x80
+const RSV1 = 0x40
+const TEXT = 0x1
+const PING = 0x9
+
+/** Payloads up to here have their length in the second byte; up to the next bound in two more; above in eight more. */
+const LENGTH_7 = 125
+const LENGTH_16 = 0xffff
+
+const headerLength = (payload: number): number => (payload <= LENGTH_7 ? 2 : payload <= LENGTH_16 ? 4 : 10)
+
+const writeHeader = (target: Buffer, at: number, first: number, length: number): number => {
+  target[at] = first
+  if (length <= LENGTH_7) {
+    target[at + 1] = length
+    return at + 2
+  }
+  if (length <= LENGTH_16) {
+    target[at + 1] = 126
+    target.writeUInt16BE(length, at + 2)
+    return at + 4
+  }
+  target[at + 1] = 127
+  target.writeUInt32BE(Math.floor(length / 2 ** 32), at + 2)
+  target.writeUInt32BE(length >>> 0, at + 6)
+  return at + 10
+}
+
+/** One buffer with a text frame for each text.
+ * @since 0.1.0
+ * @category constructors */
+export const texts = (all: ReadonlyArray<string>): Buffer => {
+  const lengths: Array<number> = []
+  let total = 0
+  for (const text of all) {
+    const length = Buffer.byteLength(text)
+    lengths.push(length)
+    total += headerLength(length) + length
+  }
+  const target = Buffer.allocUnsafe(total)
+  let at = 0
+  for (let i = 0; i < all.length; i++) {
+    const length = lengths[i] ?? 0
+    at = writeHeader(target, at, FIN | TEXT, length)
+    at += target.write(all[i] ?? "", at, length, "utf8")
+  }
+  return target
+}
+
+/** One text frame.
+ * @since 0.1.0
+ * @category constructors */
+export const text = (content: string): Buffer => texts([content])
+
+/** A text frame whose payload is compressed with permessage-deflate (RFC 7692 §6).
+ * @since 0.1.0
+ * @category constructors */
+export const compressed = (payload: Uint8Array): Buffer => {
+  const target = Buffer.allocUnsafe(headerLength(payload.length) + payload.length)
+  target.set(payload, writeHeader(target, 0, FIN | RSV1 | TEXT, payload.length))
+  return target
+}
+
+/** A ping without payload: the same for everybody.
+ * @since 0.1.0
+ * @category constants */
+export const ping: Buffer = Buffer.from([FIN | PING, 0])
