@@ -13,17 +13,25 @@ export * from "./event-types.js"
  * @category constants */
 export const MAX_ID_LENGTH = 256
 
+const preview = (value: unknown): string => {
+  const shown = typeof value === "string" ? JSON.stringify(value) : String(value)
+  return shown.length > 48 ? `${shown.slice(0, 48)}…` : shown
+}
+
+/** What a value must be, said instead of every message from inside its Schema. */
+const must = (be: string) => ({
+  message: (issue: { readonly actual: unknown }) => ({
+    message: `must be ${be}, got ${preview(issue.actual)}`,
+    override: true
+  })
+})
+
 const Id = Schema.String.pipe(
   Schema.filter((text) => text.length > 0 && text.length <= MAX_ID_LENGTH, {
-    message: (issue) => `must be a string of 1 to ${MAX_ID_LENGTH} characters, got ${preview(issue.actual)}`,
+    ...must(`a string of 1 to ${MAX_ID_LENGTH} characters`),
     arbitrary: () => (fc) => fc.string({ minLength: 1, maxLength: 24 })
   })
 )
-
-const preview = (value: unknown): string => {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value)
-  return text.length > 48 ? `${text.slice(0, 48)}…` : text
-}
 
 /** Identifier of an agent: 1 to 256 characters.
  * @since 0.1.0
@@ -40,7 +48,7 @@ export const CommandId = Id.annotations({ identifier: "CommandId", description: 
  * @category events */
 export const AgentStatus = Schema.Literal("online", "offline", "busy", "error").annotations({
   identifier: "AgentStatus",
-  message: (issue) => `must be one of "online", "offline", "busy", "error", got ${preview(issue.actual)}`
+  ...must('one of "online", "offline", "busy", "error"')
 })
 /** @since 0.1.0
  * @category events */
@@ -51,7 +59,7 @@ export type AgentStatus = typeof AgentStatus.Type
  * @category events */
 export const CommandStatus = Schema.Literal("pending", "running", "success", "failed").annotations({
   identifier: "CommandStatus",
-  message: (issue) => `must be one of "pending", "running", "success", "failed", got ${preview(issue.actual)}`
+  ...must('one of "pending", "running", "success", "failed"')
 })
 /** @since 0.1.0
  * @category events */
@@ -63,10 +71,10 @@ export type CommandStatus = typeof CommandStatus.Type
 export const Progress = Schema.Number.pipe(Schema.between(0, 100)).annotations({
   identifier: "Progress",
   description: "percent, 0 to 100",
-  message: (issue) => `must be a number from 0 to 100, got ${preview(issue.actual)}`
+  ...must("a number from 0 to 100")
 })
 
-const text = Schema.String.annotations({ message: (issue) => `must be a string, got ${preview(issue.actual)}` })
+const text = Schema.String.annotations(must("a string"))
 
 /** Payload of {@link AGENT_STATUS_UPDATE}.
  * @since 0.1.0
@@ -102,9 +110,9 @@ export type AgentCreatePayload = typeof AgentCreatePayload.Type
 /** Any JSON object: the payload of event types this package does not know.
  * @since 0.1.0
  * @category events */
-export const AnyPayload = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
-  message: (issue) => `must be a JSON object, got ${preview(issue.actual)}`
-})
+export const AnyPayload = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations(
+  must("a JSON object")
+)
 
 /** Milliseconds since the Unix epoch.
  * @since 0.1.0
@@ -112,7 +120,7 @@ export const AnyPayload = Schema.Record({ key: Schema.String, value: Schema.Unkn
 export const Timestamp = Schema.NonNegativeInt.annotations({
   identifier: "Timestamp",
   description: "milliseconds since the Unix epoch",
-  message: (issue) => `must be whole milliseconds since the Unix epoch, got ${preview(issue.actual)}`
+  ...must("whole milliseconds since the Unix epoch")
 })
 
 /** Identifies an event, or the request that caused it.
@@ -127,14 +135,16 @@ const stamped = { timestamp: Timestamp, requestId: RequestId }
  * @category events */
 export const EventType = Schema.String.pipe(
   Schema.filter(
-    (type) =>
-      type.length <= MAX_ID_LENGTH && /^stratix:[A-Za-z0-9_.:-]+$/.test(type) && !Types.CONTROL_TYPES.has(type),
+    (type) => type.length <= MAX_ID_LENGTH && /^stratix:[A-Za-z0-9_.:-]+$/.test(type) && !Types.CONTROL_TYPES.has(type),
     {
       identifier: "EventType",
-      message: (issue) =>
-        typeof issue.actual === "string" && Types.CONTROL_TYPES.has(issue.actual)
-          ? `${preview(issue.actual)} is a message of the server itself and cannot be published`
-          : `must be "stratix:" followed by letters, digits, "_", "-", "." or ":", got ${preview(issue.actual)}`,
+      message: (issue) => ({
+        message:
+          typeof issue.actual === "string" && Types.CONTROL_TYPES.has(issue.actual)
+            ? `${preview(issue.actual)} is a message of the server itself and cannot be published`
+            : `must be "stratix:" followed by letters, digits, "_", "-", "." or ":", got ${preview(issue.actual)}`,
+        override: true
+      }),
       arbitrary: () => (fc) => fc.stringMatching(/^stratix:x_[a-z0-9_]{1,12}$/)
     }
   )
@@ -194,7 +204,11 @@ export type StratixStateSyncEvent = typeof StratixStateSyncEvent.Type
  * @category events */
 export const payloadSchema = (
   eventType: string
-): Schema.Schema<AgentStatusPayload> | Schema.Schema<CommandStatusPayload> | Schema.Schema<AgentCreatePayload> | typeof AnyPayload => {
+):
+  | Schema.Schema<AgentStatusPayload>
+  | Schema.Schema<CommandStatusPayload>
+  | Schema.Schema<AgentCreatePayload>
+  | typeof AnyPayload => {
   switch (eventType) {
     case Types.AGENT_STATUS_UPDATE:
       return AgentStatusPayload

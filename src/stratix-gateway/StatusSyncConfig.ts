@@ -24,12 +24,16 @@ const knob = <A>(
   env: string,
   fallback: A,
   doc: string
-): Config.Config<A> & Knob<A> =>
-  Object.assign(Config.withDefault(read(env), fallback), { env, default: fallback, doc })
+): Config.Config<A> & Knob<A> => Object.assign(Config.withDefault(read(env), fallback), { env, default: fallback, doc })
 
 const duration = (env: string): Config.Config<Duration.DurationInput> => Config.duration(env)
 const list = (env: string): Config.Config<ReadonlyArray<string>> =>
-  Config.map(Config.string(env), (text) => text.split(",").map((item) => item.trim()).filter((item) => item !== ""))
+  Config.map(Config.string(env), (text) =>
+    text
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "")
+  )
 const slowPolicy = (env: string): Config.Config<"conflate" | "close"> => Config.literal("conflate", "close")(env)
 
 const KiB = 1024
@@ -39,26 +43,101 @@ const MiB = 1024 * KiB
  * @since 0.1.0
  * @category knobs */
 export const knobs = {
-  host: knob(Config.string, "STRATIX_HOST", "127.0.0.1", "Address to bind. Anything but loopback should have authentication"),
+  host: knob(
+    Config.string,
+    "STRATIX_HOST",
+    "127.0.0.1",
+    "Address to bind. Anything but loopback should have authentication"
+  ),
   port: knob(Config.integer, "STRATIX_PORT", 3001, "Port to bind; 0 takes a free one"),
   path: knob(Config.string, "STRATIX_PATH", "/", "Path of the WebSocket endpoint"),
-  heartbeatInterval: knob(duration, "STRATIX_HEARTBEAT_INTERVAL", "30 seconds", "A connection is pinged this long after it opened, and again and again"),
-  heartbeatTimeout: knob(duration, "STRATIX_HEARTBEAT_TIMEOUT", "60 seconds", "A connection without a sign of life for this long is terminated; must be above the interval"),
+  heartbeatInterval: knob(
+    duration,
+    "STRATIX_HEARTBEAT_INTERVAL",
+    "30 seconds",
+    "A connection is pinged this long after it opened, and again and again"
+  ),
+  heartbeatTimeout: knob(
+    duration,
+    "STRATIX_HEARTBEAT_TIMEOUT",
+    "60 seconds",
+    "A connection without a sign of life for this long is terminated; must be above the interval"
+  ),
   historyCapacity: knob(Config.integer, "STRATIX_HISTORY_CAPACITY", 8192, "Events kept for exact catch-up"),
-  historyBytes: knob(Config.integer, "STRATIX_HISTORY_BYTES", 64 * MiB, "Characters of encoded events kept for exact catch-up; the oldest leave above it"),
-  latestCapacity: knob(Config.integer, "STRATIX_LATEST_CAPACITY", 100_000, "Keys whose newest event is kept; the one unchanged for longest leaves above it"),
-  finishedRetention: knob(duration, "STRATIX_FINISHED_RETENTION", "15 minutes", "How long a finished command stays in the state"),
-  finishedCapacity: knob(Config.integer, "STRATIX_FINISHED_CAPACITY", 10_000, "Finished commands kept in the state; the oldest leaves above it"),
-  maxEventBytes: knob(Config.integer, "STRATIX_MAX_EVENT_BYTES", 256 * KiB, "Size of one published event as JSON, in UTF-8 bytes"),
-  linger: knob(duration, "STRATIX_LINGER", "0 millis", "Waits this long after an event for more to share its write; 0 flushes at the end of the event-loop turn"),
-  highWaterMark: knob(Config.integer, "STRATIX_HIGH_WATER_MARK", 256 * KiB, "Unsent bytes above which a connection gets nothing more until it drains"),
-  slowPolicy: knob(slowPolicy, "STRATIX_SLOW_POLICY", "conflate", "A connection that fell behind the history: conflate (newest per key) or close (1013)"),
-  stallTimeout: knob(duration, "STRATIX_STALL_TIMEOUT", "2 minutes", "A connection that stays above the high-water mark this long is terminated"),
-  maxMessageBytes: knob(Config.integer, "STRATIX_MAX_MESSAGE_BYTES", 64 * KiB, "Size of one message from a client; above it: close 1009"),
+  historyBytes: knob(
+    Config.integer,
+    "STRATIX_HISTORY_BYTES",
+    64 * MiB,
+    "Characters of encoded events kept for exact catch-up; the oldest leave above it"
+  ),
+  latestCapacity: knob(
+    Config.integer,
+    "STRATIX_LATEST_CAPACITY",
+    100_000,
+    "Keys whose newest event is kept; the one unchanged for longest leaves above it"
+  ),
+  finishedRetention: knob(
+    duration,
+    "STRATIX_FINISHED_RETENTION",
+    "15 minutes",
+    "How long a finished command stays in the state"
+  ),
+  finishedCapacity: knob(
+    Config.integer,
+    "STRATIX_FINISHED_CAPACITY",
+    10_000,
+    "Finished commands kept in the state; the oldest leaves above it"
+  ),
+  maxEventBytes: knob(
+    Config.integer,
+    "STRATIX_MAX_EVENT_BYTES",
+    256 * KiB,
+    "Size of one published event as JSON, in UTF-8 bytes"
+  ),
+  linger: knob(
+    duration,
+    "STRATIX_LINGER",
+    "0 millis",
+    "Waits this long after an event for more to share its write; 0 flushes at the end of the event-loop turn"
+  ),
+  highWaterMark: knob(
+    Config.integer,
+    "STRATIX_HIGH_WATER_MARK",
+    256 * KiB,
+    "Unsent bytes above which a connection gets nothing more until it drains"
+  ),
+  slowPolicy: knob(
+    slowPolicy,
+    "STRATIX_SLOW_POLICY",
+    "conflate",
+    "A connection that fell behind the history: conflate (newest per key) or close (1013)"
+  ),
+  stallTimeout: knob(
+    duration,
+    "STRATIX_STALL_TIMEOUT",
+    "2 minutes",
+    "A connection that stays above the high-water mark this long is terminated"
+  ),
+  maxMessageBytes: knob(
+    Config.integer,
+    "STRATIX_MAX_MESSAGE_BYTES",
+    64 * KiB,
+    "Size of one message from a client; above it: close 1009"
+  ),
   maxFilterValues: knob(Config.integer, "STRATIX_MAX_FILTER_VALUES", 1000, "Values in one filter, all fields together"),
-  allowedOrigins: knob(list, "STRATIX_ALLOWED_ORIGINS", [], "Origins of web pages that may connect and publish besides loopback and the same host, comma-separated; * allows all"),
+  allowedOrigins: knob(
+    list,
+    "STRATIX_ALLOWED_ORIGINS",
+    [],
+    "Origins of web pages that may connect and publish besides loopback and the same host, comma-separated; * allows all"
+  ),
   maxBodyBytes: knob(Config.integer, "STRATIX_MAX_BODY_BYTES", 4 * MiB, "Size of an HTTP request body; above it: 413"),
-  drainTimeout: knob(duration, "STRATIX_DRAIN_TIMEOUT", "5 seconds", "On shutdown, time for clients to take what is pending and to answer the close; then they are terminated")
+  drainTimeout: knob(
+    duration,
+    "STRATIX_DRAIN_TIMEOUT",
+    "5 seconds",
+    "On shutdown, time for clients to take what is pending and to answer the close; then they are terminated"
+  )
 } as const
 
 /** The values of all knobs. Durations are whatever `Duration.decode` takes.
@@ -109,8 +188,10 @@ export const defaults: Settings = {
   drainTimeout: knobs.drainTimeout.default
 }
 
-const atLeast = (min: number) => (value: number): string | undefined =>
-  Number.isInteger(value) && value >= min ? undefined : `must be a whole number of at least ${min}, is ${value}`
+const atLeast =
+  (min: number) =>
+  (value: number): string | undefined =>
+    Number.isInteger(value) && value >= min ? undefined : `must be a whole number of at least ${min}, is ${value}`
 
 const ranges: Partial<Record<keyof Settings, (value: number) => string | undefined>> = {
   port: (value) =>
@@ -143,7 +224,8 @@ const check = (settings: Settings): ReadonlyArray<string> => {
       `STRATIX_HEARTBEAT_TIMEOUT (heartbeatTimeout) must be above the interval: it is ${Duration.format(timeout)}, the interval ${Duration.format(interval)}`
     )
   }
-  if (!settings.path.startsWith("/")) problems.push(`STRATIX_PATH (path) must begin with "/", is ${JSON.stringify(settings.path)}`)
+  if (!settings.path.startsWith("/"))
+    problems.push(`STRATIX_PATH (path) must begin with "/", is ${JSON.stringify(settings.path)}`)
   return problems
 }
 
@@ -153,7 +235,9 @@ const check = (settings: Settings): ReadonlyArray<string> => {
 export const make = (options: Partial<Settings> = {}): Effect.Effect<Settings, ConfigInvalid> => {
   const settings: Settings = { ...defaults, ...options }
   const problems = check(settings)
-  return problems.length === 0 ? Effect.succeed(settings) : Effect.fail(new ConfigInvalid({ reason: "OutOfRange", problems }))
+  return problems.length === 0
+    ? Effect.succeed(settings)
+    : Effect.fail(new ConfigInvalid({ reason: "OutOfRange", problems }))
 }
 
 /** Settings given in code, the rest by default.

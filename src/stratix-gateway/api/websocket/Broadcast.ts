@@ -6,8 +6,11 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
@@ -15,8 +18,8 @@ import { type Offset, SYNC, type SyncMessage } from "../../../stratix-core/strat
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Deadlines from "./Deadlines.js"
 import * as EventLog from "./EventLog.js"
-import * as FilterIndex from "./FilterIndex.js"
 import type * as Filter from "./Filter.js"
+import * as FilterIndex from "./FilterIndex.js"
 import * as Frame from "./Frame.js"
 import * as Stamp from "./Stamp.js"
 import type { TransportSocket } from "./Transport.js"
@@ -24,7 +27,10 @@ import type { TransportSocket } from "./Transport.js"
 /** Where a connection begins: at the head, with the newest of every key, or after an offset it had before.
  * @since 0.1.0
  * @category models */
-export type Start = { readonly _tag: "Head" } | { readonly _tag: "Snapshot" } | { readonly _tag: "Since"; readonly offset: Offset }
+export type Start =
+  | { readonly _tag: "Head" }
+  | { readonly _tag: "Snapshot" }
+  | { readonly _tag: "Since"; readonly offset: Offset }
 
 /** What Broadcast has to know of a connection.
  * @since 0.1.0
@@ -92,6 +98,8 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
     /** Writes out everything that was published until now. */
     readonly flush: Effect.Effect<void>
     readonly unsafeFlush: () => void
+    /** Completes once every connection is at the head. A frozen client can hold it up: give it a bound. */
+    readonly caughtUp: Effect.Effect<void>
     readonly unsafeStats: () => Stats
   }
 >() {}
@@ -155,6 +163,9 @@ const make = Effect.gen(function* () {
   const groups = new Map<string, Group>()
   const index = FilterIndex.make<Group>()
   let head = log.unsafeHead()
+  let members = 0
+  let liveMembers = 0
+  let waiter: Deferred.Deferred<void> | undefined
   const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, catchUps: 0, conflations: 0, lost: 0, stalled: 0 }
 
   const groupOf = (filter: Filter.Filter, sync: boolean): Group => {
@@ -177,15 +188,29 @@ const make = Effect.gen(function* () {
     index.remove(group.filter, group)
   }
 
+  const tellCaughtUp = () => {
+    if (waiter === undefined || liveMembers < members) return
+    Deferred.unsafeDone(waiter, Exit.void)
+    waiter = undefined
+  }
+  const caughtUp = Effect.suspend(() => {
+    if (liveMembers === members) return Effect.void
+    waiter ??= Deferred.unsafeMake<void>(FiberId.none)
+    return Deferred.await(waiter)
+  })
+
   const goLive = (member: Member) => {
     member.state = "live"
+    liveMembers++
     member.joined = true
     member.cursor = undefined
     member.conflateFrom = undefined
     member.slot = member.group.live.push(member) - 1
+    tellCaughtUp()
   }
   /** Out of the live ones, in O(1): the last takes its place. */
   const leaveLive = (member: Member) => {
+    liveMembers--
     const { live } = member.group
     const last = live.pop()
     if (last !== undefined && last !== member) {
@@ -213,8 +238,7 @@ const make = Effect.gen(function* () {
     Queue.unsafeOffer(behind, member)
   }
 
-  const textOf = (entry: EventLog.LogEntry, sync: boolean): string =>
-    sync ? `${entry.json.slice(0, -1)},"offset":"${entry.offset}"}` : entry.json
+  const textOf = (entry: EventLog.LogEntry, sync: boolean): string => (sync ? EventLog.withOffset(entry) : entry.json)
 
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
     const touched: Array<Group> = []
@@ -233,7 +257,11 @@ const make = Effect.gen(function* () {
       stats.bytes += frames.length * group.live.length
       for (let i = group.live.length - 1; i >= 0; i--) {
         const member = group.live[i]
-        if (member !== undefined && member.socket.unsafeWrite(frames) > config.highWaterMark && member.state === "live") {
+        if (
+          member !== undefined &&
+          member.socket.unsafeWrite(frames) > config.highWaterMark &&
+          member.state === "live"
+        ) {
           leaveLive(member)
           stall(member, head.offset)
         }
@@ -251,8 +279,8 @@ const make = Effect.gen(function* () {
     if (entries !== undefined) return deliver(entries)
     // More was published in one turn than the history holds: everybody is behind.
     for (const group of groups.values()) {
-      for (const member of group.live.splice(0)) {
-        member.slot = -1
+      for (const member of [...group.live]) {
+        leaveLive(member)
         catchUpLater(member, from.offset)
       }
     }
@@ -280,7 +308,8 @@ const make = Effect.gen(function* () {
     const { sync } = member.group
     if (result.mode !== "resume" && member.conflateFrom === undefined) {
       if (member.joined) {
-        if (config.slowPolicy === "close") return member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
+        if (config.slowPolicy === "close")
+          return member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
         stats.conflations++
       }
     }
@@ -349,7 +378,9 @@ const make = Effect.gen(function* () {
     Effect.interruptible
   )
   yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
-    Effect.flatMap(Effect.forEach((member) => step(member).pipe(logged("catch-up")), { concurrency: "unbounded", discard: true })),
+    Effect.flatMap(
+      Effect.forEach((member) => step(member).pipe(logged("catch-up")), { concurrency: "unbounded", discard: true })
+    ),
     Effect.zipRight(endOfTurn),
     Effect.forever,
     Effect.forkScoped,
@@ -360,6 +391,7 @@ const make = Effect.gen(function* () {
     unsafeFlush()
     const member = new Member(recipient.socket, groupOf(recipient.filter, recipient.sync))
     enter(member, member.group)
+    members++
     const { start } = recipient
     if (start._tag === "Head") goLive(member)
     else catchUpLater(member, start._tag === "Since" ? start.offset : undefined)
@@ -396,7 +428,9 @@ const make = Effect.gen(function* () {
         if (member.state === "live") leaveLive(member)
         if (member.state === "stalled") unstall(member)
         member.state = "gone"
+        members--
         exit(member)
+        tellCaughtUp()
       },
       unsafeLag: () => ({
         state: member.state === "gone" ? "live" : member.state,
@@ -413,6 +447,7 @@ const make = Effect.gen(function* () {
     unsafeHead: () => head.offset,
     flush: Effect.sync(unsafeFlush),
     unsafeFlush,
+    caughtUp,
     unsafeStats: () => ({ ...stats, groups: groups.size })
   })
 })
@@ -420,7 +455,5 @@ const make = Effect.gen(function* () {
 /** The fan-out over `EventLog`.
  * @since 0.1.0
  * @category layers */
-export const layer: Layer.Layer<Broadcast, never, StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp> = Layer.scoped(
-  Broadcast,
-  make
-)
+export const layer: Layer.Layer<Broadcast, never, StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp> =
+  Layer.scoped(Broadcast, make)

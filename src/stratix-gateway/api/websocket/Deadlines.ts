@@ -127,7 +127,10 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       latch = yield* Deferred.make<void>()
       const time = now()
       for (const queue of queues) queue.unsafeSweep(time)
-      sleepsUntil = queues.reduce((nearest, queue) => Math.min(nearest, queue.unsafeNearest()), Number.POSITIVE_INFINITY)
+      sleepsUntil = queues.reduce(
+        (nearest, queue) => Math.min(nearest, queue.unsafeNearest()),
+        Number.POSITIVE_INFINITY
+      )
       const woken = Deferred.await(latch)
       yield* sleepsUntil === Number.POSITIVE_INFINITY
         ? woken

@@ -37,6 +37,11 @@ export interface LogEntry extends Draft {
   readonly index: number
 }
 
+/** The event as a sync client gets it: with its offset as fifth field.
+ * @since 0.1.0
+ * @category conversions */
+export const withOffset = (entry: LogEntry): string => `${entry.json.slice(0, -1)},"offset":"${entry.offset}"}`
+
 /** A place in the log.
  * @since 0.1.0
  * @category models */
@@ -153,12 +158,18 @@ const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const clock = yield* Effect.clock
   const retention = Duration.toMillis(config.finishedRetention)
-  const epoch = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0") + clock.unsafeCurrentTimeMillis().toString(36)
+  const epoch =
+    (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0") +
+    clock.unsafeCurrentTimeMillis().toString(36)
 
   // Bound: historyCapacity entries; a slower subscriber loses the oldest (sliding), as it would from history.
   const hub = yield* Effect.acquireRelease(PubSub.sliding<LogEntry>(config.historyCapacity), PubSub.shutdown)
   let closed = false
-  yield* Effect.addFinalizer(() => Effect.sync(() => { closed = true }))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+    })
+  )
 
   // History: a ring. Bound: historyCapacity entries and historyBytes characters; the oldest leave.
   const ring: Array<Stored | undefined> = new Array(config.historyCapacity)
@@ -179,12 +190,15 @@ const make = Effect.gen(function* () {
   let finishedDropped = 0
   let keysDropped = 0
 
-  const offsetAt = (seq: number, keylessCount: number): Offset => `${epoch}-${seq.toString(36)}-${keylessCount.toString(36)}`
+  const offsetAt = (seq: number, keylessCount: number): Offset =>
+    `${epoch}-${seq.toString(36)}-${keylessCount.toString(36)}`
   const parse = (offset: Offset): Parsed | undefined => {
     const [offsetEpoch, seq, count] = offset.split("-")
     if (offsetEpoch !== epoch || seq === undefined || count === undefined) return undefined
     const parsed = { seq: Number.parseInt(seq, 36), keyless: Number.parseInt(count, 36) }
-    return offsetAt(parsed.seq, parsed.keyless) === offset && parsed.seq <= last && parsed.keyless <= keyless ? parsed : undefined
+    return offsetAt(parsed.seq, parsed.keyless) === offset && parsed.seq <= last && parsed.keyless <= keyless
+      ? parsed
+      : undefined
   }
   const at = (seq: number): Stored => {
     const entry = ring[seq % ring.length]
@@ -346,11 +360,13 @@ const make = Effect.gen(function* () {
       const until = (options.until === undefined ? undefined : parse(options.until)) ?? head()
       const from = cursor === undefined ? undefined : parse(cursor)
       if (from === undefined) return conflated("snapshot", 0, undefined, until, filter, maxBytes)
-      if (from.seq >= until.seq) return { mode: "resume", entries: [], to: offsetAt(from.seq, from.keyless), more: false, lost: 0 }
+      if (from.seq >= until.seq)
+        return { mode: "resume", entries: [], to: offsetAt(from.seq, from.keyless), more: false, lost: 0 }
       const base = options.conflateFrom === undefined ? undefined : parse(options.conflateFrom)
       if (base === undefined && from.seq >= first - 1) return exactly(from, until, filter, maxBytes)
       // A key that left `latest` after the reader last knew everything cannot be told as an event: the reader must start afresh.
-      if (lastDropped > (base ?? from).seq && options.neverSnapshot !== true) return conflated("snapshot", 0, from, until, filter, maxBytes)
+      if (lastDropped > (base ?? from).seq && options.neverSnapshot !== true)
+        return conflated("snapshot", 0, from, until, filter, maxBytes)
       return conflated("conflated", from.seq, from, until, filter, maxBytes)
     })
 
@@ -375,7 +391,13 @@ const make = Effect.gen(function* () {
       for (let seq = index + 1; seq <= last; seq++) entries.push(at(seq))
       return entries
     },
-    unsafeStats: () => ({ historyEvents: last - first + 1, historyBytes: bytes, keys: byKey.size, finishedDropped, keysDropped })
+    unsafeStats: () => ({
+      historyEvents: last - first + 1,
+      historyBytes: bytes,
+      keys: byKey.size,
+      finishedDropped,
+      keysDropped
+    })
   })
 })
 

@@ -4,7 +4,14 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, EVENT_TYPE_PREFIX, type FilterFields, MAX_ID_LENGTH } from "../../../stratix-core/stratix-protocol.js"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  COMMAND_STATUS_UPDATE,
+  EVENT_TYPE_PREFIX,
+  type FilterFields,
+  MAX_ID_LENGTH
+} from "../../../stratix-core/stratix-protocol.js"
 
 /** Values within a field are alternatives; all fields that are there must hold; an empty field lets nothing through.
  * @since 0.1.0
@@ -73,9 +80,13 @@ export const toFields = (filter: Filter): FilterFields => ({
 /** How many values a filter has, all fields together.
  * @since 0.1.0
  * @category conversions */
-export const size = (filter: Filter): number => (filter.events?.size ?? 0) + (filter.agents?.size ?? 0) + (filter.commands?.size ?? 0)
+export const size = (filter: Filter): number =>
+  (filter.events?.size ?? 0) + (filter.agents?.size ?? 0) + (filter.commands?.size ?? 0)
 
-const both = (left: ReadonlySet<string> | undefined, right: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined =>
+const both = (
+  left: ReadonlySet<string> | undefined,
+  right: ReadonlySet<string> | undefined
+): ReadonlySet<string> | undefined =>
   left === undefined ? right : right === undefined ? left : new Set([...left].filter((name) => right.has(name)))
 
 /** What both filters let through.
@@ -86,7 +97,11 @@ export const intersect = (left: Filter, right: Filter): Filter =>
     ? right
     : right === all
       ? left
-      : fromSorted(sorted(both(left.events, right.events)), sorted(both(left.agents, right.agents)), sorted(both(left.commands, right.commands)))
+      : fromSorted(
+          sorted(both(left.events, right.events)),
+          sorted(both(left.agents, right.agents)),
+          sorted(both(left.commands, right.commands))
+        )
 
 /** Whether the filter lets the event through. An event without an agent is not matched by `agents`; likewise `commands`.
  * @since 0.1.0
@@ -118,7 +133,8 @@ export interface Query {
  * @since 0.1.0
  * @category constructors */
 export const fromQuery = (query: string): Either.Either<Query, string> => {
-  const fields: { events?: ReadonlyArray<string>; agents?: ReadonlyArray<string>; commands?: ReadonlyArray<string> } = {}
+  const fields: { events?: ReadonlyArray<string>; agents?: ReadonlyArray<string>; commands?: ReadonlyArray<string> } =
+    {}
   let snapshot = false
   let since: string | undefined
   let token: string | undefined
@@ -135,22 +151,26 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
         // Split before decoding, so that an id with a comma in it can be written as %2C.
         for (const item of raw.split(",")) {
           const value = decode(item)
-          if (value === undefined) return Either.left(`"${name}" has a broken percent-encoding: ${JSON.stringify(item)}`)
+          if (value === undefined)
+            return Either.left(`"${name}" has a broken percent-encoding: ${JSON.stringify(item)}`)
           if (value === "") return Either.left(`"${name}" has an empty value: it must be a comma-separated list`)
-          if (value.length > MAX_ID_LENGTH) return Either.left(`"${name}" has a value of more than ${MAX_ID_LENGTH} characters`)
+          if (value.length > MAX_ID_LENGTH)
+            return Either.left(`"${name}" has a value of more than ${MAX_ID_LENGTH} characters`)
           values.push(value)
         }
         fields[name] = values
         break
       }
       case "snapshot":
-        if (raw !== "true" && raw !== "false") return Either.left(`"snapshot" must be true or false, got ${JSON.stringify(raw)}`)
+        if (raw !== "true" && raw !== "false")
+          return Either.left(`"snapshot" must be true or false, got ${JSON.stringify(raw)}`)
         snapshot = raw === "true"
         break
       case "since":
       case "token": {
         const value = decode(raw)
-        if (value === undefined || value === "") return Either.left(`"${name}" must not be empty and must be percent-encoded well`)
+        if (value === undefined || value === "")
+          return Either.left(`"${name}" must not be empty and must be percent-encoded well`)
         if (name === "since") since = value
         else token = value
         break

@@ -34,7 +34,17 @@ export interface Admission {
  * @since 0.1.0
  * @category errors */
 export class Refusal extends Schema.TaggedError<Refusal>("stratix/Refusal")("Refusal", {
-  reason: Schema.Literal("malformed", "unauthorized", "forbidden", "not-found", "method", "upgrade-required", "too-many", "full", "closing"),
+  reason: Schema.Literal(
+    "malformed",
+    "unauthorized",
+    "forbidden",
+    "not-found",
+    "method",
+    "upgrade-required",
+    "too-many",
+    "full",
+    "closing"
+  ),
   status: Schema.Number,
   message: Schema.String,
   headers: Schema.Record({ key: Schema.String, value: Schema.String })
@@ -47,8 +57,12 @@ export class Refusal extends Schema.TaggedError<Refusal>("stratix/Refusal")("Ref
 
 /** @since 0.1.0
  * @category errors */
-export const refuse = (reason: Refusal["reason"], status: number, message: string, headers: Record<string, string> = {}): Refusal =>
-  new Refusal({ reason, status, message, headers })
+export const refuse = (
+  reason: Refusal["reason"],
+  status: number,
+  message: string,
+  headers: Record<string, string> = {}
+): Refusal => new Refusal({ reason, status, message, headers })
 
 /** Decides on upgrade requests.
  * @since 0.1.0
@@ -74,24 +88,37 @@ const make = Effect.gen(function* () {
     const path = cut === -1 ? request.url : request.url.slice(0, cut)
     const fail = (...args: Parameters<typeof refuse>) => Either.left(refuse(...args))
     if (path !== config.path) return fail("not-found", 404, `there is no WebSocket at ${path}: it is at ${config.path}`)
-    if (request.method !== "GET") return fail("method", 405, `an upgrade is a GET, not a ${request.method}`, { allow: "GET" })
+    if (request.method !== "GET")
+      return fail("method", 405, `an upgrade is a GET, not a ${request.method}`, { allow: "GET" })
     if (header("upgrade")?.toLowerCase() !== "websocket") {
-      return fail("upgrade-required", 426, "only an upgrade to websocket is served here", { upgrade: "websocket", connection: "Upgrade" })
+      return fail("upgrade-required", 426, "only an upgrade to websocket is served here", {
+        upgrade: "websocket",
+        connection: "Upgrade"
+      })
     }
     if (header("sec-websocket-version") !== VERSION) {
-      return fail("upgrade-required", 426, `Sec-WebSocket-Version must be ${VERSION}`, { "sec-websocket-version": VERSION })
+      return fail("upgrade-required", 426, `Sec-WebSocket-Version must be ${VERSION}`, {
+        "sec-websocket-version": VERSION
+      })
     }
     if (!/^[+/0-9A-Za-z]{22}==$/.test(header("sec-websocket-key") ?? "")) {
       return fail("malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
     }
-    if (!Origin.isAllowed({ origin: header("origin"), host: header("host"), local: request.local }, config.allowedOrigins)) {
+    if (
+      !Origin.isAllowed({ origin: header("origin"), host: header("host"), local: request.local }, config.allowedOrigins)
+    ) {
       return fail("forbidden", 403, `pages from ${header("origin")} may not connect: its origin is not allowed`)
     }
     return Filter.fromQuery(cut === -1 ? "" : request.url.slice(cut + 1)).pipe(
       Either.mapLeft((message) => refuse("malformed", 400, message)),
       Either.filterOrLeft(
         ({ filter }) => Filter.size(filter) <= config.maxFilterValues,
-        ({ filter }) => refuse("malformed", 400, `the filter has ${Filter.size(filter)} values, more than the ${config.maxFilterValues} allowed`)
+        ({ filter }) =>
+          refuse(
+            "malformed",
+            400,
+            `the filter has ${Filter.size(filter)} values, more than the ${config.maxFilterValues} allowed`
+          )
       )
     )
   }
@@ -105,14 +132,22 @@ const make = Effect.gen(function* () {
     const subprotocol = offered.find((entry) => entry === SYNC_PROTOCOL || entry === PLAIN_PROTOCOL)
     const bearer = offered.find((entry) => entry.startsWith(BEARER_PROTOCOL_PREFIX))
     if (bearer !== undefined && subprotocol === undefined) {
-      return yield* refuse("malformed", 400, `a token among the subprotocols needs ${PLAIN_PROTOCOL} or ${SYNC_PROTOCOL} beside it`)
+      return yield* refuse(
+        "malformed",
+        400,
+        `a token among the subprotocols needs ${PLAIN_PROTOCOL} or ${SYNC_PROTOCOL} beside it`
+      )
     }
     const header = /^Bearer +(\S+) *$/i.exec(one(request.headers["authorization"]) ?? "")?.[1]
     const token = header ?? bearer?.slice(BEARER_PROTOCOL_PREFIX.length)
     const principal = yield* authenticator
-      .authenticate({ token: token === undefined ? undefined : Redacted.make(token), remoteAddress: request.remoteAddress })
+      .authenticate({
+        token: token === undefined ? undefined : Redacted.make(token),
+        remoteAddress: request.remoteAddress
+      })
       .pipe(Effect.mapError((error) => refuse("unauthorized", 401, error.message, { "www-authenticate": "Bearer" })))
-    if (!principal.permissions.has("subscribe")) return yield* refuse("forbidden", 403, `${principal.name} may not subscribe`)
+    if (!principal.permissions.has("subscribe"))
+      return yield* refuse("forbidden", 403, `${principal.name} may not subscribe`)
     const sync = subprotocol === SYNC_PROTOCOL
     const start: Broadcast.Start =
       sync && query.since !== undefined
@@ -129,7 +164,5 @@ const make = Effect.gen(function* () {
 /** The door by the settings and the `Authenticator`.
  * @since 0.1.0
  * @category layers */
-export const layer: Layer.Layer<Handshake, never, StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator> = Layer.effect(
-  Handshake,
-  make
-)
+export const layer: Layer.Layer<Handshake, never, StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator> =
+  Layer.effect(Handshake, make)

@@ -19,7 +19,9 @@ export interface OriginRequest {
  * @category predicates */
 export const isLoopback = (hostname: string): boolean => {
   const name = hostname.toLowerCase().replace(/^\[|\]$/g, "")
-  return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(name)
+  return (
+    name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(name)
+  )
 }
 
 const parse = (url: string): URL | undefined => (URL.canParse(url) ? new URL(url) : undefined)

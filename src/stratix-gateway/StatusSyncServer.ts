@@ -1,0 +1,113 @@
+/**
+ * The wiring: the whole service as one layer.
+ *
+ * @since 0.1.0
+ */
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as GatewayHttp from "./api/http/GatewayHttp.js"
+import * as NodeServer from "./api/http/NodeServer.js"
+import * as Authenticator from "./api/websocket/Authenticator.js"
+import * as Broadcast from "./api/websocket/Broadcast.js"
+import * as Connections from "./api/websocket/Connections.js"
+import * as EventLog from "./api/websocket/EventLog.js"
+import * as Handshake from "./api/websocket/Handshake.js"
+import * as Heartbeat from "./api/websocket/Heartbeat.js"
+import * as Origin from "./api/websocket/Origin.js"
+import * as Stamp from "./api/websocket/Stamp.js"
+import * as StatusSync from "./api/websocket/StatusSync.js"
+import type { Transport } from "./api/websocket/Transport.js"
+import * as TransportWs from "./api/websocket/TransportWs.js"
+import * as StatusSyncConfig from "./StatusSyncConfig.js"
+
+/** Everything the service offers.
+ * @since 0.1.0
+ * @category models */
+export type Services =
+  | StatusSync.StatusSync
+  | Connections.Connections
+  | Broadcast.Broadcast
+  | Heartbeat.Heartbeat
+  | Handshake.Handshake
+  | Stamp.Stamp
+
+/** The service on whatever transport, log and authenticator it is given.
+ * @since 0.1.0
+ * @category layers */
+export const layerCore: Layer.Layer<
+  Services,
+  never,
+  StatusSyncConfig.StatusSyncConfig | Transport | EventLog.EventLog | Authenticator.Authenticator
+> = StatusSync.layer.pipe(
+  Layer.provideMerge(Connections.layer),
+  Layer.provideMerge(Broadcast.layer),
+  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamp.layer))
+)
+
+/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`.
+ * @since 0.1.0
+ * @category layers */
+export const layerMounted: Layer.Layer<
+  Services | EventLog.EventLog,
+  never,
+  StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer
+> = layerCore.pipe(
+  Layer.provide([TransportWs.layer, Authenticator.layerAllowAll]),
+  Layer.provideMerge(EventLog.layerMemory)
+)
+
+const ready = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const config = yield* StatusSyncConfig.StatusSyncConfig
+    const authenticator = yield* Authenticator.Authenticator
+    const port = yield* NodeServer.listen
+    if (authenticator.open && !Origin.isLoopback(config.host)) {
+      yield* Effect.logWarning(
+        `${config.host} can be reached from other machines and nobody is asked for a token: whoever reaches it can watch and publish`
+      )
+    }
+    if (config.allowedOrigins.includes("*")) yield* Effect.logWarning("pages of every origin may connect and publish")
+    yield* Effect.logInfo(
+      `Stratix gateway ready on ws://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}${config.path}`
+    )
+  })
+)
+
+/** The service with its HTTP routes on this server, listening by the settings.
+ * @since 0.1.0
+ * @category layers */
+export const layerOn = <E, R>(
+  server: Layer.Layer<NodeServer.NodeServer, E, R>
+): Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  E | NodeServer.ListenError,
+  R | StatusSyncConfig.StatusSyncConfig
+> =>
+  ready.pipe(
+    Layer.provideMerge(GatewayHttp.layer),
+    Layer.provideMerge(layerCore),
+    Layer.provide(Layer.mergeAll(TransportWs.layer, Authenticator.layerAllowAll)),
+    Layer.provideMerge(EventLog.layerMemory),
+    Layer.provideMerge(server)
+  )
+
+const standAlone = layerOn(NodeServer.layer)
+
+/** The service on a server of its own, listening.
+ * @since 0.1.0
+ * @category layers */
+export const layer = (
+  options: Partial<StatusSyncConfig.Settings> = {}
+): Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  StatusSyncConfig.ConfigInvalid | NodeServer.ListenError
+> => Layer.provide(standAlone, StatusSyncConfig.layer(options))
+
+/** The service on a server of its own, by the environment.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfig: Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  StatusSyncConfig.ConfigInvalid | NodeServer.ListenError | ConfigError
+> = Layer.provide(standAlone, StatusSyncConfig.layerConfig)

@@ -1,0 +1,146 @@
+/**
+ * The HTTP routes as a value: what they take, what they answer. The OpenAPI document is made of it.
+ *
+ * @since 0.1.0
+ */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import {
+  AgentCreatePayload,
+  AgentStatusPayload,
+  AnyPayload,
+  CommandStatusPayload,
+  Offset,
+  RequestId,
+  Timestamp
+} from "../../../stratix-core/stratix-protocol.js"
+
+/** Events in one request.
+ * @since 0.1.0
+ * @category constants */
+export const MAX_EVENTS = 1000
+
+/** Why a request was not served; `field` names the part of it that is wrong.
+ * @since 0.1.0
+ * @category schemas */
+export const Problem = Schema.Struct({
+  error: Schema.String,
+  field: Schema.optionalWith(Schema.String, { exact: true }),
+  message: Schema.String
+}).annotations({ identifier: "Problem" })
+/** @since 0.1.0
+ * @category schemas */
+export type Problem = typeof Problem.Type
+
+/** An event to publish.
+ * @since 0.1.0
+ * @category schemas */
+export const EventBody = Schema.Struct({
+  eventType: Schema.String,
+  payload: AnyPayload,
+  timestamp: Schema.optionalWith(Timestamp, { exact: true }),
+  requestId: Schema.optionalWith(RequestId, { exact: true })
+}).annotations({ identifier: "EventBody" })
+
+const EventsBody = Schema.Union(
+  EventBody,
+  Schema.Array(EventBody).pipe(Schema.minItems(1), Schema.maxItems(MAX_EVENTS))
+)
+
+const Published = Schema.Struct({ offset: Offset }).annotations({ identifier: "Published" })
+const AllPublished = Schema.Struct({ offsets: Schema.Array(Offset) }).annotations({ identifier: "AllPublished" })
+const accepted = { status: 202 } as const
+
+/** The newest event of every key; each event as on the wire, with its offset.
+ * @since 0.1.0
+ * @category schemas */
+export const State = Schema.Struct({
+  head: Offset,
+  events: Schema.Array(
+    Schema.Struct({
+      eventType: Schema.String,
+      payload: AnyPayload,
+      timestamp: Timestamp,
+      requestId: RequestId,
+      offset: Offset
+    })
+  )
+}).annotations({ identifier: "State" })
+
+const Health = Schema.Struct({ status: Schema.Literal("ok", "draining") }).annotations({ identifier: "Health" })
+
+// Checked with the rest of the event, so that one place says what an id must be.
+const id = Schema.String.annotations({ description: "1 to 256 characters, percent-encoded" })
+const agentPath = HttpApiSchema.param("agentId", id)
+const commandPath = HttpApiSchema.param("commandId", id)
+
+/** Routes that publish.
+ * @since 0.1.0
+ * @category groups */
+export const PublishGroup = HttpApiGroup.make("publish")
+  .add(
+    HttpApiEndpoint.post("publishEvents", "/api/stratix/events")
+      .annotate(OpenApi.Summary, `One event, or up to ${MAX_EVENTS} of them: all or nothing`)
+      .setPayload(EventsBody)
+      .addSuccess(AllPublished, accepted)
+  )
+  .add(
+    HttpApiEndpoint.put("publishAgentStatus")`/api/stratix/agents/${agentPath}/status`
+      .annotate(OpenApi.Summary, "The status of an agent")
+      .setPayload(AgentStatusPayload.omit("agentId"))
+      .addSuccess(Published, accepted)
+  )
+  .add(
+    HttpApiEndpoint.put("publishCommandStatus")`/api/stratix/commands/${commandPath}/status`
+      .annotate(OpenApi.Summary, "The status of a command")
+      .setPayload(CommandStatusPayload.omit("commandId"))
+      .addSuccess(Published, accepted)
+  )
+  .add(
+    HttpApiEndpoint.post("publishAgentCreate", "/api/stratix/agents")
+      .annotate(OpenApi.Summary, "A new agent")
+      .setPayload(AgentCreatePayload)
+      .addSuccess(Published, accepted)
+  )
+  .addError(Problem, { status: 400 })
+  .addError(Problem, { status: 403 })
+  .addError(Problem, { status: 413 })
+  .addError(Problem, { status: 415 })
+  .addError(Problem, { status: 503 })
+
+/** Routes that tell the state.
+ * @since 0.1.0
+ * @category groups */
+export const StateGroup = HttpApiGroup.make("state").add(
+  HttpApiEndpoint.get("state", "/api/stratix/state")
+    .annotate(OpenApi.Summary, "The newest event of every key, in offset order")
+    .addSuccess(State)
+    .addError(Problem, { status: 403 })
+)
+
+/** Routes for whoever runs the gateway.
+ * @since 0.1.0
+ * @category groups */
+export const HealthGroup = HttpApiGroup.make("health")
+  .add(HttpApiEndpoint.get("healthz", "/healthz").annotate(OpenApi.Summary, "The process is alive").addSuccess(Health))
+  .add(
+    HttpApiEndpoint.get("readyz", "/readyz")
+      .annotate(OpenApi.Summary, "The gateway takes connections; 503 while it drains")
+      .addSuccess(Health)
+      .addError(Health, { status: 503 })
+  )
+
+/** All routes.
+ * @since 0.1.0
+ * @category api */
+export class StratixApi extends HttpApi.make("stratix")
+  .add(PublishGroup)
+  .add(StateGroup)
+  .add(HealthGroup)
+  .annotate(OpenApi.Title, "Stratix status sync")
+  .annotate(OpenApi.Description, "Publishes agent and command status to every connected dashboard.")
+  .annotate(OpenApi.Version, "1") {}

@@ -1,0 +1,186 @@
+/**
+ * One client's socket, with its filter, its pulse and its part in the fan-out.
+ *
+ * @since 0.1.0
+ */
+import type * as Clock from "effect/Clock"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as CloseCodes from "../../../stratix-core/close-codes.js"
+import { ERROR, HEARTBEAT, PingMessage, SUBSCRIBED, SubscribeMessage } from "../../../stratix-core/stratix-protocol.js"
+import type { Settings } from "../../StatusSyncConfig.js"
+import type { Broadcast, Membership } from "./Broadcast.js"
+import { unsafeMonotonicMillis } from "./Deadlines.js"
+import * as Filter from "./Filter.js"
+import * as Frame from "./Frame.js"
+import type { Admission } from "./Handshake.js"
+import type { Pulse } from "./Heartbeat.js"
+import type { Stamp } from "./Stamp.js"
+import type { SocketHandlers, TransportSocket } from "./Transport.js"
+
+/** What a connection is, for logs, metrics and operators.
+ * @since 0.1.0
+ * @category models */
+export interface ConnectionInfo {
+  readonly id: string
+  readonly remoteAddress: string
+  readonly protocol: "plain" | "sync"
+  readonly principal: string
+  /** Milliseconds since the Unix epoch. */
+  readonly openedAt: number
+}
+
+/** What every connection of a gateway works with.
+ * @since 0.1.0
+ * @category models */
+export interface Surroundings {
+  readonly config: Settings
+  readonly clock: Clock.Clock
+  readonly stamp: typeof Stamp.Service
+  readonly broadcast: typeof Broadcast.Service
+  readonly unsafeFailed: (connection: Connection, error: Error) => void
+  readonly unsafeClosed: (connection: Connection, code: number, reason: string) => void
+}
+
+/** Client messages that are not understood: so many within so many milliseconds, and the connection is closed (PROTOCOL.md §4). */
+const STRIKES = 10
+const STRIKE_WINDOW = 10_000
+
+const decodeSubscribe = Schema.decodeUnknownEither(SubscribeMessage, { onExcessProperty: "error" })
+const decodePing = Schema.decodeUnknownEither(PingMessage, { onExcessProperty: "error" })
+
+const typeOf = (message: unknown): unknown =>
+  typeof message === "object" && message !== null && "type" in message ? message.type : undefined
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** A connection in the pool. The transport calls its handlers, the heartbeat its ping and timeout.
+ * @since 0.1.0
+ * @category models */
+export class Connection implements SocketHandlers {
+  readonly openedAt: number
+  /** Set while it opens, before any handler is called. */
+  membership: Membership | undefined = undefined
+  pulse: Pulse | undefined = undefined
+  /** The last time from ping to pong. */
+  roundTripMillis: number | undefined = undefined
+  filter: Filter.Filter
+  private pingedAt = 0
+  private strikes: Array<number> | undefined = undefined
+
+  constructor(
+    readonly id: string,
+    readonly socket: TransportSocket,
+    readonly admission: Admission,
+    private readonly around: Surroundings
+  ) {
+    this.openedAt = around.clock.unsafeCurrentTimeMillis()
+    this.filter = Filter.intersect(admission.filter, admission.principal.visible)
+  }
+
+  get info(): ConnectionInfo {
+    return {
+      id: this.id,
+      remoteAddress: this.socket.remoteAddress,
+      protocol: this.admission.sync ? "sync" : "plain",
+      principal: this.admission.principal.name,
+      openedAt: this.openedAt
+    }
+  }
+
+  onSignOfLife(): void {
+    this.pulse?.unsafeSignOfLife()
+  }
+
+  onPong(): void {
+    this.roundTripMillis = unsafeMonotonicMillis(this.around.clock) - this.pingedAt
+  }
+
+  onDrain(): void {
+    this.membership?.unsafeDrained()
+  }
+
+  onError(error: Error): void {
+    this.around.unsafeFailed(this, error)
+  }
+
+  onClose(code: number, reason: string): void {
+    this.around.unsafeClosed(this, code, reason)
+  }
+
+  onBinary(): void {
+    this.socket.unsafeClose(CloseCodes.UNSUPPORTED_DATA, "only text frames are understood")
+  }
+
+  onText(text: string): void {
+    const message = parse(text)
+    switch (typeOf(message)) {
+      case "subscribe":
+        return this.understood(decodeSubscribe(message), (fields) => this.subscribe(Filter.fromFields(fields)))
+      case "ping":
+        return this.understood(decodePing(message), () => this.heartbeat())
+      default:
+        return this.strike(
+          message === undefined ? "not JSON" : "unknown message",
+          message === undefined
+            ? 'a message is one JSON object, like {"type":"ping"}'
+            : 'the type of a message is "subscribe" or "ping"'
+        )
+    }
+  }
+
+  /** From the heartbeat: a ping, and for those who cannot see pings, the head. */
+  unsafePing(): void {
+    this.pingedAt = unsafeMonotonicMillis(this.around.clock)
+    this.socket.unsafeWrite(Frame.ping)
+    if (this.admission.sync) this.heartbeat()
+  }
+
+  /** From the heartbeat: no sign of life for the whole timeout. */
+  unsafeTimeout(): void {
+    this.socket.unsafeTerminate()
+  }
+
+  /** Sends a message that belongs to no key. One who lets these pile up is not reading. */
+  unsafeReply(eventType: string, payload: unknown): void {
+    if (this.socket.unsafeUnsent() > this.around.config.highWaterMark) return
+    this.socket.unsafeWrite(Frame.text(JSON.stringify({ eventType, payload, ...this.around.stamp.unsafeNext() })))
+  }
+
+  private heartbeat(): void {
+    this.unsafeReply(HEARTBEAT, { head: this.around.broadcast.unsafeHead() })
+  }
+
+  private subscribe(asked: Filter.Filter): void {
+    const size = Filter.size(asked)
+    const { maxFilterValues } = this.around.config
+    if (size > maxFilterValues) {
+      return this.strike("filter too large", `the filter has ${size} values, more than the ${maxFilterValues} allowed`)
+    }
+    this.filter = Filter.intersect(asked, this.admission.principal.visible)
+    this.unsafeReply(SUBSCRIBED, Filter.toFields(this.filter))
+    this.membership?.unsafeSetFilter(this.filter)
+  }
+
+  private understood<A>(decoded: Either.Either<A, ParseResult.ParseError>, then: (message: A) => void): void {
+    if (Either.isRight(decoded)) return then(decoded.right)
+    const issue = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)[0]
+    this.strike("malformed message", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`)
+  }
+
+  private strike(reason: string, detail: string): void {
+    const now = unsafeMonotonicMillis(this.around.clock)
+    this.strikes = (this.strikes ?? []).filter((at) => at > now - STRIKE_WINDOW)
+    this.strikes.push(now)
+    this.unsafeReply(ERROR, { reason, detail })
+    if (this.strikes.length >= STRIKES)
+      this.socket.unsafeClose(CloseCodes.POLICY_VIOLATION, "too many malformed messages")
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * The pool: every connection a scoped resource, from the welcome to whatever way it ends.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as CloseCodes from "../../../stratix-core/close-codes.js"
+import { CLOSING, CONNECTED, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Broadcast from "./Broadcast.js"
+import { Connection, type ConnectionInfo, type Surroundings } from "./Connection.js"
+import * as Handshake from "./Handshake.js"
+import * as Heartbeat from "./Heartbeat.js"
+import * as Stamp from "./Stamp.js"
+import * as Transport from "./Transport.js"
+
+/** What happens in the pool. A client that dies is no error of the gateway: it is one of these, with its code.
+ * @since 0.1.0
+ * @category models */
+export type ConnectionEvent =
+  | { readonly _tag: "Joined"; readonly connection: ConnectionInfo }
+  | { readonly _tag: "Left"; readonly connection: ConnectionInfo; readonly code: number; readonly reason: string }
+  | { readonly _tag: "Failed"; readonly connection: ConnectionInfo; readonly error: Error }
+
+/** The pool of connections.
+ * @since 0.1.0
+ * @category tags */
+export class Connections extends Context.Tag("stratix/Connections")<
+  Connections,
+  {
+    readonly count: Effect.Effect<number>
+    /** Whether it lets anybody in: `false` from the moment it drains. */
+    readonly accepting: Effect.Effect<boolean>
+    readonly all: Effect.Effect<ReadonlyArray<Connection>>
+    /** Joins, leaves and errors from now on. A consumer more than 1,024 behind loses the oldest. */
+    readonly changes: Stream.Stream<ConnectionEvent>
+    /** Lets nobody in any more, gives everybody what is pending, closes with 1001, and terminates at `drainTimeout` whoever is still there. Runs by itself when the layer is released. */
+    readonly drain: Effect.Effect<void>
+  }
+>() {}
+
+/** Unread joins, leaves and errors kept for a consumer of `changes`; the oldest are dropped. */
+const CHANGES_CAPACITY = 1024
+
+/** Clients closed between two turns of the event loop during a drain. */
+const DRAIN_BATCH = 256
+
+/** How widely clients are asked to spread their return after a drain. */
+const RETRY_SPREAD = { min: 500, max: 5000 }
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const transport = yield* Transport.Transport
+  const handshake = yield* Handshake.Handshake
+  const heartbeat = yield* Heartbeat.Heartbeat
+  const broadcast = yield* Broadcast.Broadcast
+  const stamp = yield* Stamp.Stamp
+  const clock = yield* Effect.clock
+  const runtime = yield* Effect.runtime<never>()
+  const runFork = Runtime.runFork(runtime)
+  const runSync = Runtime.runSync(runtime)
+
+  const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
+  const pool = new Map<Connection, Scope.CloseableScope>()
+  const emptied = yield* Deferred.make<void>()
+  let draining = false
+  let opened = 0
+
+  const annotate = (connection: Connection) =>
+    Effect.annotateLogs({
+      module: "Connections",
+      connectionId: connection.id,
+      remoteAddress: connection.socket.remoteAddress,
+      protocol: connection.admission.sync ? "sync" : "plain"
+    })
+
+  const welcome = (connection: Connection) => {
+    broadcast.unsafeFlush()
+    connection.unsafeReply(CONNECTED, {
+      message: WELCOME_MESSAGE,
+      ...(connection.admission.sync && {
+        connectionId: connection.id,
+        head: broadcast.unsafeHead(),
+        heartbeat: {
+          intervalMs: Duration.toMillis(config.heartbeatInterval),
+          timeoutMs: Duration.toMillis(config.heartbeatTimeout)
+        }
+      })
+    })
+    return broadcast.unsafeJoin({
+      socket: connection.socket,
+      sync: connection.admission.sync,
+      filter: connection.filter,
+      start: connection.admission.start
+    })
+  }
+
+  const open = Effect.fnUntraced(function* (connection: Connection, scope: Scope.CloseableScope) {
+    yield* Effect.acquireRelease(
+      Effect.sync(() => pool.set(connection, scope)),
+      () =>
+        Effect.suspend(() => {
+          pool.delete(connection)
+          return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
+        })
+    )
+    connection.pulse = yield* heartbeat.track(connection)
+    connection.membership = yield* Effect.acquireRelease(
+      Effect.sync(() => welcome(connection)),
+      (membership) => Effect.sync(() => membership.unsafeLeave())
+    )
+    yield* PubSub.publish(changes, { _tag: "Joined", connection: connection.info })
+    yield* Effect.logInfo("client joined").pipe(annotate(connection))
+  })
+
+  const around: Surroundings = {
+    config,
+    clock,
+    stamp,
+    broadcast,
+    unsafeFailed: (connection, error) => {
+      runFork(
+        PubSub.publish(changes, { _tag: "Failed", connection: connection.info, error }).pipe(
+          Effect.zipRight(Effect.logInfo(`client failed: ${error.message}`).pipe(annotate(connection)))
+        )
+      )
+    },
+    unsafeClosed: (connection, code, reason) => {
+      const scope = pool.get(connection)
+      if (scope === undefined) return
+      runFork(
+        Scope.close(scope, Exit.void).pipe(
+          Effect.zipRight(PubSub.publish(changes, { _tag: "Left", connection: connection.info, code, reason })),
+          Effect.zipRight(
+            Effect.logInfo("client left").pipe(Effect.annotateLogs({ code, reason }), annotate(connection))
+          )
+        )
+      )
+    }
+  }
+
+  const unsafeOpen = (socket: Transport.TransportSocket, admission: Handshake.Admission): Transport.SocketHandlers => {
+    const connection = new Connection(`conn-${++opened}`, socket, admission, around)
+    runSync(Effect.flatMap(Scope.make(), (scope) => Scope.extend(open(connection, scope), scope)))
+    if (draining) socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
+    return connection
+  }
+
+  const closeAll = Effect.gen(function* () {
+    let sent = 0
+    for (const connection of [...pool.keys()]) {
+      if (connection.admission.sync) {
+        const retryAfterMs = yield* Random.nextIntBetween(RETRY_SPREAD.min, RETRY_SPREAD.max)
+        connection.unsafeReply(CLOSING, { reason: "the gateway is going away", retryAfterMs })
+      }
+      connection.socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
+      if (++sent % DRAIN_BATCH === 0) yield* Effect.yieldNow()
+    }
+  })
+
+  const drain = yield* Effect.cached(
+    Effect.gen(function* () {
+      draining = true
+      if (pool.size === 0) return
+      yield* Effect.logInfo(`draining ${pool.size} clients`).pipe(Effect.annotateLogs("module", "Connections"))
+      yield* broadcast.flush
+      const budget = Duration.decode(config.drainTimeout)
+      // Half of the time for those who are catching up; the other half for everybody to answer the close.
+      yield* Effect.timeoutOption(broadcast.caughtUp, Duration.times(budget, 0.5))
+      yield* closeAll
+      yield* Effect.timeoutOption(Deferred.await(emptied), Duration.times(budget, 0.5))
+      for (const connection of [...pool.keys()]) connection.socket.unsafeTerminate()
+      // A terminated socket says so in a later turn; its connection's scope closes then.
+      yield* Effect.timeoutOption(Deferred.await(emptied), "1 second")
+    })
+  )
+
+  // Acquired in this order, released in the other: the door first, then the pool.
+  yield* Effect.addFinalizer(() => drain)
+  yield* transport.serve({
+    decide: (request) =>
+      draining
+        ? Effect.fail(Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" }))
+        : handshake.decide(request),
+    unsafeOpen
+  })
+
+  return Connections.of({
+    count: Effect.sync(() => pool.size),
+    accepting: Effect.sync(() => !draining),
+    all: Effect.sync(() => [...pool.keys()]),
+    changes: Stream.fromPubSub(changes),
+    drain
+  })
+})
+
+/** The pool on its transport.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<
+  Connections,
+  never,
+  | StatusSyncConfig.StatusSyncConfig
+  | Transport.Transport
+  | Handshake.Handshake
+  | Heartbeat.Heartbeat
+  | Broadcast.Broadcast
+  | Stamp.Stamp
+> = Layer.scoped(Connections, make)

@@ -1,0 +1,139 @@
+/**
+ * The public face: publish what agents and commands are doing, and every dashboard shows it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  type AgentStatus,
+  COMMAND_STATUS_UPDATE,
+  type CommandStatus,
+  type Offset,
+  StratixStateSyncEvent
+} from "../../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Connections from "./Connections.js"
+import { type EventInput, encode, PublishError } from "./EventEncoder.js"
+import * as EventLog from "./EventLog.js"
+import * as Stamp from "./Stamp.js"
+
+export { type EventInput, PublishError } from "./EventEncoder.js"
+export { withRequestId } from "./Stamp.js"
+
+/**
+ * Publishes events. No publishing effect waits for a client or fails because of one; each succeeds with the event's offset
+ * once it has its place in the log, and fails with a `PublishError` that names the field if the event cannot be sent.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class StatusSync extends Context.Tag("stratix/StatusSync")<
+  StatusSync,
+  {
+    /** Publishes one event of any type. `timestamp` and `requestId` are filled in where absent. */
+    readonly broadcast: (event: EventInput) => Effect.Effect<Offset, PublishError>
+    /** Publishes events next to each other in the log, all or none; a field of the second one is named `1.payload.status`. */
+    readonly broadcastAll: (events: ReadonlyArray<EventInput>) => Effect.Effect<ReadonlyArray<Offset>, PublishError>
+    readonly notifyAgentStatus: (agentId: string, status: AgentStatus) => Effect.Effect<Offset, PublishError>
+    /** `progress` is in percent, `result` any JSON. What is `undefined` is absent on the wire. */
+    readonly notifyCommandStatus: (
+      commandId: string,
+      agentId: string,
+      status: CommandStatus,
+      progress?: number | undefined,
+      result?: unknown,
+      error?: string | undefined
+    ) => Effect.Effect<Offset, PublishError>
+    readonly notifyAgentCreate: (agentId: string, name: string, type: string) => Effect.Effect<Offset, PublishError>
+    /** Every event published while the stream runs, in order, as it is on the wire. A consumer more than a history behind loses the oldest, with a warning in the log. */
+    readonly events: Stream.Stream<StratixStateSyncEvent>
+    /** How many clients are connected. */
+    readonly clientCount: Effect.Effect<number>
+  }
+>() {}
+
+const decodeEvent = Schema.decodeUnknown(Schema.parseJson(StratixStateSyncEvent))
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const log = yield* EventLog.EventLog
+  const stamp = yield* Stamp.Stamp
+  const connections = yield* Connections.Connections
+
+  const refused = (error: EventLog.EventLogError) =>
+    new PublishError({ reason: error.reason, field: "", detail: error.message })
+
+  const broadcastAll = Effect.fnUntraced(function* (events: ReadonlyArray<EventInput>) {
+    const requestId = yield* FiberRef.get(Stamp.currentRequestId)
+    const fallback = () =>
+      Option.match(requestId, { onNone: stamp.unsafeNext, onSome: (id) => ({ ...stamp.unsafeNext(), requestId: id }) })
+    const drafts: Array<EventLog.Draft> = []
+    for (const event of events) {
+      const draft = encode(event, fallback, config.maxEventBytes)
+      if (draft._tag === "Left") {
+        const { detail, field, reason } = draft.left
+        const at = events.length > 1 ? [`${drafts.length}`, ...(field === "" ? [] : [field])].join(".") : field
+        return yield* new PublishError({ reason, field: at, detail })
+      }
+      drafts.push(draft.right)
+    }
+    return yield* Effect.mapError(log.append(drafts), refused)
+  })
+
+  const broadcast = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
+
+  const events = Stream.unwrapScoped(
+    Effect.map(log.subscribe, (subscription) => {
+      let expected = log.unsafeHead().index + 1
+      return Stream.fromQueue(subscription).pipe(
+        Stream.tap((entry) => {
+          const missed = entry.index - expected
+          expected = entry.index + 1
+          return missed > 0
+            ? Effect.logWarning(`a consumer of StatusSync.events was too slow and lost ${missed} events`)
+            : Effect.void
+        }),
+        Stream.mapEffect((entry) => Effect.orDie(decodeEvent(entry.json)))
+      )
+    })
+  )
+
+  return StatusSync.of({
+    broadcast,
+    broadcastAll,
+    notifyAgentStatus: (agentId, status) => broadcast({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status } }),
+    notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
+      broadcast({
+        eventType: COMMAND_STATUS_UPDATE,
+        payload: {
+          commandId,
+          agentId,
+          commandStatus,
+          ...(progress !== undefined && { progress }),
+          ...(result !== undefined && { result }),
+          ...(error !== undefined && { error })
+        }
+      }),
+    notifyAgentCreate: (agentId, name, type) =>
+      broadcast({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
+    events,
+    clientCount: connections.count
+  })
+})
+
+/** The service on its log and its connections.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<
+  StatusSync,
+  never,
+  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp | Connections.Connections
+> = Layer.effect(StatusSync, make)

@@ -1,0 +1,204 @@
+/**
+ * Real sockets: `ws` on a node server.
+ *
+ * `ws` does what a WebSocket server must get right (handshake, parsing, control frames, limits). Data frames are written to the
+ * raw socket of the `upgrade` event, because one buffer then serves every connection. `ws` writes control frames only, and always whole
+ * ones, so the two cannot mix within a frame.
+ *
+ * @since 0.1.0
+ */
+import * as Http from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import WebSocket, { WebSocketServer } from "ws"
+import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import { NodeServer } from "../http/NodeServer.js"
+import type { Admission, Refusal } from "./Handshake.js"
+import { isLoopback } from "./Origin.js"
+import {
+  type SocketHandlers,
+  Transport,
+  type TransportHandlers,
+  type TransportSocket,
+  type UpgradeRequest
+} from "./Transport.js"
+
+const ignore = () => undefined
+
+/** A socket of `ws` that is also ours: a subclass, so that a connection costs no second object and no closures. */
+class GatewaySocket extends WebSocket implements TransportSocket {
+  remoteAddress = ""
+  compressed = false
+  private raw: Duplex | undefined = undefined
+  private handlers: SocketHandlers | undefined = undefined
+  private awaitsDrain = false
+
+  unsafeAttach(
+    raw: Duplex,
+    remoteAddress: string,
+    compressed: boolean,
+    open: (socket: GatewaySocket) => SocketHandlers
+  ): void {
+    this.raw = raw
+    this.remoteAddress = remoteAddress
+    this.compressed = compressed
+    this.handlers = open(this)
+    this.on("message", GatewaySocket.onMessage)
+    this.on("ping", GatewaySocket.onPingFrame)
+    this.on("pong", GatewaySocket.onPongFrame)
+    this.on("error", GatewaySocket.onErrorEvent)
+    this.on("close", GatewaySocket.onCloseEvent)
+  }
+
+  unsafeWrite(frames: Uint8Array): number {
+    const { raw } = this
+    if (raw === undefined || this.readyState !== WebSocket.OPEN) return 0
+    if (raw.write(frames)) return 0
+    if (!this.awaitsDrain) {
+      this.awaitsDrain = true
+      raw.once("drain", () => {
+        this.awaitsDrain = false
+        this.handlers?.onDrain()
+      })
+    }
+    return raw.writableLength
+  }
+
+  unsafeUnsent(): number {
+    return this.raw?.writableLength ?? 0
+  }
+
+  unsafeClose(code: number, reason: string): void {
+    if (this.readyState === WebSocket.OPEN) this.close(code, reason)
+  }
+
+  unsafeTerminate(): void {
+    this.terminate()
+  }
+
+  private static onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
+    if (!(this instanceof GatewaySocket) || this.handlers === undefined) return
+    this.handlers.onSignOfLife()
+    if (isBinary) this.handlers.onBinary()
+    else this.handlers.onText(data.toString())
+  }
+  private static onPingFrame(this: WebSocket): void {
+    if (this instanceof GatewaySocket) this.handlers?.onSignOfLife()
+  }
+  private static onPongFrame(this: WebSocket): void {
+    if (!(this instanceof GatewaySocket)) return
+    this.handlers?.onSignOfLife()
+    this.handlers?.onPong()
+  }
+  private static onErrorEvent(this: WebSocket, error: Error): void {
+    if (this instanceof GatewaySocket) this.handlers?.onError(error)
+  }
+  private static onCloseEvent(this: WebSocket, code: number, reason: Buffer): void {
+    if (!(this instanceof GatewaySocket)) return
+    this.handlers?.onClose(code, reason.toString())
+    this.handlers = undefined
+  }
+}
+
+/** Answers an upgrade that is refused, and ends its socket.
+ * @since 0.1.0
+ * @category refusals */
+export const unsafeRefuse = (socket: Duplex, refusal: Refusal): void => {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const { body } = refusal
+  const headers = {
+    connection: "close",
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+    ...refusal.headers
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.once("finish", () => socket.destroy())
+  socket.end(`HTTP/1.1 ${refusal.status} ${Http.STATUS_CODES[refusal.status] ?? ""}\r\n${lines.join("")}\r\n${body}`)
+}
+
+const isNetSocket = (socket: Duplex): socket is Socket => "remoteAddress" in socket
+
+const upgradeRequest = (request: Http.IncomingMessage, socket: Duplex): UpgradeRequest => ({
+  method: request.method ?? "",
+  url: request.url ?? "/",
+  headers: request.headers,
+  remoteAddress: (isNetSocket(socket) ? socket.remoteAddress : undefined) ?? "",
+  local: isNetSocket(socket) && isLoopback(socket.localAddress ?? "")
+})
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const server = yield* NodeServer
+  const admissions = new WeakMap<Http.IncomingMessage, Admission>()
+  const wss = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: config.maxMessageBytes,
+    perMessageDeflate: false,
+    WebSocket: GatewaySocket,
+    handleProtocols: (_offered, request) => admissions.get(request)?.subprotocol ?? false
+  })
+
+  const accept = (
+    handlers: TransportHandlers,
+    admission: Admission,
+    request: Http.IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    remoteAddress: string
+  ) => {
+    admissions.set(request, admission)
+    wss.handleUpgrade(request, socket, head, (client) => {
+      client.unsafeAttach(socket, remoteAddress, client.extensions !== "", (attached) =>
+        handlers.unsafeOpen(attached, admission)
+      )
+    })
+  }
+
+  const serve = (handlers: TransportHandlers) =>
+    Effect.gen(function* () {
+      const run = yield* FiberSet.makeRuntime<never>()
+      const onUpgrade = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
+        // First of all: a peer that resets the socket now must not end the process.
+        socket.on("error", ignore)
+        // A host application may have upgrades of its own: what is not for this path is theirs to answer.
+        if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
+        const asked = upgradeRequest(request, socket)
+        run(
+          handlers.decide(asked).pipe(
+            Effect.match({
+              onSuccess: (admission) => accept(handlers, admission, request, socket, head, asked.remoteAddress),
+              onFailure: (refusal) => unsafeRefuse(socket, refusal)
+            }),
+            Effect.catchAllCause((cause) =>
+              Effect.zipRight(
+                Effect.logError("the handshake failed", cause),
+                Effect.sync(() => socket.destroy())
+              )
+            )
+          )
+        )
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => server.on("upgrade", onUpgrade)),
+        () => Effect.sync(() => server.off("upgrade", onUpgrade))
+      )
+    })
+
+  return Transport.of({ serve })
+})
+
+/** Sockets of the `NodeServer`, whoever owns it.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Transport, never, StatusSyncConfig.StatusSyncConfig | NodeServer> = Layer.effect(
+  Transport,
+  make
+)

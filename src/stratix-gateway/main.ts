@@ -1,0 +1,21 @@
+/**
+ * The gateway by itself: `npm start`.
+ *
+ * @since 0.1.0
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as StatusSyncServer from "./StatusSyncServer.js"
+
+const complain = (cause: Cause.Cause<{ readonly message: string }>) =>
+  Effect.forEach(Chunk.toReadonlyArray(Cause.failures(cause)), (error) =>
+    Effect.logError(`The gateway cannot start: ${error.message}`)
+  )
+
+Layer.launch(StatusSyncServer.layerConfig).pipe(
+  Effect.tapErrorCause(complain),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

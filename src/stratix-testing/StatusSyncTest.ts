@@ -1,0 +1,60 @@
+/**
+ * The whole service for tests: in virtual time over memory, or over real sockets.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NodeServer from "../stratix-gateway/api/http/NodeServer.js"
+import * as Authenticator from "../stratix-gateway/api/websocket/Authenticator.js"
+import * as Broadcast from "../stratix-gateway/api/websocket/Broadcast.js"
+import * as EventLog from "../stratix-gateway/api/websocket/EventLog.js"
+import * as StatusSyncConfig from "../stratix-gateway/StatusSyncConfig.js"
+import * as StatusSyncServer from "../stratix-gateway/StatusSyncServer.js"
+import type { TestClients } from "./TestClients.js"
+import * as TestClientsWs from "./TestClientsWs.js"
+import * as TransportMemory from "./TransportMemory.js"
+
+/** Everything a test can ask for.
+ * @since 0.1.0
+ * @category models */
+export type Services = StatusSyncServer.Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig | TestClients
+
+/** Under a clock that stands still nobody can be waited for, so a test that says nothing terminates at once what its own end leaves open. */
+const testDefaults = { drainTimeout: "0 millis" } as const
+
+/** The service over memory: no sockets, no real time; `TestClock` moves everything.
+ * @since 0.1.0
+ * @category layers */
+export const layerWith = (options: Partial<StatusSyncConfig.Settings> = {}): Layer.Layer<Services> =>
+  StatusSyncServer.layerCore.pipe(
+    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, EventLog.layerMemory)),
+    Layer.provide(Authenticator.layerAllowAll),
+    Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, ...options })),
+    Layer.orDie
+  )
+
+/** The service over memory, with the default settings.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Services> = layerWith()
+
+/** The service over real sockets on a free port of 127.0.0.1. Time is whatever clock the test runs on.
+ * @since 0.1.0
+ * @category layers */
+export const layerWs = (
+  options: Partial<StatusSyncConfig.Settings> = {}
+): Layer.Layer<Services | NodeServer.NodeServer> =>
+  TestClientsWs.layer.pipe(
+    Layer.provideMerge(StatusSyncServer.layerOn(NodeServer.layer)),
+    Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, port: 0, ...options })),
+    Layer.orDie
+  )
+
+/** Completes once everything published so far was written to every client that can take it.
+ * @since 0.1.0
+ * @category effects */
+export const settled: Effect.Effect<void, never, Broadcast.Broadcast> = Effect.flatMap(
+  Broadcast.Broadcast,
+  (broadcast) => Effect.zipRight(broadcast.flush, broadcast.caughtUp)
+)

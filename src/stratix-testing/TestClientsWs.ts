@@ -1,0 +1,98 @@
+/**
+ * Scripted clients on real sockets, so that one suite can run over both transports.
+ *
+ * @since 0.1.0
+ */
+import type { IncomingMessage } from "node:http"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import WebSocket from "ws"
+import { NodeServer } from "../stratix-gateway/api/http/NodeServer.js"
+import { type Refusal, refuse } from "../stratix-gateway/api/websocket/Handshake.js"
+import * as StatusSyncConfig from "../stratix-gateway/StatusSyncConfig.js"
+import * as TestClients from "./TestClients.js"
+
+const reasons: { readonly [status: number]: Refusal["reason"] } = {
+  400: "malformed",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not-found",
+  405: "method",
+  426: "upgrade-required",
+  429: "too-many",
+  503: "full"
+}
+
+/** The answer to a refused upgrade, read to its end. */
+const refusalOf = (response: IncomingMessage): Effect.Effect<Refusal> =>
+  Effect.async((resume) => {
+    const chunks: Array<Buffer> = []
+    response.on("data", (chunk: Buffer) => chunks.push(chunk))
+    response.on("close", () => {
+      const status = response.statusCode ?? 0
+      resume(Effect.succeed(refuse(reasons[status] ?? "malformed", status, Buffer.concat(chunks).toString())))
+    })
+  })
+
+const open = (url: string, options: TestClients.ConnectOptions): Effect.Effect<TestClients.TestClient, Refusal> =>
+  Effect.async((resume) => {
+    const inbox = new TestClients.Inbox()
+    const socket = new WebSocket(url, [...(options.protocols ?? [])], {
+      autoPong: options.answersPings ?? true,
+      perMessageDeflate: false,
+      ...(options.remoteAddress !== undefined && { localAddress: options.remoteAddress }),
+      ...(options.headers !== undefined && { headers: options.headers })
+    })
+    const sent = (send: (done: () => void) => void) => Effect.async<void>((done) => send(() => done(Effect.void)))
+    socket.on("message", (data: Buffer, isBinary) => {
+      if (!isBinary) inbox.unsafeText(data.toString())
+    })
+    socket.on("ping", () => {
+      inbox.pings++
+    })
+    socket.on("close", (code, reason) => inbox.unsafeEnd({ code, reason: reason.toString() }))
+    socket.on("unexpected-response", (_request, response) => resume(Effect.flatMap(refusalOf(response), Effect.fail)))
+    socket.on("error", (error) => resume(Effect.fail(refuse("closing", 0, error.message))))
+    socket.on("open", () =>
+      resume(
+        Effect.succeed<TestClients.TestClient>({
+          subprotocol: socket.protocol === "" ? undefined : socket.protocol,
+          take: inbox.take,
+          takeN: inbox.takeN,
+          received: inbox.received,
+          raw: inbox.raw,
+          isOpen: inbox.isOpen,
+          closed: inbox.closed,
+          pings: Effect.sync(() => inbox.pings),
+          send: (message) => sent((done) => socket.send(JSON.stringify(message), done)),
+          sendText: (text) => sent((done) => socket.send(text, done)),
+          sendBinary: (bytes) => sent((done) => socket.send(bytes, done)),
+          pong: sent((done) => socket.pong(undefined, undefined, done)),
+          freeze: Effect.sync(() => socket.pause()),
+          thaw: Effect.sync(() => socket.resume()),
+          drop: Effect.sync(() => socket.terminate()),
+          close: (code = 1000) => Effect.sync(() => socket.close(code))
+        })
+      )
+    )
+  })
+
+const make = Effect.gen(function* () {
+  const server = yield* NodeServer
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  return TestClients.TestClients.of({
+    connect: (options = {}) =>
+      Effect.suspend(() => {
+        const address = server.address()
+        const port = typeof address === "object" && address !== null ? address.port : config.port
+        const query = options.query === undefined ? "" : `?${options.query}`
+        return open(`ws://127.0.0.1:${port}${options.path ?? config.path}${query}`, options)
+      })
+  })
+})
+
+/** Clients of the gateway on the `NodeServer`.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<TestClients.TestClients, never, NodeServer | StatusSyncConfig.StatusSyncConfig> =
+  Layer.effect(TestClients.TestClients, make)
