@@ -123,11 +123,13 @@ export class Connection implements SocketHandlers {
     const message = parse(text)
     switch (typeOf(message)) {
       case "subscribe":
-        return this.understood(decodeSubscribe(message), (fields) => this.subscribe(Filter.fromFields(fields)))
+        this.understood(decodeSubscribe(message), (fields) => this.subscribe(Filter.fromFields(fields)))
+        break
       case "ping":
-        return this.understood(decodePing(message), () => this.heartbeat())
+        this.understood(decodePing(message), () => this.heartbeat())
+        break
       default:
-        return this.strike(
+        this.strike(
           message === undefined ? "not JSON" : "unknown message",
           message === undefined
             ? 'a message is one JSON object, like {"type":"ping"}'
@@ -162,7 +164,8 @@ export class Connection implements SocketHandlers {
     const size = Filter.size(asked)
     const { maxFilterValues } = this.around.config
     if (size > maxFilterValues) {
-      return this.strike("filter too large", `the filter has ${size} values, more than the ${maxFilterValues} allowed`)
+      this.strike("filter too large", `the filter has ${size} values, more than the ${maxFilterValues} allowed`)
+      return
     }
     this.filter = Filter.intersect(asked, this.admission.principal.visible)
     this.unsafeReply(SUBSCRIBED, Filter.toFields(this.filter))
@@ -170,7 +173,10 @@ export class Connection implements SocketHandlers {
   }
 
   private understood<A>(decoded: Either.Either<A, ParseResult.ParseError>, then: (message: A) => void): void {
-    if (Either.isRight(decoded)) return then(decoded.right)
+    if (Either.isRight(decoded)) {
+      then(decoded.right)
+      return
+    }
     const issue = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)[0]
     this.strike("malformed message", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`)
   }

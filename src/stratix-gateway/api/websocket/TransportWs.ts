@@ -33,7 +33,7 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   remoteAddress = ""
   compressed = false
   private raw: Duplex | undefined = undefined
-  private handlers: SocketHandlers | undefined = undefined
+  handlers: SocketHandlers | undefined = undefined
   private awaitsDrain = false
 
   unsafeAttach(
@@ -46,11 +46,11 @@ class GatewaySocket extends WebSocket implements TransportSocket {
     this.remoteAddress = remoteAddress
     this.compressed = compressed
     this.handlers = open(this)
-    this.on("message", GatewaySocket.onMessage)
-    this.on("ping", GatewaySocket.onPingFrame)
-    this.on("pong", GatewaySocket.onPongFrame)
-    this.on("error", GatewaySocket.onErrorEvent)
-    this.on("close", GatewaySocket.onCloseEvent)
+    this.on("message", onMessage)
+    this.on("ping", onPing)
+    this.on("pong", onPong)
+    this.on("error", onError)
+    this.on("close", onClose)
   }
 
   unsafeWrite(frames: Uint8Array): number {
@@ -78,29 +78,36 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   unsafeTerminate(): void {
     this.terminate()
   }
+}
 
-  private static onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
-    if (!(this instanceof GatewaySocket) || this.handlers === undefined) return
-    this.handlers.onSignOfLife()
-    if (isBinary) this.handlers.onBinary()
-    else this.handlers.onText(data.toString())
-  }
-  private static onPingFrame(this: WebSocket): void {
-    if (this instanceof GatewaySocket) this.handlers?.onSignOfLife()
-  }
-  private static onPongFrame(this: WebSocket): void {
-    if (!(this instanceof GatewaySocket)) return
-    this.handlers?.onSignOfLife()
-    this.handlers?.onPong()
-  }
-  private static onErrorEvent(this: WebSocket, error: Error): void {
-    if (this instanceof GatewaySocket) this.handlers?.onError(error)
-  }
-  private static onCloseEvent(this: WebSocket, code: number, reason: Buffer): void {
-    if (!(this instanceof GatewaySocket)) return
-    this.handlers?.onClose(code, reason.toString())
-    this.handlers = undefined
-  }
+// Shared by all sockets: `ws` calls a listener with its socket as `this`, so none of them needs a closure.
+
+function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
+  if (!(this instanceof GatewaySocket) || this.handlers === undefined) return
+  this.handlers.onSignOfLife()
+  if (isBinary) this.handlers.onBinary()
+  else this.handlers.onText(data.toString())
+}
+
+function onPing(this: WebSocket): void {
+  if (this instanceof GatewaySocket) this.handlers?.onSignOfLife()
+}
+
+function onPong(this: WebSocket): void {
+  if (!(this instanceof GatewaySocket)) return
+  this.handlers?.onSignOfLife()
+  this.handlers?.onPong()
+}
+
+function onError(this: WebSocket, error: Error): void {
+  if (this instanceof GatewaySocket) this.handlers?.onError(error)
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  if (!(this instanceof GatewaySocket)) return
+  const { handlers } = this
+  this.handlers = undefined
+  handlers?.onClose(code, reason.toString())
 }
 
 /** Answers an upgrade that is refused, and ends its socket.

@@ -1,0 +1,9 @@
+import { StatusSyncTest } from "../../../../src/stratix-testing/index.js"
+import { transportSuite } from "../../suites/transportSuite.js"
+import { Logger } from "effect"
+import { Layer } from "effect"
+
+const quiet = Logger.remove(Logger.defaultLogger)
+
+transportSuite("memory", Layer.provideMerge(StatusSyncTest.layer, quiet))
+transportSuite("ws", Layer.provideMerge(StatusSyncTest.layerWs({ drainTimeout: "1 second" }), quiet))
