@@ -98,6 +98,8 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
     /** Writes out everything that was published until now. */
     readonly flush: Effect.Effect<void>
     readonly unsafeFlush: () => void
+    /** Flushes at once if what waits for the end of the turn could soon leave the history: a burst must not conflate those who keep up. */
+    readonly unsafeRelieve: () => void
     /** Completes once every connection is at the head. A frozen client can hold it up: give it a bound. */
     readonly caughtUp: Effect.Effect<void>
     readonly unsafeStats: () => Stats
@@ -136,6 +138,8 @@ class Member {
   cursor: Offset | undefined
   /** Set while a conflated catch-up goes on; see `SinceOptions.conflateFrom`. */
   conflateFrom: Offset | undefined = undefined
+  /** Where a conflated catch-up or a snapshot ends: the head when it began. What came later is told exactly, if history still has it by then. */
+  target: Offset | undefined = undefined
   queued = false
   /** Has been at the head once: what leaves it behind from then on is its own slowness. */
   joined = false
@@ -204,7 +208,6 @@ const make = Effect.gen(function* () {
     liveMembers++
     member.joined = true
     member.cursor = undefined
-    member.conflateFrom = undefined
     member.slot = member.group.live.push(member) - 1
     tellCaughtUp()
   }
@@ -313,8 +316,13 @@ const make = Effect.gen(function* () {
         stats.conflations++
       }
     }
+    if (result.mode !== "resume") member.target = until
     if (result.mode === "snapshot") member.conflateFrom = until
     else if (result.mode === "conflated") member.conflateFrom ??= from
+    if (!result.more) {
+      member.target = undefined
+      member.conflateFrom = undefined
+    }
     member.lost += result.lost
     stats.lost += result.lost
     stats.deliveries += result.entries.length
@@ -337,7 +345,7 @@ const make = Effect.gen(function* () {
       member.queued = false
       if (member.state !== "behind") return Effect.void
       const { cursor, group } = member
-      const until = head.offset
+      const until = member.target ?? head.offset
       member.catchUps++
       stats.catchUps++
       return log
@@ -394,7 +402,10 @@ const make = Effect.gen(function* () {
     members++
     const { start } = recipient
     if (start._tag === "Head") goLive(member)
-    else catchUpLater(member, start._tag === "Since" ? start.offset : undefined)
+    else {
+      if (start._tag === "Snapshot") member.target = head.offset
+      catchUpLater(member, start._tag === "Since" ? start.offset : undefined)
+    }
     return {
       unsafeDrained: () => {
         if (member.state !== "stalled") return
@@ -416,6 +427,7 @@ const make = Effect.gen(function* () {
         if (group.sync) {
           member.cursor = undefined
           member.conflateFrom = undefined
+          member.target = head.offset
           member.joined = false
         }
         if (member.state === "behind") {
@@ -447,6 +459,9 @@ const make = Effect.gen(function* () {
     unsafeHead: () => head.offset,
     flush: Effect.sync(unsafeFlush),
     unsafeFlush,
+    unsafeRelieve: () => {
+      if (log.unsafeHead().index - head.index >= config.historyCapacity / 2) unsafeFlush()
+    },
     caughtUp,
     unsafeStats: () => ({ ...stats, groups: groups.size })
   })

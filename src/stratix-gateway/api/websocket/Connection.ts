@@ -139,8 +139,8 @@ export class Connection implements SocketHandlers {
   }
 
   /** From the heartbeat: a ping, and for those who cannot see pings, the head. */
-  unsafePing(): void {
-    this.pingedAt = unsafeMonotonicMillis(this.around.clock)
+  unsafePing(now: number): void {
+    this.pingedAt = now
     this.socket.unsafeWrite(Frame.ping)
     if (this.admission.sync) this.heartbeat()
   }

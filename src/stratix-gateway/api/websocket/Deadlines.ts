@@ -40,7 +40,7 @@ export class WaitQueue<A> {
 
   constructor(
     duration: Duration.DurationInput,
-    private readonly unsafeExpire: (value: A) => void,
+    private readonly unsafeExpire: (value: A, now: number) => void,
     private readonly now: () => number,
     private readonly wake: (at: number) => void
   ) {
@@ -54,9 +54,8 @@ export class WaitQueue<A> {
   }
 
   /** Starts this wait anew from when it ended, so that a late sweep does not shift a rhythm. After a pause of more than one wait it is from now: what was missed is not made up for. */
-  unsafeRepeat(wait: Wait<A>): void {
+  unsafeRepeat(wait: Wait<A>, now: number): void {
     this.unsafeStop(wait)
-    const now = this.now()
     this.add(wait, (wait.at + this.millis > now ? wait.at : now) + this.millis)
   }
 
@@ -92,7 +91,7 @@ export class WaitQueue<A> {
     while (this.front !== undefined && this.front.at <= now) {
       const wait = this.front
       this.unsafeStop(wait)
-      this.unsafeExpire(wait.value)
+      this.unsafeExpire(wait.value, now)
     }
   }
 }
@@ -101,7 +100,7 @@ export class WaitQueue<A> {
  * @since 0.1.0
  * @category models */
 export interface Deadlines {
-  readonly unsafeQueue: <A>(duration: Duration.DurationInput, unsafeExpire: (value: A) => void) => WaitQueue<A>
+  readonly unsafeQueue: <A>(duration: Duration.DurationInput, unsafeExpire: (value: A, now: number) => void) => WaitQueue<A>
 }
 
 interface Sweepable {

@@ -14,7 +14,8 @@ import * as Deadlines from "./Deadlines.js"
  * @since 0.1.0
  * @category models */
 export interface Peer {
-  readonly unsafePing: () => void
+  /** It is `now` on the monotonic clock, in milliseconds. */
+  readonly unsafePing: (now: number) => void
   /** No sign of life for the whole timeout. */
   readonly unsafeTimeout: () => void
 }
@@ -63,10 +64,10 @@ const make = Effect.gen(function* () {
     pings.unsafeStop(watched.ping)
     watched.peer.unsafeTimeout()
   })
-  const pings = deadlines.unsafeQueue(config.heartbeatInterval, (watched: Watched) => {
+  const pings = deadlines.unsafeQueue(config.heartbeatInterval, (watched: Watched, now) => {
     // First the next one: a pong that comes in at once must find the watch in order.
-    pings.unsafeRepeat(watched.ping)
-    watched.peer.unsafePing()
+    pings.unsafeRepeat(watched.ping, now)
+    watched.peer.unsafePing(now)
   })
 
   return Heartbeat.of({

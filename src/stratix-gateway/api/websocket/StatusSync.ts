@@ -20,6 +20,7 @@ import {
   StratixStateSyncEvent
 } from "../../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Broadcast from "./Broadcast.js"
 import * as Connections from "./Connections.js"
 import { type EventInput, encode, PublishError } from "./EventEncoder.js"
 import * as EventLog from "./EventLog.js"
@@ -66,6 +67,7 @@ const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
   const stamp = yield* Stamp.Stamp
+  const broadcast = yield* Broadcast.Broadcast
   const connections = yield* Connections.Connections
 
   const refused = (error: EventLog.EventLogError) =>
@@ -85,10 +87,12 @@ const make = Effect.gen(function* () {
       }
       drafts.push(draft.right)
     }
-    return yield* Effect.mapError(log.append(drafts), refused)
+    const offsets = yield* Effect.mapError(log.append(drafts), refused)
+    broadcast.unsafeRelieve()
+    return offsets
   })
 
-  const broadcast = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
+  const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
 
   const events = Stream.unwrapScoped(
     Effect.map(log.subscribe, (subscription) => {
@@ -107,11 +111,11 @@ const make = Effect.gen(function* () {
   )
 
   return StatusSync.of({
-    broadcast,
+    broadcast: broadcastOne,
     broadcastAll,
-    notifyAgentStatus: (agentId, status) => broadcast({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status } }),
+    notifyAgentStatus: (agentId, status) => broadcastOne({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status } }),
     notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
-      broadcast({
+      broadcastOne({
         eventType: COMMAND_STATUS_UPDATE,
         payload: {
           commandId,
@@ -123,7 +127,7 @@ const make = Effect.gen(function* () {
         }
       }),
     notifyAgentCreate: (agentId, name, type) =>
-      broadcast({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
+      broadcastOne({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
     events,
     clientCount: connections.count
   })
@@ -135,5 +139,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   StatusSync,
   never,
-  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp | Connections.Connections
+  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp | Broadcast.Broadcast | Connections.Connections
 > = Layer.effect(StatusSync, make)

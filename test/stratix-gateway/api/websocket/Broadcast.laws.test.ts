@@ -1,0 +1,15 @@
+import { StatusSyncTest } from "../../../../src/stratix-testing/index.js"
+import { lawsSuite } from "../../suites/lawsSuite.js"
+
+lawsSuite("memory", StatusSyncTest.layerWith, {
+  runs: 250,
+  settings: { historyCapacity: 16, highWaterMark: 400 },
+  padding: 0
+})
+
+// Padding fills the buffers of the operating system, so that clients that stop reading do fall behind.
+lawsSuite("ws", StatusSyncTest.layerWs, {
+  runs: 25,
+  settings: { historyCapacity: 16, highWaterMark: 16_384, maxEventBytes: 1_000_000 },
+  padding: 300_000
+})

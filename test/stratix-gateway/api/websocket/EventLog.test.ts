@@ -1,0 +1,4 @@
+import { EventLog } from "../../../../src/stratix-gateway/index.js"
+import { eventLogSuite } from "../../suites/eventLogSuite.js"
+
+eventLogSuite("memory", EventLog.layerMemory)

@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger, TestClock } from "effect"
+import { StatusSync } from "../../../../src/stratix-gateway/index.js"
+import * as StatusSyncConfig from "../../../../src/stratix-gateway/StatusSyncConfig.js"
+import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
+
+describe("heartbeat, in virtual time", () => {
+  it.effect("a client is pinged 30.000 s after it opened, not at 29.999 s, and every 30 s from then on", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("7 seconds")
+      const client = yield* TestClients.connect()
+      yield* TestClock.adjust("29999 millis")
+      assert.strictEqual(yield* client.pings, 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* client.pings, 1)
+      yield* TestClock.adjust("29999 millis")
+      assert.strictEqual(yield* client.pings, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* client.pings, 2)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(yield* client.pings, 12)
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("a silent client is terminated at exactly 60 s", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ answersPings: false })
+      yield* TestClock.adjust("59999 millis")
+      assert.isTrue(yield* client.isOpen)
+      yield* TestClock.adjust("1 millis")
+      assert.isFalse(yield* client.isOpen)
+      assert.strictEqual((yield* client.closed).code, 1006)
+      assert.strictEqual(yield* client.pings, 1)
+      assert.strictEqual(yield* Effect.flatMap(StatusSync.StatusSync, (sync) => sync.clientCount), 0)
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("a late pong at 59.999 s gives another 60 s", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ answersPings: false })
+      yield* TestClock.adjust("59999 millis")
+      yield* client.pong
+      yield* TestClock.adjust("59999 millis")
+      assert.isTrue(yield* client.isOpen)
+      yield* TestClock.adjust("1 millis")
+      assert.isFalse(yield* client.isOpen)
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("any message is a sign of life, understood or not", () =>
+    Effect.gen(function* () {
+      const talks = yield* TestClients.connect({ answersPings: false })
+      const babbles = yield* TestClients.connect({ answersPings: false })
+      const silent = yield* TestClients.connect({ answersPings: false })
+      for (let i = 0; i < 5; i++) {
+        yield* TestClock.adjust("50 seconds")
+        yield* talks.send({ type: "ping" })
+        yield* babbles.sendText("?")
+      }
+      assert.isTrue(yield* talks.isOpen)
+      assert.isTrue(yield* babbles.isOpen)
+      assert.isFalse(yield* silent.isOpen)
+      yield* TestClock.adjust("59999 millis")
+      assert.isTrue(yield* talks.isOpen)
+      yield* TestClock.adjust("1 millis")
+      assert.isFalse(yield* talks.isOpen)
+      assert.isFalse(yield* babbles.isOpen)
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("each connection has its own schedule", () =>
+    Effect.gen(function* () {
+      const first = yield* TestClients.connect()
+      yield* TestClock.adjust("10 seconds")
+      const second = yield* TestClients.connect()
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual([yield* first.pings, yield* second.pings], [1, 0])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([yield* first.pings, yield* second.pings], [1, 1])
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("a client that is frozen is dead after 60 s, one that is only slow is not", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const frozen = yield* TestClients.connect()
+      const slow = yield* TestClients.connect()
+      yield* frozen.freeze
+      yield* slow.freeze
+      yield* sync.notifyAgentStatus("a", "busy")
+      yield* StatusSyncTest.settled
+      yield* TestClock.adjust("40 seconds")
+      yield* slow.pong
+      yield* TestClock.adjust("30 seconds")
+      assert.isFalse(yield* frozen.isOpen)
+      assert.isTrue(yield* slow.isOpen)
+      yield* slow.thaw
+      const [, event] = yield* slow.takeN(2)
+      assert.strictEqual(event?.eventType, "stratix:agent_status_update")
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("interval and timeout are configurable", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ answersPings: false })
+      yield* TestClock.adjust("1 seconds")
+      assert.strictEqual(yield* client.pings, 1)
+      yield* TestClock.adjust("499 millis")
+      assert.isTrue(yield* client.isOpen)
+      yield* TestClock.adjust("1 millis")
+      assert.isFalse(yield* client.isOpen)
+    }).pipe(
+      Effect.provide(StatusSyncTest.layerWith({ heartbeatInterval: "1 seconds", heartbeatTimeout: "1500 millis" }))
+    )
+  )
+
+  it.effect("a timeout that is not above the interval is refused at start, with both values named", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        StatusSyncConfig.make({ heartbeatInterval: "30 seconds", heartbeatTimeout: "30 seconds" })
+      )
+      assert.match(error.message, /STRATIX_HEARTBEAT_TIMEOUT.*above the interval.*30s.*30s/)
+    })
+  )
+
+  it.effect(
+    "10,000 connections for 24 hours: every ping at its time, nobody lost, within seconds",
+    () =>
+      Effect.gen(function* () {
+        const sync = yield* StatusSync.StatusSync
+        const clients = yield* Effect.replicateEffect(TestClients.connect(), 10_000)
+        const silent = yield* TestClients.connect({ answersPings: false })
+        yield* TestClock.adjust("24 hours")
+        assert.strictEqual(yield* sync.clientCount, 10_000)
+        assert.isFalse(yield* silent.isOpen)
+        const counts = yield* Effect.forEach(clients, (client) => client.pings)
+        assert.deepStrictEqual([...new Set(counts)], [(24 * 60 * 60) / 30])
+      }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.remove(Logger.defaultLogger))),
+    120_000
+  )
+})

@@ -1,0 +1,286 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Chunk, Effect, FastCheck as fc, Layer, Queue, TestClock } from "effect"
+import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+
+type Draft = EventLog.Draft
+
+export const agent = (agentId: string, n = 0): Draft => ({
+  eventType: "stratix:agent_status_update",
+  agentId,
+  commandId: undefined,
+  key: `agent:${agentId}`,
+  finished: false,
+  json: `{"agent":"${agentId}","n":${n}}`
+})
+export const command = (commandId: string, finished: boolean, n = 0): Draft => ({
+  eventType: "stratix:command_status_update",
+  agentId: "a",
+  commandId,
+  key: `command:${commandId}`,
+  finished,
+  json: `{"command":"${commandId}","finished":${finished},"n":${n}}`
+})
+export const note = (n = 0): Draft => ({
+  eventType: "stratix:note",
+  agentId: undefined,
+  commandId: undefined,
+  key: undefined,
+  finished: false,
+  json: `{"note":${n}}`
+})
+
+/** What any event log must do. The layer takes its settings from `StatusSyncConfig`. */
+export const eventLogSuite = <E>(
+  name: string,
+  layer: Layer.Layer<EventLog.EventLog, E, StatusSyncConfig.StatusSyncConfig>
+) => {
+  const run =
+    (settings: Partial<StatusSyncConfig.Settings> = {}) =>
+    <A, E2>(effect: Effect.Effect<A, E2, EventLog.EventLog>) =>
+      Effect.provide(effect, Layer.provide(layer, StatusSyncConfig.layer(settings)))
+
+  const jsons = (entries: ReadonlyArray<EventLog.LogEntry>) => entries.map((entry) => entry.json)
+
+  describe(`event log: ${name}`, () => {
+    it.effect("gives every event its own offset, and tells exactly what came after one", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const offsets = yield* log.append([agent("a"), note(), agent("a", 1), agent("b")])
+        assert.strictEqual(new Set(offsets).size, 4)
+        assert.strictEqual(log.unsafeHead().offset, offsets[3])
+        const result = yield* log.since(offsets[0])
+        assert.deepStrictEqual(
+          { ...result, entries: jsons(result.entries) },
+          {
+            mode: "resume",
+            entries: [note(), agent("a", 1), agent("b")].map((draft) => draft.json),
+            to: offsets[3] ?? "",
+            more: false,
+            lost: 0
+          }
+        )
+        const nothing = yield* log.since(offsets[3])
+        assert.deepStrictEqual([nothing.mode, nothing.entries.length, nothing.to], ["resume", 0, offsets[3] ?? ""])
+      }).pipe(run())
+    )
+
+    it.effect("no cursor, or one it never gave, is answered with a snapshot: the newest of every key, in offset order", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        yield* log.append([agent("a"), note(), agent("b"), command("c", false), agent("a", 1)])
+        const expected = [agent("b"), command("c", false), agent("a", 1)].map((draft) => draft.json)
+        const { offset } = log.unsafeHead()
+        for (const cursor of [undefined, "", "junk", "other-1-0", `${offset}0`, offset.replace(/-.*/, "-zzz-0")]) {
+          const result = yield* log.since(cursor)
+          assert.strictEqual(result.mode, "snapshot", `cursor ${cursor}`)
+          assert.deepStrictEqual(jsons(result.entries), expected)
+          assert.strictEqual(result.to, offset)
+        }
+        assert.deepStrictEqual(jsons((yield* log.latest()).entries), expected)
+        const filtered = yield* log.latest(Filter.fromFields({ agents: ["b"] }))
+        assert.deepStrictEqual(jsons(filtered.entries), [agent("b").json])
+      }).pipe(run())
+    )
+
+    it.effect("beyond its history it conflates, and counts what had no key", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const [start] = yield* log.append([agent("a")])
+        yield* log.append([note(1), note(2), agent("b"), agent("b", 1), agent("c"), note(3), agent("c", 1)])
+        const result = yield* log.since(start)
+        assert.strictEqual(result.mode, "conflated")
+        assert.deepStrictEqual(jsons(result.entries), [agent("b", 1), agent("c", 1)].map((draft) => draft.json))
+        assert.strictEqual(result.lost, 3)
+        const keyed = yield* log.since(start, { filter: Filter.fromFields({ events: ["agent_status_update"] }) })
+        assert.strictEqual(keyed.lost, 0)
+      }).pipe(run({ historyCapacity: 4 }))
+    )
+
+    it.effect("goes in steps; each step's end is a cursor to go on from", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const [start] = yield* log.append([agent("x")])
+        const drafts = Array.from({ length: 20 }, (_, i) => agent(`a${i}`))
+        yield* log.append(drafts)
+        for (const from of [start, undefined]) {
+          const got: Array<string> = []
+          let cursor = from
+          let conflateFrom: string | undefined
+          let steps = 0
+          for (let more = true; more; steps++) {
+            const result = yield* log.since(cursor, {
+              maxBytes: 60,
+              ...(conflateFrom !== undefined && { conflateFrom })
+            })
+            if (result.mode === "snapshot") conflateFrom = log.unsafeHead().offset
+            got.push(...jsons(result.entries))
+            cursor = result.to
+            more = result.more
+          }
+          assert.isAbove(steps, 5)
+          assert.deepStrictEqual(got, (from === undefined ? [agent("x"), ...drafts] : drafts).map((draft) => draft.json))
+          assert.strictEqual(cursor, log.unsafeHead().offset)
+        }
+      }).pipe(run())
+    )
+
+    it.effect("`until` keeps what came later out", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const [first, second] = yield* log.append([agent("a"), agent("b"), agent("c")])
+        const result = yield* log.since(first, { until: second ?? "" })
+        assert.deepStrictEqual([jsons(result.entries), result.to, result.more], [[agent("b").json], second ?? "", false])
+      }).pipe(run())
+    )
+
+    it.effect("finished commands leave the state after the retention time, and above the cap the oldest first; both counted", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        yield* log.append([command("old", true), command("runs", false)])
+        yield* TestClock.adjust("59999 millis")
+        yield* log.append([command("again", true), command("again", false)])
+        assert.strictEqual((yield* log.latest()).entries.length, 3)
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(jsons((yield* log.latest()).entries), [
+          command("runs", false).json,
+          command("again", false).json
+        ])
+        assert.strictEqual(log.unsafeStats().finishedDropped, 1)
+        yield* log.append([1, 2, 3, 4].map((n) => command(`f${n}`, true)))
+        assert.deepStrictEqual(jsons((yield* log.latest()).entries).slice(2), [
+          command("f2", true).json,
+          command("f3", true).json,
+          command("f4", true).json
+        ])
+        assert.strictEqual(log.unsafeStats().finishedDropped, 2)
+      }).pipe(run({ finishedRetention: "1 minute", finishedCapacity: 3 }))
+    )
+
+    it.effect("a reader that may hold a key which left the state is told to forget, not left with a ghost", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const [start] = yield* log.append([command("c", false)])
+        yield* log.append([command("c", true), agent("a"), agent("a", 1), agent("a", 2)])
+        yield* TestClock.adjust("2 minutes")
+        const result = yield* log.since(start)
+        assert.strictEqual(result.mode, "snapshot")
+        assert.deepStrictEqual(jsons(result.entries), [agent("a", 2).json])
+        assert.strictEqual((yield* log.since(start, { neverSnapshot: true })).mode, "conflated")
+      }).pipe(run({ historyCapacity: 2, finishedRetention: "1 minute" }))
+    )
+
+    it.effect("keys are bounded: the one unchanged for longest leaves", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        for (let i = 0; i < 1000; i++) yield* log.append([agent(`a${i}`), agent("steady", i)])
+        const { entries } = yield* log.latest()
+        assert.strictEqual(entries.length, 10)
+        assert.deepStrictEqual(entries.at(-1)?.json, agent("steady", 999).json)
+        assert.strictEqual(log.unsafeStats().keysDropped, 991)
+      }).pipe(run({ latestCapacity: 10 }))
+    )
+
+    it.effect("history is bounded in characters too", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        for (let i = 0; i < 100; i++) yield* log.append([agent(`a${i}`)])
+        assert.isAtMost(log.unsafeStats().historyBytes, 200)
+        assert.isAbove(log.unsafeStats().historyEvents, 3)
+      }).pipe(run({ historyBytes: 200 }))
+    )
+
+    it.effect("announces every event to its subscribers, and to the tail", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        yield* log.append([agent("before")])
+        const { index } = log.unsafeHead()
+        const subscription = yield* log.subscribe
+        yield* log.append([agent("a"), note()])
+        yield* log.append([agent("b")])
+        const heard = Chunk.toReadonlyArray(yield* Queue.takeAll(subscription))
+        assert.deepStrictEqual(jsons(heard), [agent("a"), note(), agent("b")].map((draft) => draft.json))
+        assert.deepStrictEqual(log.unsafeTail(index)?.map((entry) => entry.offset), heard.map((entry) => entry.offset))
+        assert.deepStrictEqual(log.unsafeTail(log.unsafeHead().index), [])
+      }).pipe(Effect.scoped, run())
+    )
+
+    it.effect("appends of many fibers keep one order for everybody", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const subscription = yield* log.subscribe
+        const writer = (w: number) =>
+          Effect.forEach(
+            Array.from({ length: 300 }, (_, i) => i),
+            (i) => Effect.zipRight(i % 7 === 0 ? Effect.yieldNow() : Effect.void, log.append([agent(`w${w}`, i), note(i)]))
+          )
+        yield* Effect.all([0, 1, 2, 3].map(writer), { concurrency: "unbounded" })
+        const heard = Chunk.toReadonlyArray(yield* Queue.takeAll(subscription))
+        assert.deepStrictEqual(
+          heard.map((entry) => entry.index),
+          heard.map((_, i) => i + 1)
+        )
+        const { entries } = yield* log.since(undefined)
+        assert.strictEqual(entries.length, 4)
+      }).pipe(Effect.scoped, run())
+    )
+
+    it.effect.prop(
+      "law 4: what a reader folds from where it stopped equals what one folds who never stopped",
+      [
+        fc.array(
+          fc.oneof(
+            { weight: 4, arbitrary: fc.record({ t: fc.constant("a" as const), id: fc.integer({ min: 0, max: 5 }) }) },
+            { weight: 3, arbitrary: fc.record({ t: fc.constant("c" as const), id: fc.integer({ min: 0, max: 5 }) }) },
+            { weight: 2, arbitrary: fc.record({ t: fc.constant("f" as const), id: fc.integer({ min: 0, max: 5 }) }) },
+            { weight: 1, arbitrary: fc.record({ t: fc.constant("n" as const), id: fc.constant(0) }) },
+            { weight: 1, arbitrary: fc.record({ t: fc.constant("later" as const), id: fc.constant(0) }) },
+            { weight: 3, arbitrary: fc.record({ t: fc.constant("read" as const), id: fc.integer({ min: 1, max: 120 }) }) }
+          ),
+          { maxLength: 60 }
+        )
+      ],
+      ([script]) =>
+        Effect.gen(function* () {
+          const log = yield* EventLog.EventLog
+          const state = new Map<string, string>()
+          let cursor: string | undefined
+          let conflateFrom: string | undefined
+          let seen = 0
+          const read = (maxBytes: number) =>
+            Effect.gen(function* () {
+              const { offset } = log.unsafeHead()
+              const result = yield* log.since(cursor, { maxBytes, ...(conflateFrom !== undefined && { conflateFrom }) })
+              if (result.mode === "snapshot") state.clear()
+              for (const entry of result.entries) {
+                assert.isTrue(result.mode === "snapshot" || entry.index > seen)
+                if (entry.key !== undefined) state.set(entry.key, entry.json)
+              }
+              seen = Math.max(result.mode === "snapshot" ? 0 : seen, ...result.entries.map((entry) => entry.index))
+              if (result.mode === "snapshot") conflateFrom = offset
+              else if (result.mode === "conflated") conflateFrom ??= cursor
+              cursor = result.to
+              if (!result.more) conflateFrom = undefined
+              return result.more
+            })
+          let n = 0
+          for (const { id, t } of script) {
+            n++
+            if (t === "a") yield* log.append([agent(`${id}`, n)])
+            else if (t === "c") yield* log.append([command(`${id}`, false, n)])
+            else if (t === "f") yield* log.append([command(`${id}`, true, n)])
+            else if (t === "n") yield* log.append([note(n)])
+            else if (t === "later") yield* TestClock.adjust("20 seconds")
+            else yield* read(id)
+          }
+          while (yield* read(50)) {}
+          const { entries } = yield* log.latest()
+          for (const entry of entries) assert.strictEqual(state.get(entry.key ?? ""), entry.json)
+          // What it has beyond the state are finished commands that were let go, with their true end.
+          for (const [key, json] of state) {
+            if (!entries.some((entry) => entry.key === key)) assert.match(json, /"finished":true/)
+          }
+        }).pipe(run({ historyCapacity: 6, finishedRetention: "1 minute", finishedCapacity: 2 })),
+      { fastCheck: { numRuns: Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300) } }
+    )
+  })
+}

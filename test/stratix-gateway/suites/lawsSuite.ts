@@ -1,0 +1,240 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FastCheck as fc, Layer, Logger, Schema } from "effect"
+import { type ServerMessage, SYNC } from "../../../src/stratix-core/stratix-protocol.js"
+import { Broadcast, EventLog, Filter, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
+import { nextTurn, untilCount } from "./transportSuite.js"
+
+/** One step of a random history of a gateway. */
+type Step =
+  | { readonly t: "agent" | "command" | "note"; readonly id: number }
+  | { readonly t: "burst"; readonly id: number }
+  | { readonly t: "join"; readonly sync: boolean; readonly filter: number }
+  | { readonly t: "freeze" | "thaw" | "drop"; readonly id: number }
+  | { readonly t: "flush" }
+  | { readonly t: "settle" }
+
+const filters = ["", "agents=a0,a1", "commands=c0", "events=agent_status_update", "events=note", "agents=a2&events=command_status_update"]
+
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ t: fc.constantFrom("agent" as const, "command" as const, "note" as const), id: fc.nat(4) }) },
+  { weight: 1, arbitrary: fc.record({ t: fc.constant("burst" as const), id: fc.integer({ min: 5, max: 60 }) }) },
+  { weight: 3, arbitrary: fc.record({ t: fc.constant("join" as const), sync: fc.boolean(), filter: fc.nat(filters.length - 1) }) },
+  { weight: 2, arbitrary: fc.record({ t: fc.constant("freeze" as const), id: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ t: fc.constant("thaw" as const), id: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ t: fc.constant("drop" as const), id: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.constant({ t: "flush" as const }) },
+  { weight: 1, arbitrary: fc.constant({ t: "settle" as const }) }
+)
+
+interface Actor {
+  readonly client: TestClients.TestClient
+  readonly sync: boolean
+  readonly filter: Filter.Filter
+  readonly joinedAt: number
+  wasFrozen: boolean
+  dropped: boolean
+}
+
+interface Published {
+  readonly entry: EventLog.Draft
+  readonly requestId: string
+}
+
+const decodeRequestId = Schema.decodeUnknownSync(Schema.parseJson(Schema.Struct({ requestId: Schema.String })))
+
+/** Laws 1 to 6, against a model: what was published, and who was there with which filter. */
+export const lawsSuite = (
+  name: string,
+  layer: (settings: Partial<StatusSyncConfig.Settings>) => Layer.Layer<StatusSyncTest.Services>,
+  options: { readonly runs: number; readonly settings: Partial<StatusSyncConfig.Settings>; readonly padding: number }
+) => {
+  const pad = "x".repeat(options.padding)
+
+  const check = (script: ReadonlyArray<Step>) =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const log = yield* EventLog.EventLog
+      const broadcast = yield* Broadcast.Broadcast
+      const actors: Array<Actor> = []
+      const published: Array<Published> = []
+      let n = 0
+
+      /** Everything that entered the log since the last look, in its order. */
+      const record = () => {
+        for (const entry of log.unsafeTail(published.length) ?? []) {
+          published.push({ entry, requestId: decodeRequestId(entry.json).requestId })
+        }
+      }
+      const publish = (t: "agent" | "command" | "note", id: number) =>
+        Effect.gen(function* () {
+          n++
+          if (t === "agent") yield* sync.notifyAgentStatus(`a${id}`, n % 2 === 0 ? "online" : "busy")
+          else if (t === "command") yield* sync.notifyCommandStatus(`c${id}`, `a${id}`, "running", n % 100, pad)
+          else yield* sync.broadcast({ eventType: "stratix:note", payload: { n, pad } })
+          record()
+        })
+
+      for (const move of script) {
+        switch (move.t) {
+          case "agent":
+          case "command":
+          case "note":
+            yield* publish(move.t, move.id)
+            break
+          case "burst":
+            for (let i = 0; i < move.id; i++) yield* publish(i % 5 === 0 ? "note" : i % 2 === 0 ? "agent" : "command", i % 5)
+            break
+          case "join": {
+            const query = filters[move.filter] ?? ""
+            const joinedAt = published.length
+            const client = yield* TestClients.connect({
+              query,
+              ...(move.sync && { protocols: ["stratix.sync.v1"] })
+            })
+            const parsed = Filter.fromQuery(query)
+            actors.push({
+              client,
+              sync: move.sync,
+              filter: parsed._tag === "Right" ? parsed.right.filter : Filter.all,
+              joinedAt,
+              wasFrozen: false,
+              dropped: false
+            })
+            break
+          }
+          case "freeze":
+          case "thaw":
+          case "drop": {
+            const actor = actors[move.id % Math.max(1, actors.length)]
+            if (actor === undefined) break
+            if (move.t === "freeze") {
+              actor.wasFrozen = true
+              yield* actor.client.freeze
+            } else if (move.t === "thaw") yield* actor.client.thaw
+            else {
+              actor.dropped = true
+              yield* actor.client.drop
+            }
+            break
+          }
+          case "flush":
+            yield* broadcast.flush
+            break
+          case "settle":
+            // Those who are frozen never catch up: law 6 wants the others not to notice, so only the flush is waited for.
+            yield* broadcast.flush
+        }
+      }
+
+      for (const actor of actors) yield* actor.client.thaw
+      yield* untilCount(actors.filter((actor) => !actor.dropped).length)
+      yield* StatusSyncTest.settled
+      // One more event for every filter, now that all are at the head: its arrival tells that all before it have arrived.
+      for (const id of [0, 2]) for (const t of ["note", "agent", "command"] as const) yield* publish(t, id)
+      yield* StatusSyncTest.settled
+
+      const { entries: latest } = yield* log.latest()
+      const place = new Map(published.map(({ requestId }, i) => [requestId, i]))
+      for (const actor of actors) {
+        if (actor.dropped) continue
+        const wanted = published
+          .map((one, i) => ({ ...one, i }))
+          .filter(({ entry, i }) => i >= actor.joinedAt && Filter.matches(actor.filter, entry))
+        const last = actor.sync
+          ? latest.filter((entry) => Filter.matches(actor.filter, entry))
+          : latest.filter((entry) => Filter.matches(actor.filter, entry) && wanted.some((one) => one.entry.key === entry.key))
+        yield* arrived(actor, wanted.at(-1)?.requestId)
+        const messages = yield* actor.client.received
+        const events = messages.filter((message) => place.has(message.requestId))
+        const places = events.map((event) => place.get(event.requestId) ?? -1)
+
+        // Law 3: the last event of every key is the newest one.
+        const newest = new Map<string, string>()
+        for (const event of events) {
+          const key = published[place.get(event.requestId) ?? -1]?.entry.key
+          if (key !== undefined) newest.set(key, event.requestId)
+        }
+        for (const entry of last) assert.strictEqual(newest.get(entry.key ?? ""), decodeRequestId(entry.json).requestId)
+
+        if (!actor.sync) {
+          // Law 1.
+          for (let i = 1; i < places.length; i++) assert.isAbove(places[i] ?? -1, places[i - 1] ?? -1)
+          // Law 2: who was never slow got everything, once.
+          if (!actor.wasFrozen) assert.deepStrictEqual(events.map((event) => event.requestId), wanted.map((one) => one.requestId))
+        } else checkSync(actor, messages, published, place)
+      }
+
+      // Law 5: nothing is kept for those who left.
+      for (const actor of actors) yield* actor.client.drop
+      yield* untilCount(0)
+      const stats = broadcast.unsafeStats()
+      assert.deepStrictEqual([stats.groups, stats.stalled], [0, 0])
+    })
+
+  /** Waits for the event; over memory it is there already. */
+  const arrived = (actor: Actor, requestId: string | undefined) =>
+    Effect.gen(function* () {
+      for (;;) {
+        const texts = yield* actor.client.raw
+        if (requestId === undefined || texts.some((text) => decodeRequestId(text).requestId === requestId)) return
+        yield* nextTurn
+      }
+    }).pipe(Effect.timeoutFail({ duration: "4 seconds", onTimeout: () => new Error("the last event never arrived") }))
+
+  const checkSync = (
+    actor: Actor,
+    messages: ReadonlyArray<ServerMessage>,
+    published: ReadonlyArray<Published>,
+    place: ReadonlyMap<string, number>
+  ) => {
+    let promised = 0
+    let live = false
+    let before = -1
+    let keylessGiven = 0
+    let lost = 0
+    for (const message of messages) {
+      if (message.eventType === SYNC && "mode" in message.payload) {
+        assert.strictEqual(promised, 0, "a sync before the events of the last one")
+        const { count, mode, more } = message.payload
+        promised = typeof count === "number" ? count : 0
+        lost += typeof message.payload.lost === "number" ? message.payload.lost : 0
+        live = more !== true
+        if (mode === "snapshot") before = -1
+      } else if (place.has(message.requestId)) {
+        const at = place.get(message.requestId) ?? -1
+        // Law 1, from snapshot to snapshot.
+        assert.isAbove(at, before)
+        before = at
+        if (promised > 0) promised--
+        else assert.isTrue(live, "an event outside a catch-up before the client is live")
+        const one = published[at]
+        assert.isTrue(one !== undefined && Filter.matches(actor.filter, one.entry))
+        if (one?.entry.key === undefined) keylessGiven++
+      }
+    }
+    assert.strictEqual(promised, 0)
+    assert.isTrue(live)
+    // What had no key was given or counted: nothing is skipped in silence.
+    if (actor.filter === Filter.all) {
+      const keyless = published.slice(actor.joinedAt).filter((one) => one.entry.key === undefined).length
+      assert.strictEqual(keylessGiven + lost, keyless)
+    }
+  }
+
+  describe(`laws over ${name}`, () => {
+    it.effect.prop(
+      "order, exactness, convergence, bounded memory, isolation",
+      [fc.array(step, { maxLength: 80 })],
+      ([script]) =>
+        check(script).pipe(
+          Effect.provide(layer({ stallTimeout: "1 hour", ...options.settings })),
+          Effect.provide(Logger.remove(Logger.defaultLogger)),
+          Effect.withClock(liveClock)
+        ),
+      { timeout: 240_000, fastCheck: { numRuns: Number(process.env["STRATIX_PROPERTY_RUNS"] ?? options.runs) } }
+    )
+  })
+}
+
+const liveClock = Effect.runSync(Effect.clock)
