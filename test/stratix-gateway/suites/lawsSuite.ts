@@ -47,7 +47,13 @@ const decodeRequestId = Schema.decodeUnknownSync(Schema.parseJson(Schema.Struct(
 export const lawsSuite = (
   name: string,
   layer: (settings: Partial<StatusSyncConfig.Settings>) => Layer.Layer<StatusSyncTest.Services>,
-  options: { readonly runs: number; readonly settings: Partial<StatusSyncConfig.Settings>; readonly padding: number }
+  options: {
+    readonly runs: number
+    readonly settings: Partial<StatusSyncConfig.Settings>
+    readonly padding: number
+    /** Who must have got every event: over real sockets a burst can be too much for anybody, so there it depends on the history. */
+    readonly exact: "kept up" | "all" | "none"
+  }
 ) => {
   const pad = "x".repeat(options.padding)
 
@@ -160,8 +166,8 @@ export const lawsSuite = (
         if (!actor.sync) {
           // Law 1.
           for (let i = 1; i < places.length; i++) assert.isAbove(places[i] ?? -1, places[i - 1] ?? -1)
-          // Law 2: who was never slow got everything, once.
-          if (!actor.wasFrozen) assert.deepStrictEqual(events.map((event) => event.requestId), wanted.map((one) => one.requestId))
+          // Law 2: who was never slow got everything, once; who was, too, where history has it all.
+          if (options.exact === "all" || (options.exact === "kept up" && !actor.wasFrozen)) assert.deepStrictEqual(events.map((event) => event.requestId), wanted.map((one) => one.requestId))
         } else checkSync(actor, messages, published, place)
       }
 

@@ -126,6 +126,7 @@ class Group {
   constructor(
     readonly filter: Filter.Filter,
     readonly sync: boolean,
+    readonly compressed: boolean,
     readonly key: string
   ) {}
 }
@@ -172,11 +173,11 @@ const make = Effect.gen(function* () {
   let waiter: Deferred.Deferred<void> | undefined
   const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, catchUps: 0, conflations: 0, lost: 0, stalled: 0 }
 
-  const groupOf = (filter: Filter.Filter, sync: boolean): Group => {
-    const key = sync ? `s${filter.key}` : `p${filter.key}`
+  const groupOf = (filter: Filter.Filter, sync: boolean, compressed: boolean): Group => {
+    const key = `${sync ? "s" : "p"}${compressed ? "z" : ""}${filter.key}`
     const found = groups.get(key)
     if (found !== undefined) return found
-    const made = new Group(filter, sync, key)
+    const made = new Group(filter, sync, compressed, key)
     groups.set(key, made)
     index.add(filter, made)
     return made
@@ -243,6 +244,17 @@ const make = Effect.gen(function* () {
 
   const textOf = (entry: EventLog.LogEntry, sync: boolean): string => (sync ? EventLog.withOffset(entry) : entry.json)
 
+  // Bound: the events of one flush; empty between flushes.
+  const compressions = new Map<string, Buffer>()
+  const compressOnce = (text: string): Buffer => {
+    let frame = compressions.get(text)
+    if (frame === undefined) {
+      frame = Frame.compressedText(text, config.compressionThreshold)
+      compressions.set(text, frame)
+    }
+    return frame
+  }
+
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
     const touched: Array<Group> = []
     for (const entry of entries) {
@@ -254,7 +266,8 @@ const make = Effect.gen(function* () {
     }
     for (const group of touched) {
       const count = group.pending.length
-      const frames = Frame.texts(group.pending.map((entry) => textOf(entry, group.sync)))
+      const texts = group.pending.map((entry) => textOf(entry, group.sync))
+      const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
       group.pending = []
       stats.deliveries += count * group.live.length
       stats.bytes += frames.length * group.live.length
@@ -270,6 +283,7 @@ const make = Effect.gen(function* () {
         }
       }
     }
+    compressions.clear()
     stats.flushes++
   }
 
@@ -331,7 +345,9 @@ const make = Effect.gen(function* () {
     if (sync) texts.unshift(syncText(from, result, !live))
     let unsent = 0
     if (texts.length > 0) {
-      const frames = Frame.texts(texts)
+      const frames = member.group.compressed
+        ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
+        : Frame.texts(texts)
       stats.bytes += frames.length
       unsent = member.socket.unsafeWrite(frames)
     }
@@ -397,7 +413,7 @@ const make = Effect.gen(function* () {
 
   const unsafeJoin = (recipient: Recipient): Membership => {
     unsafeFlush()
-    const member = new Member(recipient.socket, groupOf(recipient.filter, recipient.sync))
+    const member = new Member(recipient.socket, groupOf(recipient.filter, recipient.sync, recipient.socket.compressed))
     enter(member, member.group)
     members++
     const { start } = recipient
@@ -416,7 +432,7 @@ const make = Effect.gen(function* () {
       unsafeSetFilter: (filter) => {
         if (member.state === "gone") return
         unsafeFlush()
-        const group = groupOf(filter, member.group.sync)
+        const group = groupOf(filter, member.group.sync, member.group.compressed)
         if (member.state === "live") {
           leaveLive(member)
           member.state = "behind"

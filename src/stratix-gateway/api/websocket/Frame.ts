@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 
+import { constants, deflateRawSync } from "node:zlib"
+
 const FIN = 0x80
 const RSV1 = 0x40
 const TEXT = 0x1
@@ -59,12 +61,26 @@ export const texts = (all: ReadonlyArray<string>): Buffer => {
  * @category constructors */
 export const text = (content: string): Buffer => texts([content])
 
-/** A text frame whose payload is compressed with permessage-deflate (RFC 7692 §6).
+/** What a sync flush ends with, and permessage-deflate leaves out (RFC 7692 §7.2.1). */
+const FLUSH_TAIL = 4
+
+/** A text frame compressed with permessage-deflate, without context takeover; a plain one where that is not worth it: below `threshold` bytes, or if it came out no smaller.
  * @since 0.1.0
  * @category constructors */
-export const compressed = (payload: Uint8Array): Buffer => {
-  const target = Buffer.allocUnsafe(headerLength(payload.length) + payload.length)
-  target.set(payload, writeHeader(target, 0, FIN | RSV1 | TEXT, payload.length))
+export const compressedText = (content: string, threshold: number): Buffer => {
+  const bytes = Buffer.byteLength(content)
+  if (bytes < threshold) return text(content)
+  // A window no larger than the message: setting up a large one costs more than compressing a small message.
+  const windowBits = Math.min(15, Math.max(9, 32 - Math.clz32(bytes)))
+  const deflated = deflateRawSync(content, {
+    windowBits,
+    memLevel: Math.min(8, windowBits - 7),
+    finishFlush: constants.Z_SYNC_FLUSH
+  })
+  const length = deflated.length - FLUSH_TAIL
+  if (length >= bytes) return text(content)
+  const target = Buffer.allocUnsafe(headerLength(length) + length)
+  deflated.copy(target, writeHeader(target, 0, FIN | RSV1 | TEXT, length), 0, length)
   return target
 }
 

@@ -148,7 +148,8 @@ const make = Effect.gen(function* () {
     noServer: true,
     clientTracking: false,
     maxPayload: config.maxMessageBytes,
-    perMessageDeflate: false,
+    // Without context takeover a message compresses the same for everybody, so it is compressed once.
+    perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,
     handleProtocols: (_offered, request) => admissions.get(request)?.subprotocol ?? false
   })
@@ -162,6 +163,10 @@ const make = Effect.gen(function* () {
     remoteAddress: string
   ) => {
     admissions.set(request, admission)
+    // A client that wants a smaller window could not read what is compressed for all: it gets plain frames (`ws` would refuse it).
+    if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
+      delete request.headers["sec-websocket-extensions"]
+    }
     wss.handleUpgrade(request, socket, head, (client) => {
       client.unsafeAttach(socket, remoteAddress, client.extensions !== "", (attached) =>
         handlers.unsafeOpen(attached, admission)

@@ -1,0 +1,75 @@
+/**
+ * Whoever is behind a request: what they may do, what they may see, and until when.
+ *
+ * @since 0.1.0
+ */
+import type * as DateTime from "effect/DateTime"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import * as Filter from "./Filter.js"
+
+/** What a principal may do: watch events, publish them, or look into the gateway itself.
+ * @since 0.1.0
+ * @category models */
+export const Permission = Schema.Literal("subscribe", "publish", "operator").annotations({
+  identifier: "Permission",
+  message: () => ({ message: 'must be "subscribe", "publish" or "operator"', override: true })
+})
+/** @since 0.1.0
+ * @category models */
+export type Permission = typeof Permission.Type
+
+/** Whoever is behind a request.
+ * @since 0.1.0
+ * @category models */
+export interface Principal {
+  /** For logs and metrics, and what is revoked; never a secret. */
+  readonly name: string
+  readonly permissions: ReadonlySet<Permission>
+  /** What it can see at the most. */
+  readonly visible: Filter.Filter
+  /** When what it showed was issued; `undefined`: nobody knows. What is issued after a revocation is good again. */
+  readonly issuedAt: DateTime.Utc | undefined
+  /** When it ends; its connections are closed with 4401 at that moment. */
+  readonly expiresAt: DateTime.Utc | undefined
+}
+
+/** What a request shows to be recognised by.
+ * @since 0.1.0
+ * @category models */
+export interface Credentials {
+  readonly token: Redacted.Redacted<string> | undefined
+  readonly remoteAddress: string
+}
+
+/** A request that was not recognised: 401, or 503 where that is the gateway's fault (`Unavailable`).
+ * @since 0.1.0
+ * @category errors */
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("stratix/Unauthenticated")("Unauthenticated", {
+  reason: Schema.Literal("Missing", "Invalid", "Expired", "Revoked", "Unavailable"),
+  message: Schema.String
+}) {}
+
+/** Knows principals by one kind of credentials.
+ * @since 0.1.0
+ * @category models */
+export interface Recogniser {
+  readonly recognise: (credentials: Credentials) => Effect.Effect<Principal, Unauthenticated>
+  /** Whether a principal may stay; `true` for one that is not this recogniser's. Always `true` if absent. */
+  readonly unsafeHolds?: (principal: Principal) => boolean
+  /** Says something whenever a principal may not hold any more. */
+  readonly changes?: Stream.Stream<void>
+}
+
+/** Everybody, seeing and doing everything.
+ * @since 0.1.0
+ * @category models */
+export const anyone: Principal = {
+  name: "anyone",
+  permissions: new Set(["subscribe", "publish", "operator"]),
+  visible: Filter.all,
+  issuedAt: undefined,
+  expiresAt: undefined
+}

@@ -1,0 +1,78 @@
+/**
+ * What was refused: counted, and said in the log without filling it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Runtime from "effect/Runtime"
+import * as Metrics from "../../Metrics.js"
+import * as Deadlines from "./Deadlines.js"
+
+/** Counts refusals by reason in `stratix_refusals_total`, and logs the first of each reason at once; what follows within ten seconds is one more line, with their number.
+ * @since 0.1.0
+ * @category tags */
+export class Refusals extends Context.Tag("stratix/Refusals")<
+  Refusals,
+  {
+    /** `detail` says what happened, `address` to whom; neither may hold a secret. */
+    readonly unsafeRefused: (reason: Metrics.RefusalReason, detail: string, address?: string) => void
+  }
+>() {}
+
+/** Between two lines about one reason. */
+const QUIET = "10 seconds"
+
+/** Of a detail, which can be as long as a header. */
+const MAX_DETAIL = 200
+
+class Subject {
+  readonly metric: Metric.Metric.Counter<number>
+  readonly quiet: Deadlines.Wait<Subject>
+  unsaid = 0
+  constructor(readonly reason: Metrics.RefusalReason) {
+    this.metric = Metric.tagged(Metrics.refusals, "reason", reason)
+    this.quiet = new Deadlines.Wait<Subject>(this)
+  }
+}
+
+const make = Effect.gen(function* () {
+  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+  const deadlines = yield* Deadlines.make
+  const subjects = new Map(Metrics.refusalReasons.map((reason) => [reason, new Subject(reason)]))
+
+  const say = (reason: Metrics.RefusalReason, message: string, address?: string) => {
+    runFork(
+      Effect.logWarning(message).pipe(
+        Effect.annotateLogs({ module: "Refusals", reason, ...(address !== undefined && { remoteAddress: address }) })
+      )
+    )
+  }
+  const silences = deadlines.unsafeQueue(QUIET, (subject: Subject) => {
+    if (subject.unsaid === 0) return
+    say(subject.reason, `refused ${subject.unsaid} more for the same reason`)
+    subject.unsaid = 0
+    silences.unsafeStart(subject.quiet)
+  })
+
+  return Refusals.of({
+    unsafeRefused: (reason, detail, address) => {
+      const subject = subjects.get(reason)
+      if (subject === undefined) return
+      subject.metric.unsafeUpdate(1, [])
+      if (subject.quiet.waiting) {
+        subject.unsaid++
+        return
+      }
+      silences.unsafeStart(subject.quiet)
+      say(reason, `refused: ${detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL)}…` : detail}`, address)
+    }
+  })
+})
+
+/** Counts and logs.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Refusals> = Layer.scoped(Refusals, make)

@@ -1,0 +1,351 @@
+import * as Net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Chunk, Effect, Exit, Fiber, Layer, Logger, Stream } from "effect"
+import {
+  Broadcast,
+  Connections,
+  NodeServer,
+  StatusSync,
+  StatusSyncConfig,
+  StatusSyncServer
+} from "../../../../src/stratix-gateway/index.js"
+import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
+import { nextTurn, untilCount } from "../../suites/transportSuite.js"
+
+const quiet = Logger.remove(Logger.defaultLogger)
+const ws = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
+  Layer.provideMerge(StatusSyncTest.layerWs({ drainTimeout: "1 second", ...settings }), quiet)
+
+const port = Effect.map(NodeServer.NodeServer, (server) => {
+  const address = server.address()
+  if (typeof address !== "object" || address === null) throw new Error("not listening")
+  return address.port
+})
+
+/** A TCP connection whose bytes the test writes itself. */
+const raw = Effect.gen(function* () {
+  const to = yield* port
+  return yield* Effect.async<Net.Socket>((resume) => {
+    const socket = Net.connect(to, "127.0.0.1", () => resume(Effect.succeed(socket)))
+    socket.on("error", () => undefined)
+  })
+})
+
+const upgrade = (lines = "") =>
+  `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}\r\n${lines}\r\n`
+
+const until = (socket: Net.Socket, text: string) =>
+  Effect.async<string>((resume) => {
+    let got = ""
+    const onData = (data: Buffer) => {
+      got += data.toString("latin1")
+      if (!got.includes(text)) return
+      socket.off("data", onData)
+      resume(Effect.succeed(got))
+    }
+    socket.on("data", onData)
+  })
+
+/** A masked client frame. */
+const frame = (first: number, payload: Uint8Array) => {
+  const header =
+    payload.length < 126
+      ? [first, 0x80 | payload.length]
+      : [first, 0x80 | 126, payload.length >> 8, payload.length & 0xff]
+  return Buffer.concat([Buffer.from([...header, 0, 0, 0, 0]), payload])
+}
+
+/** The status code of the close frame at the end of what a raw client got. */
+const closeCode = (socket: Net.Socket) =>
+  Effect.async<number>((resume) => {
+    const chunks: Array<Buffer> = []
+    socket.on("data", (data: Buffer) => {
+      chunks.push(data)
+      const all = Buffer.concat(chunks)
+      const at = all.lastIndexOf(0x88)
+      if (at !== -1 && all.length >= at + 4) resume(Effect.succeed(all.readUInt16BE(at + 2)))
+    })
+  })
+
+const joined = Effect.gen(function* () {
+  const socket = yield* raw
+  socket.write(upgrade())
+  yield* until(socket, "Connected to Stratix Gateway")
+  return socket
+})
+
+describe("what a client can do wrong, over real sockets", () => {
+  it.live("vanishes in the middle of a write: the others get everything", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const stays = yield* TestClients.connect()
+      const victims = yield* Effect.replicateEffect(joined, 20)
+      for (let i = 0; i < 50; i++) {
+        yield* sync.broadcast({ eventType: "stratix:blob", payload: { i, pad: "x".repeat(20_000) } })
+        victims[i]?.resetAndDestroy()
+        if (i % 5 === 0) yield* nextTurn
+      }
+      assert.strictEqual((yield* stays.takeN(51)).length, 51)
+      yield* untilCount(1)
+    }).pipe(Effect.provide(ws()))
+  )
+
+  it.live("resets the TCP connection at any stage of the upgrade: the gateway stays", () =>
+    Effect.gen(function* () {
+      const whole = upgrade()
+      for (const stage of [0, 1, 20, whole.length - 2, whole.length]) {
+        for (let i = 0; i < 10; i++) {
+          const socket = yield* raw
+          socket.write(whole.slice(0, stage))
+          if (i % 2 === 0) yield* nextTurn
+          socket.resetAndDestroy()
+        }
+      }
+      const client = yield* TestClients.connect()
+      assert.strictEqual((yield* client.take).eventType, "stratix:connected")
+      yield* untilCount(1)
+    }).pipe(Effect.provide(ws()))
+  )
+
+  it.live("sends frames that are not WebSocket: it is closed with the code of the standard, with an error told", () =>
+    Effect.gen(function* () {
+      const connections = yield* Connections.Connections
+      const told = yield* connections.changes.pipe(
+        Stream.filter((change) => change._tag === "Failed"),
+        Stream.take(4),
+        Stream.runCollect,
+        Effect.fork
+      )
+      yield* nextTurn
+      const cases: ReadonlyArray<readonly [number, Buffer]> = [
+        [1002, Buffer.from([0x81, 0x01, 0x61])], // not masked
+        [1002, frame(0xf1, Buffer.from("{}"))], // reserved bits
+        [1007, frame(0x81, Buffer.from([0xff, 0xfe]))], // not UTF-8
+        [1009, frame(0x81, Buffer.alloc(2000, 0x61))] // above the limit
+      ]
+      for (const [code, bytes] of cases) {
+        const socket = yield* joined
+        const answer = yield* Effect.fork(closeCode(socket))
+        yield* nextTurn
+        socket.write(bytes)
+        assert.strictEqual(yield* Fiber.join(answer), code)
+        socket.destroy()
+      }
+      assert.strictEqual((yield* Fiber.join(told)).length, 4)
+      yield* untilCount(0)
+    }).pipe(Effect.provide(ws({ maxMessageBytes: 1000 })))
+  )
+
+  it.live("closes twice, or is closed by both sides: it leaves once", () =>
+    Effect.gen(function* () {
+      const connections = yield* Connections.Connections
+      const left: Array<number> = []
+      yield* connections.changes.pipe(
+        Stream.filter((change) => change._tag === "Left"),
+        Stream.runForEach((change) => Effect.sync(() => left.push(change.code))),
+        Effect.fork
+      )
+      yield* nextTurn
+      const client = yield* TestClients.connect()
+      yield* client.take
+      const [connection] = yield* connections.all
+      connection?.socket.unsafeClose(1000, "once")
+      connection?.socket.unsafeClose(1001, "twice")
+      yield* client.close(1000)
+      yield* client.close(1000)
+      connection?.socket.unsafeTerminate()
+      connection?.socket.unsafeTerminate()
+      yield* untilCount(0)
+      yield* nextTurn
+      assert.strictEqual(left.length, 1)
+    }).pipe(Effect.provide(ws()))
+  )
+
+  it.live("is refused: it reads why, as JSON, and the socket ends", () =>
+    Effect.gen(function* () {
+      const socket = yield* raw
+      const answer = yield* Effect.fork(until(socket, "}"))
+      yield* nextTurn
+      socket.write(upgrade("Origin: https://evil.example\r\n"))
+      const text = yield* Fiber.join(answer)
+      assert.match(text, /^HTTP\/1\.1 403 Forbidden\r\n/)
+      assert.match(text, /\{"error":"forbidden","message":"pages from https:\/\/evil.example may not connect[^}]*\}$/)
+    }).pipe(Effect.provide(ws()))
+  )
+})
+
+describe("the gateway's own ends", () => {
+  it.live("a port in use fails the start, and says which and what to do", () =>
+    Effect.gen(function* () {
+      const taken = Net.createServer()
+      yield* Effect.async<void>((resume) => {
+        taken.listen(0, "127.0.0.1", () => resume(Effect.void))
+      })
+      const address = taken.address()
+      const inUse = typeof address === "object" && address !== null ? address.port : 0
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(StatusSyncServer.layer({ port: inUse }))))
+      taken.close()
+      assert.isTrue(Exit.isFailure(exit))
+      if (Exit.isFailure(exit)) {
+        const [error] = Chunk.toReadonlyArray(Cause.failures(exit.cause))
+        assert.strictEqual(error?._tag, "ListenError")
+        assert.match(error?.message ?? "", new RegExp(`127.0.0.1:${inUse} is already in use.*STRATIX_PORT`))
+      }
+    }).pipe(Effect.provide(quiet))
+  )
+
+  it.live("publishing goes on while it closes, and afterwards fails with a reason instead of hanging", () =>
+    Effect.gen(function* () {
+      let late: Effect.Effect<unknown, StatusSync.PublishError> = Effect.void
+      yield* Effect.gen(function* () {
+        const sync = yield* StatusSync.StatusSync
+        const connections = yield* Connections.Connections
+        const client = yield* TestClients.connect()
+        late = sync.notifyAgentStatus("late", "busy")
+        yield* sync.notifyAgentStatus("before", "busy")
+        yield* connections.drain
+        yield* sync.notifyAgentStatus("during", "busy")
+        // What was published before the drain is not lost.
+        const [, event] = yield* client.takeN(2)
+        assert.deepStrictEqual(event?.payload, { agentId: "before", status: "busy" })
+        assert.strictEqual((yield* client.closed).code, 1001)
+        const refused = yield* Effect.flip(TestClients.connect())
+        assert.strictEqual(refused.status, 503)
+      }).pipe(Effect.provide(ws()))
+      const error = yield* Effect.flip(late)
+      assert.deepInclude(error, { _tag: "PublishError", reason: "Closed" })
+    })
+  )
+
+  it.live("after 1,000 connect and kill cycles, connections, fibers, timers and listeners are as at the start", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const server = yield* NodeServer.NodeServer
+      const measure = Effect.gen(function* () {
+        const { groups, stalled } = (yield* Broadcast.Broadcast).unsafeStats()
+        const sockets = yield* Effect.async<number>((resume) => {
+          server.getConnections((_error, count) => resume(Effect.succeed(count)))
+        })
+        return {
+          clients: yield* sync.clientCount,
+          groups,
+          stalled,
+          sockets,
+          fibers: [...Fiber.unsafeRoots()].length,
+          listeners: server.listenerCount("upgrade") + server.listenerCount("error") + server.listenerCount("close")
+        }
+      })
+      const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length)
+      const cycle = (i: number) =>
+        Effect.gen(function* () {
+          const client = yield* TestClients.connect({
+            query: `agents=a${i}`,
+            ...(i % 2 === 0 && { protocols: ["stratix.sync.v1"] })
+          })
+          if (i % 3 === 0) yield* client.take
+          yield* sync.notifyAgentStatus(`a${i}`, "busy")
+          // One that is frozen cannot read the answer to its close: it can only vanish.
+          if (i % 4 === 0) yield* Effect.zipRight(client.freeze, client.drop)
+          else if (i % 5 === 0) yield* client.close()
+          else yield* client.drop
+        })
+      yield* Effect.forEach([1, 2, 3], cycle)
+      yield* untilCount(0)
+      const before = yield* measure
+      const timersBefore = yield* timers
+      yield* Effect.forEach(
+        Array.from({ length: 1000 }, (_, i) => i),
+        cycle,
+        { concurrency: 20 }
+      )
+      yield* untilCount(0)
+      let after = yield* measure
+      // The kernel tells the end of the last sockets a few turns later.
+      for (let i = 0; i < 1000 && JSON.stringify(after) !== JSON.stringify(before); i++) {
+        yield* nextTurn
+        after = yield* measure
+      }
+      assert.deepStrictEqual(after, before)
+      assert.isAtMost(yield* timers, timersBefore)
+    }).pipe(Effect.provide(ws())),
+    60_000
+  )
+})
+
+describe("what cannot be published", () => {
+  it.effect("fails with the field named, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const client = yield* TestClients.connect()
+      const cycle: { self?: unknown } = {}
+      cycle.self = cycle
+      const cases: ReadonlyArray<readonly [string, RegExp, Effect.Effect<unknown, StatusSync.PublishError>]> = [
+        ["payload.status", /one of "online".*got "asleep"/, sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "asleep" } })],
+        ["payload.agentId", /1 to 256 characters, got ""/, sync.notifyAgentStatus("", "busy")],
+        ["payload.progress", /0 to 100, got 140/, sync.notifyCommandStatus("c", "a", "running", 140)],
+        ["payload.progress", /0 to 100, got NaN/, sync.notifyCommandStatus("c", "a", "running", Number.NaN)],
+        ["payload.result.self", /cycle/, sync.notifyCommandStatus("c", "a", "success", 100, cycle)],
+        ["payload.result.list.1", /bigint/, sync.notifyCommandStatus("c", "a", "success", 100, { list: [1, 2n] })],
+        ["payload.result", /Map/, sync.notifyCommandStatus("c", "a", "success", 100, new Map())],
+        ["payload.result.n", /Infinity/, sync.notifyCommandStatus("c", "a", "success", 100, { n: Number.POSITIVE_INFINITY })],
+        ["payload.result.f", /function/, sync.notifyCommandStatus("c", "a", "success", 100, { f: () => 1 })],
+        ["payload.name", /1 to 256/, sync.notifyAgentCreate("a", "", "t")],
+        ["eventType", /stratix:/, sync.broadcast({ eventType: "agent_status", payload: {} })],
+        ["eventType", /of the server itself/, sync.broadcast({ eventType: "stratix:closing", payload: {} })],
+        ["payload", /JSON object/, sync.broadcast({ eventType: "stratix:x", payload: 7 })],
+        ["payload.extra", /not a field/, sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "busy", extra: 1 } })],
+        ["payload.status", /missing/, sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a" } })],
+        ["timestamp", /milliseconds/, sync.broadcast({ eventType: "stratix:x", payload: {}, timestamp: -1 })],
+        ["payload", /more than the 1000/, sync.broadcast({ eventType: "stratix:x", payload: { pad: "x".repeat(1000) } })],
+        [
+          "1.payload.status",
+          /one of/,
+          sync.broadcastAll([
+            { eventType: "stratix:x", payload: {} },
+            { eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "asleep" } }
+          ])
+        ]
+      ]
+      for (const [field, detail, effect] of cases) {
+        const error = yield* Effect.flip(effect)
+        assert.strictEqual(error.field, field)
+        assert.match(error.detail, detail)
+      }
+      yield* sync.notifyAgentStatus("a", "busy")
+      yield* StatusSyncTest.settled
+      assert.strictEqual((yield* client.received).length, 2)
+    }).pipe(Effect.provide(StatusSyncTest.layerWith({ maxEventBytes: 1000 })))
+  )
+
+  it.effect("a request id of the caller's context is on the event; generated ones are unique, even if the clock stands still", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const client = yield* TestClients.connect()
+      yield* sync.notifyAgentStatus("a", "busy").pipe(StatusSync.withRequestId("http-42"))
+      for (let i = 0; i < 3; i++) yield* sync.notifyAgentStatus("a", "busy")
+      yield* StatusSyncTest.settled
+      const ids = (yield* client.received).map((message) => message.requestId)
+      assert.deepStrictEqual(ids, ["stratix-req-0", "http-42", "stratix-req-0-2", "stratix-req-0-3", "stratix-req-0-4"])
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("`events` tells everything that is published, as on the wire", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const heard = yield* sync.events.pipe(Stream.take(2), Stream.runCollect, Effect.fork)
+      yield* Effect.yieldNow()
+      yield* nextTurn
+      yield* sync.notifyCommandStatus("c", "a", "success", 100, { at: new Date(0) })
+      yield* sync.broadcast({ eventType: "stratix:x", payload: { y: 1 } })
+      const [first, second] = Chunk.toReadonlyArray(yield* Fiber.join(heard))
+      assert.deepStrictEqual(first?.payload, {
+        commandId: "c",
+        agentId: "a",
+        commandStatus: "success",
+        progress: 100,
+        result: { at: "1970-01-01T00:00:00.000Z" }
+      })
+      assert.deepStrictEqual(second?.payload, { y: 1 })
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+})
