@@ -55,6 +55,10 @@ const CHANGES_CAPACITY = 1024
 /** Clients closed between two turns of the event loop during a drain. */
 const DRAIN_BATCH = 256
 
+/** Waits, but no longer than so. Interruptible even in a finalizer, where the loser of a race would otherwise be waited for. */
+const atMost = (effect: Effect.Effect<void>, duration: Duration.DurationInput) =>
+  Effect.interruptible(Effect.timeoutOption(effect, duration))
+
 /** How widely clients are asked to spread their return after a drain. */
 const RETRY_SPREAD = { min: 500, max: 5000 }
 
@@ -176,12 +180,12 @@ const make = Effect.gen(function* () {
       yield* broadcast.flush
       const budget = Duration.decode(config.drainTimeout)
       // Half of the time for those who are catching up; the other half for everybody to answer the close.
-      yield* Effect.timeoutOption(broadcast.caughtUp, Duration.times(budget, 0.5))
+      yield* atMost(broadcast.caughtUp, Duration.times(budget, 0.5))
       yield* closeAll
-      yield* Effect.timeoutOption(Deferred.await(emptied), Duration.times(budget, 0.5))
+      yield* atMost(Deferred.await(emptied), Duration.times(budget, 0.5))
       for (const connection of [...pool.keys()]) connection.socket.unsafeTerminate()
       // A terminated socket says so in a later turn; its connection's scope closes then.
-      yield* Effect.timeoutOption(Deferred.await(emptied), "1 second")
+      yield* atMost(Deferred.await(emptied), "1 second")
     })
   )
 
