@@ -8,7 +8,9 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as ClientAddress from "./api/websocket/ClientAddress.js"
 
 /** What is known of a knob besides its value.
  * @since 0.1.0
@@ -34,6 +36,9 @@ const list = (env: string): Config.Config<ReadonlyArray<string>> =>
       .map((item) => item.trim())
       .filter((item) => item !== "")
   )
+/** A text that nothing stands for where it is absent. A name that is set to nothing is not absent: it is a mistake to be told of. */
+const maybe = (env: string): Config.Config<string | undefined> => Config.string(env)
+const secret = (env: string): Config.Config<Redacted.Redacted<string> | undefined> => Config.redacted(env)
 const slowPolicy = (env: string): Config.Config<"conflate" | "close"> => Config.literal("conflate", "close")(env)
 
 const KiB = 1024
@@ -118,6 +123,18 @@ export const knobs = {
     "2 minutes",
     "A connection that stays above the high-water mark this long is terminated"
   ),
+  compression: knob(
+    Config.boolean,
+    "STRATIX_COMPRESSION",
+    false,
+    "Offers permessage-deflate without context takeover; each message is compressed once for all who agreed to it"
+  ),
+  compressionThreshold: knob(
+    Config.integer,
+    "STRATIX_COMPRESSION_THRESHOLD",
+    512,
+    "Bytes of a message below which it is not compressed"
+  ),
   maxMessageBytes: knob(
     Config.integer,
     "STRATIX_MAX_MESSAGE_BYTES",
@@ -131,6 +148,119 @@ export const knobs = {
     [],
     "Origins of web pages that may connect and publish besides loopback and the same host, comma-separated; * allows all"
   ),
+  maxConnections: knob(
+    Config.integer,
+    "STRATIX_MAX_CONNECTIONS",
+    20_000,
+    "WebSocket connections at a time; above it: 503"
+  ),
+  maxConnectionsPerAddress: knob(
+    Config.integer,
+    "STRATIX_MAX_CONNECTIONS_PER_ADDRESS",
+    256,
+    "WebSocket connections at a time from one address (IPv6: one /64), loopback excepted; above it: 429"
+  ),
+  trustedProxies: knob(
+    list,
+    "STRATIX_TRUSTED_PROXIES",
+    [],
+    "Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed, comma-separated"
+  ),
+  maxHandshakes: knob(
+    Config.integer,
+    "STRATIX_MAX_HANDSHAKES",
+    256,
+    "WebSocket handshakes under way at a time; above it: 503"
+  ),
+  handshakeRate: knob(
+    Config.integer,
+    "STRATIX_HANDSHAKE_RATE",
+    1000,
+    "WebSocket handshakes a second, five times as many at once; above it: 503; 0: no limit"
+  ),
+  handshakeTimeout: knob(
+    duration,
+    "STRATIX_HANDSHAKE_TIMEOUT",
+    "10 seconds",
+    "Time for a client to send its request's header, and for the authenticator to decide on it"
+  ),
+  requestTimeout: knob(
+    duration,
+    "STRATIX_REQUEST_TIMEOUT",
+    "30 seconds",
+    "Time for a client to send a whole HTTP request; not below the handshake timeout"
+  ),
+  maxHeaderBytes: knob(
+    Config.integer,
+    "STRATIX_MAX_HEADER_BYTES",
+    16 * KiB,
+    "Size of a request's header; above it: 431"
+  ),
+  messageRate: knob(
+    Config.integer,
+    "STRATIX_MESSAGE_RATE",
+    100,
+    "Messages, pings and pongs a client may send a second, twice as many at once; above it: close 1008; 0: no limit"
+  ),
+  maxFragments: knob(
+    Config.integer,
+    "STRATIX_MAX_FRAGMENTS",
+    128,
+    "Frames one message from a client may be split into; above it: close 1008"
+  ),
+  publishRate: knob(
+    Config.integer,
+    "STRATIX_PUBLISH_RATE",
+    10_000,
+    "Events a principal may publish over HTTP a second, twice as many at once; above it: 429; 0: no limit"
+  ),
+  queryTokens: knob(
+    Config.boolean,
+    "STRATIX_QUERY_TOKENS",
+    false,
+    "Whether a token may stand in the query string of the WebSocket (?token=), where proxies log it"
+  ),
+  tokens: knob(secret, "STRATIX_TOKENS", undefined, "Static tokens, as JSON (docs/SECURITY.md)"),
+  tokensFile: knob(
+    maybe,
+    "STRATIX_TOKENS_FILE",
+    undefined,
+    "File of static tokens, in the same form; read again when it changes"
+  ),
+  jwtSecret: knob(
+    secret,
+    "STRATIX_JWT_SECRET",
+    undefined,
+    "Secret that JWTs are signed with (HS256, HS384, HS512); 32 bytes at the least"
+  ),
+  jwtJwksFile: knob(
+    maybe,
+    "STRATIX_JWT_JWKS_FILE",
+    undefined,
+    "File with the public keys of JWTs (JWKS); read again when it changes"
+  ),
+  jwtJwksUrl: knob(maybe, "STRATIX_JWT_JWKS_URL", undefined, "Address of the public keys of JWTs (JWKS); https"),
+  jwtIssuer: knob(maybe, "STRATIX_JWT_ISSUER", undefined, "What a JWT must have as iss"),
+  jwtAudience: knob(
+    maybe,
+    "STRATIX_JWT_AUDIENCE",
+    undefined,
+    "What a JWT must have in aud; must be said where the keys are a JWKS"
+  ),
+  jwtClockSkew: knob(
+    duration,
+    "STRATIX_JWT_CLOCK_SKEW",
+    "0 millis",
+    "How far the clocks of issuer and gateway may differ; a JWT is good for so much longer"
+  ),
+  tlsCert: knob(
+    maybe,
+    "STRATIX_TLS_CERT",
+    undefined,
+    "File of the certificate chain (PEM): the gateway then speaks TLS only; read again when it changes"
+  ),
+  tlsKey: knob(maybe, "STRATIX_TLS_KEY", undefined, "File of the certificate's private key (PEM)"),
+  tlsPassphrase: knob(secret, "STRATIX_TLS_PASSPHRASE", undefined, "What the private key is encrypted with"),
   maxBodyBytes: knob(Config.integer, "STRATIX_MAX_BODY_BYTES", 4 * MiB, "Size of an HTTP request body; above it: 413"),
   drainTimeout: knob(
     duration,
@@ -181,9 +311,34 @@ export const defaults: Settings = {
   highWaterMark: knobs.highWaterMark.default,
   slowPolicy: knobs.slowPolicy.default,
   stallTimeout: knobs.stallTimeout.default,
+  compression: knobs.compression.default,
+  compressionThreshold: knobs.compressionThreshold.default,
   maxMessageBytes: knobs.maxMessageBytes.default,
   maxFilterValues: knobs.maxFilterValues.default,
   allowedOrigins: knobs.allowedOrigins.default,
+  maxConnections: knobs.maxConnections.default,
+  maxConnectionsPerAddress: knobs.maxConnectionsPerAddress.default,
+  trustedProxies: knobs.trustedProxies.default,
+  maxHandshakes: knobs.maxHandshakes.default,
+  handshakeRate: knobs.handshakeRate.default,
+  handshakeTimeout: knobs.handshakeTimeout.default,
+  requestTimeout: knobs.requestTimeout.default,
+  maxHeaderBytes: knobs.maxHeaderBytes.default,
+  messageRate: knobs.messageRate.default,
+  maxFragments: knobs.maxFragments.default,
+  publishRate: knobs.publishRate.default,
+  queryTokens: knobs.queryTokens.default,
+  tokens: knobs.tokens.default,
+  tokensFile: knobs.tokensFile.default,
+  jwtSecret: knobs.jwtSecret.default,
+  jwtJwksFile: knobs.jwtJwksFile.default,
+  jwtJwksUrl: knobs.jwtJwksUrl.default,
+  jwtIssuer: knobs.jwtIssuer.default,
+  jwtAudience: knobs.jwtAudience.default,
+  jwtClockSkew: knobs.jwtClockSkew.default,
+  tlsCert: knobs.tlsCert.default,
+  tlsKey: knobs.tlsKey.default,
+  tlsPassphrase: knobs.tlsPassphrase.default,
   maxBodyBytes: knobs.maxBodyBytes.default,
   drainTimeout: knobs.drainTimeout.default
 }
@@ -202,8 +357,18 @@ const ranges: Partial<Record<keyof Settings, (value: number) => string | undefin
   finishedCapacity: atLeast(0),
   maxEventBytes: atLeast(256),
   highWaterMark: atLeast(1),
+  compressionThreshold: atLeast(0),
   maxMessageBytes: atLeast(64),
   maxFilterValues: atLeast(1),
+  maxConnections: atLeast(1),
+  maxConnectionsPerAddress: atLeast(1),
+  maxHandshakes: atLeast(1),
+  handshakeRate: atLeast(0),
+  // The request line and the seven lines of the shortest handshake are about 200 bytes.
+  maxHeaderBytes: atLeast(1024),
+  messageRate: atLeast(0),
+  maxFragments: atLeast(1),
+  publishRate: atLeast(0),
   maxBodyBytes: atLeast(256)
 }
 
@@ -214,7 +379,14 @@ const check = (settings: Settings): ReadonlyArray<string> => {
     const problem = range === undefined || typeof value !== "number" ? undefined : range(value)
     if (problem !== undefined) problems.push(`${knobs[name as keyof Settings].env} (${name}) ${problem}`)
   }
-  for (const name of ["heartbeatInterval", "heartbeatTimeout", "stallTimeout", "finishedRetention"] as const) {
+  for (const name of [
+    "heartbeatInterval",
+    "heartbeatTimeout",
+    "stallTimeout",
+    "finishedRetention",
+    "handshakeTimeout",
+    "requestTimeout"
+  ] as const) {
     if (Duration.toMillis(settings[name]) < 1) problems.push(`${knobs[name].env} (${name}) must be at least 1 ms`)
   }
   const interval = Duration.decode(settings.heartbeatInterval)
@@ -223,6 +395,21 @@ const check = (settings: Settings): ReadonlyArray<string> => {
     problems.push(
       `STRATIX_HEARTBEAT_TIMEOUT (heartbeatTimeout) must be above the interval: it is ${Duration.format(timeout)}, the interval ${Duration.format(interval)}`
     )
+  }
+  if (Duration.lessThan(settings.requestTimeout, settings.handshakeTimeout)) {
+    problems.push(
+      "STRATIX_REQUEST_TIMEOUT (requestTimeout) must not be below STRATIX_HANDSHAKE_TIMEOUT (handshakeTimeout)"
+    )
+  }
+  if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
+    problems.push("STRATIX_TLS_CERT (tlsCert) and STRATIX_TLS_KEY (tlsKey) must be there both or not at all")
+  }
+  for (const entry of settings.trustedProxies) {
+    if (!ClientAddress.isNetwork(entry)) {
+      problems.push(
+        `STRATIX_TRUSTED_PROXIES (trustedProxies) must be addresses or networks like 10.0.0.0/8, has ${JSON.stringify(entry)}`
+      )
+    }
   }
   if (!settings.path.startsWith("/"))
     problems.push(`STRATIX_PATH (path) must begin with "/", is ${JSON.stringify(settings.path)}`)

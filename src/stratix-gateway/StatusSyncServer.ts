@@ -14,7 +14,9 @@ import * as Connections from "./api/websocket/Connections.js"
 import * as EventLog from "./api/websocket/EventLog.js"
 import * as Handshake from "./api/websocket/Handshake.js"
 import * as Heartbeat from "./api/websocket/Heartbeat.js"
+import * as Limits from "./api/websocket/Limits.js"
 import * as Origin from "./api/websocket/Origin.js"
+import * as Refusals from "./api/websocket/Refusals.js"
 import * as Stamp from "./api/websocket/Stamp.js"
 import * as StatusSync from "./api/websocket/StatusSync.js"
 import type { Transport } from "./api/websocket/Transport.js"
@@ -30,6 +32,8 @@ export type Services =
   | Broadcast.Broadcast
   | Heartbeat.Heartbeat
   | Handshake.Handshake
+  | Limits.Limits
+  | Refusals.Refusals
   | Stamp.Stamp
 
 /** The service on whatever transport, log and authenticator it is given.
@@ -42,18 +46,20 @@ export const layerCore: Layer.Layer<
 > = StatusSync.layer.pipe(
   Layer.provideMerge(Connections.layer),
   Layer.provideMerge(Broadcast.layer),
-  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamp.layer))
+  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamp.layer)),
+  Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer))
 )
 
-/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`.
+/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`. Provide it with an `Authenticator`, or it takes one by the settings.
  * @since 0.1.0
  * @category layers */
 export const layerMounted: Layer.Layer<
-  Services | EventLog.EventLog,
-  never,
+  Services | EventLog.EventLog | Authenticator.Authenticator,
+  Authenticator.AuthenticatorError,
   StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer
 > = layerCore.pipe(
-  Layer.provide([TransportWs.layer, Authenticator.layerAllowAll]),
+  Layer.provide(TransportWs.layer),
+  Layer.provideMerge(Authenticator.layerProvided),
   Layer.provideMerge(EventLog.layerMemory)
 )
 
@@ -69,45 +75,53 @@ const ready = Layer.scopedDiscard(
     }
     if (config.allowedOrigins.includes("*")) yield* Effect.logWarning("pages of every origin may connect and publish")
     yield* Effect.logInfo(
-      `Stratix gateway ready on ws://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}${config.path}`
+      `Stratix gateway ready on ${config.tlsCert === undefined ? "ws" : "wss"}://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}${config.path}`
     )
   })
 )
 
-/** The service with its HTTP routes on this server, listening by the settings.
+/** The service with its HTTP routes on this server, listening by the settings. Provide it with an `Authenticator`, or it takes one by the settings.
  * @since 0.1.0
  * @category layers */
 export const layerOn = <E, R>(
   server: Layer.Layer<NodeServer.NodeServer, E, R>
 ): Layer.Layer<
-  Services | EventLog.EventLog | NodeServer.NodeServer,
-  E | NodeServer.ListenError,
+  Services | EventLog.EventLog | Authenticator.Authenticator | NodeServer.NodeServer,
+  E | NodeServer.ListenError | Authenticator.AuthenticatorError,
   R | StatusSyncConfig.StatusSyncConfig
 > =>
   ready.pipe(
     Layer.provideMerge(GatewayHttp.layer),
     Layer.provideMerge(layerCore),
-    Layer.provide(Layer.mergeAll(TransportWs.layer, Authenticator.layerAllowAll)),
+    Layer.provide(TransportWs.layer),
+    Layer.provideMerge(Authenticator.layerProvided),
     Layer.provideMerge(EventLog.layerMemory),
     Layer.provideMerge(server)
   )
 
 const standAlone = layerOn(NodeServer.layer)
 
-/** The service on a server of its own, listening.
+/** Why a gateway on a server of its own does not start.
+ * @since 0.1.0
+ * @category models */
+export type StartError =
+  | StatusSyncConfig.ConfigInvalid
+  | NodeServer.ListenError
+  | NodeServer.TlsError
+  | Authenticator.AuthenticatorError
+
+/** The service on a server of its own, listening. Provide it with an `Authenticator`, or it takes one by the settings.
  * @since 0.1.0
  * @category layers */
 export const layer = (
   options: Partial<StatusSyncConfig.Settings> = {}
-): Layer.Layer<
-  Services | EventLog.EventLog | NodeServer.NodeServer,
-  StatusSyncConfig.ConfigInvalid | NodeServer.ListenError
-> => Layer.provide(standAlone, StatusSyncConfig.layer(options))
+): Layer.Layer<Services | EventLog.EventLog | Authenticator.Authenticator | NodeServer.NodeServer, StartError> =>
+  Layer.provide(standAlone, StatusSyncConfig.layer(options))
 
 /** The service on a server of its own, by the environment.
  * @since 0.1.0
  * @category layers */
 export const layerConfig: Layer.Layer<
-  Services | EventLog.EventLog | NodeServer.NodeServer,
-  StatusSyncConfig.ConfigInvalid | NodeServer.ListenError | ConfigError
+  Services | EventLog.EventLog | Authenticator.Authenticator | NodeServer.NodeServer,
+  StartError | ConfigError
 > = Layer.provide(standAlone, StatusSyncConfig.layerConfig)

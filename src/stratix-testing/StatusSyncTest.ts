@@ -18,18 +18,23 @@ import * as TransportMemory from "./TransportMemory.js"
 /** Everything a test can ask for.
  * @since 0.1.0
  * @category models */
-export type Services = StatusSyncServer.Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig | TestClients
+export type Services =
+  | StatusSyncServer.Services
+  | EventLog.EventLog
+  | Authenticator.Authenticator
+  | StatusSyncConfig.StatusSyncConfig
+  | TestClients
 
-/** Under a clock that stands still nobody can be waited for, so a test that says nothing terminates at once what its own end leaves open. */
-const testDefaults = { drainTimeout: "0 millis" } as const
+/** Under a clock that stands still nobody can be waited for, so a test that says nothing terminates at once what its own end leaves open; and everything happens in one second, so it has no limits by the second. */
+const testDefaults = { drainTimeout: "0 millis", handshakeRate: 0, messageRate: 0, publishRate: 0 } as const
 
-/** The service over memory: no sockets, no real time; `TestClock` moves everything.
+/** The service over memory: no sockets, no real time; `TestClock` moves everything. Everybody is let in unless it is provided with an `Authenticator`.
  * @since 0.1.0
  * @category layers */
 export const layerWith = (options: Partial<StatusSyncConfig.Settings> = {}): Layer.Layer<Services> =>
   StatusSyncServer.layerCore.pipe(
     Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, EventLog.layerMemory)),
-    Layer.provide(Authenticator.layerAllowAll),
+    Layer.provideMerge(Authenticator.layerProvided),
     Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, ...options })),
     Layer.orDie
   )

@@ -43,17 +43,23 @@ const textsIn = (frames: Uint8Array): ReadonlyArray<string> => {
 class MemorySocket implements TransportSocket {
   readonly compressed = false
   readonly inbox = new TestClients.Inbox()
-  handlers: SocketHandlers | undefined = undefined
+  private handlers: SocketHandlers | undefined = undefined
   private waiting: Array<Uint8Array> = []
   private unsent = 0
   private frozen = false
   private closing: TestClients.Closed | undefined = undefined
-  private over = false
+  private over: TestClients.Closed | undefined = undefined
 
   constructor(
     readonly remoteAddress: string,
     private readonly answersPings: boolean
   ) {}
+
+  /** What was closed while it opened is told of it now. */
+  attach(handlers: SocketHandlers): void {
+    this.handlers = handlers
+    if (this.over) handlers.onClose(this.over.code, this.over.reason)
+  }
 
   unsafeWrite(frames: Uint8Array): number {
     if (this.over || this.closing !== undefined) return 0
@@ -82,7 +88,7 @@ class MemorySocket implements TransportSocket {
   /** The end for both sides, once. */
   finish(closed: TestClients.Closed): void {
     if (this.over) return
-    this.over = true
+    this.over = closed
     this.waiting = []
     this.unsent = 0
     this.inbox.unsafeEnd(closed)
@@ -201,8 +207,8 @@ const make = Effect.sync(() => {
           }
         }
         return Effect.map(decide(request), (admission) => {
-          const socket = new MemorySocket(remoteAddress, options.answersPings ?? true)
-          socket.handlers = unsafeOpen(socket, admission)
+          const socket = new MemorySocket(admission.address, options.answersPings ?? true)
+          socket.attach(unsafeOpen(socket, admission))
           return clientOf(socket, admission.subprotocol)
         })
       })

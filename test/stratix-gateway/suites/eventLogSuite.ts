@@ -64,22 +64,24 @@ export const eventLogSuite = <E>(
       }).pipe(run())
     )
 
-    it.effect("no cursor, or one it never gave, is answered with a snapshot: the newest of every key, in offset order", () =>
-      Effect.gen(function* () {
-        const log = yield* EventLog.EventLog
-        yield* log.append([agent("a"), note(), agent("b"), command("c", false), agent("a", 1)])
-        const expected = [agent("b"), command("c", false), agent("a", 1)].map((draft) => draft.json)
-        const { offset } = log.unsafeHead()
-        for (const cursor of [undefined, "", "junk", "other-1-0", `${offset}0`, offset.replace(/-.*/, "-zzz-0")]) {
-          const result = yield* log.since(cursor)
-          assert.strictEqual(result.mode, "snapshot", `cursor ${cursor}`)
-          assert.deepStrictEqual(jsons(result.entries), expected)
-          assert.strictEqual(result.to, offset)
-        }
-        assert.deepStrictEqual(jsons((yield* log.latest()).entries), expected)
-        const filtered = yield* log.latest(Filter.fromFields({ agents: ["b"] }))
-        assert.deepStrictEqual(jsons(filtered.entries), [agent("b").json])
-      }).pipe(run())
+    it.effect(
+      "no cursor, or one it never gave, is answered with a snapshot: the newest of every key, in offset order",
+      () =>
+        Effect.gen(function* () {
+          const log = yield* EventLog.EventLog
+          yield* log.append([agent("a"), note(), agent("b"), command("c", false), agent("a", 1)])
+          const expected = [agent("b"), command("c", false), agent("a", 1)].map((draft) => draft.json)
+          const { offset } = log.unsafeHead()
+          for (const cursor of [undefined, "", "junk", "other-1-0", `${offset}0`, offset.replace(/-.*/, "-zzz-0")]) {
+            const result = yield* log.since(cursor)
+            assert.strictEqual(result.mode, "snapshot", `cursor ${cursor}`)
+            assert.deepStrictEqual(jsons(result.entries), expected)
+            assert.strictEqual(result.to, offset)
+          }
+          assert.deepStrictEqual(jsons((yield* log.latest()).entries), expected)
+          const filtered = yield* log.latest(Filter.fromFields({ agents: ["b"] }))
+          assert.deepStrictEqual(jsons(filtered.entries), [agent("b").json])
+        }).pipe(run())
     )
 
     it.effect("beyond its history it conflates, and counts what had no key", () =>
@@ -89,7 +91,10 @@ export const eventLogSuite = <E>(
         yield* log.append([note(1), note(2), agent("b"), agent("b", 1), agent("c"), note(3), agent("c", 1)])
         const result = yield* log.since(start)
         assert.strictEqual(result.mode, "conflated")
-        assert.deepStrictEqual(jsons(result.entries), [agent("b", 1), agent("c", 1)].map((draft) => draft.json))
+        assert.deepStrictEqual(
+          jsons(result.entries),
+          [agent("b", 1), agent("c", 1)].map((draft) => draft.json)
+        )
         assert.strictEqual(result.lost, 3)
         const keyed = yield* log.since(start, { filter: Filter.fromFields({ events: ["agent_status_update"] }) })
         assert.strictEqual(keyed.lost, 0)
@@ -118,7 +123,10 @@ export const eventLogSuite = <E>(
             more = result.more
           }
           assert.isAbove(steps, 5)
-          assert.deepStrictEqual(got, (from === undefined ? [agent("x"), ...drafts] : drafts).map((draft) => draft.json))
+          assert.deepStrictEqual(
+            got,
+            (from === undefined ? [agent("x"), ...drafts] : drafts).map((draft) => draft.json)
+          )
           assert.strictEqual(cursor, log.unsafeHead().offset)
         }
       }).pipe(run())
@@ -129,31 +137,36 @@ export const eventLogSuite = <E>(
         const log = yield* EventLog.EventLog
         const [first, second] = yield* log.append([agent("a"), agent("b"), agent("c")])
         const result = yield* log.since(first, { until: second ?? "" })
-        assert.deepStrictEqual([jsons(result.entries), result.to, result.more], [[agent("b").json], second ?? "", false])
+        assert.deepStrictEqual(
+          [jsons(result.entries), result.to, result.more],
+          [[agent("b").json], second ?? "", false]
+        )
       }).pipe(run())
     )
 
-    it.effect("finished commands leave the state after the retention time, and above the cap the oldest first; both counted", () =>
-      Effect.gen(function* () {
-        const log = yield* EventLog.EventLog
-        yield* log.append([command("old", true), command("runs", false)])
-        yield* TestClock.adjust("59999 millis")
-        yield* log.append([command("again", true), command("again", false)])
-        assert.strictEqual((yield* log.latest()).entries.length, 3)
-        yield* TestClock.adjust("1 millis")
-        assert.deepStrictEqual(jsons((yield* log.latest()).entries), [
-          command("runs", false).json,
-          command("again", false).json
-        ])
-        assert.strictEqual(log.unsafeStats().finishedDropped, 1)
-        yield* log.append([1, 2, 3, 4].map((n) => command(`f${n}`, true)))
-        assert.deepStrictEqual(jsons((yield* log.latest()).entries).slice(2), [
-          command("f2", true).json,
-          command("f3", true).json,
-          command("f4", true).json
-        ])
-        assert.strictEqual(log.unsafeStats().finishedDropped, 2)
-      }).pipe(run({ finishedRetention: "1 minute", finishedCapacity: 3 }))
+    it.effect(
+      "finished commands leave the state after the retention time, and above the cap the oldest first; both counted",
+      () =>
+        Effect.gen(function* () {
+          const log = yield* EventLog.EventLog
+          yield* log.append([command("old", true), command("runs", false)])
+          yield* TestClock.adjust("59999 millis")
+          yield* log.append([command("again", true), command("again", false)])
+          assert.strictEqual((yield* log.latest()).entries.length, 3)
+          yield* TestClock.adjust("1 millis")
+          assert.deepStrictEqual(jsons((yield* log.latest()).entries), [
+            command("runs", false).json,
+            command("again", false).json
+          ])
+          assert.strictEqual(log.unsafeStats().finishedDropped, 1)
+          yield* log.append([1, 2, 3, 4].map((n) => command(`f${n}`, true)))
+          assert.deepStrictEqual(jsons((yield* log.latest()).entries).slice(2), [
+            command("f2", true).json,
+            command("f3", true).json,
+            command("f4", true).json
+          ])
+          assert.strictEqual(log.unsafeStats().finishedDropped, 2)
+        }).pipe(run({ finishedRetention: "1 minute", finishedCapacity: 3 }))
     )
 
     it.effect("a reader that may hold a key which left the state is told to forget, not left with a ghost", () =>
@@ -198,8 +211,14 @@ export const eventLogSuite = <E>(
         yield* log.append([agent("a"), note()])
         yield* log.append([agent("b")])
         const heard = Chunk.toReadonlyArray(yield* Queue.takeAll(subscription))
-        assert.deepStrictEqual(jsons(heard), [agent("a"), note(), agent("b")].map((draft) => draft.json))
-        assert.deepStrictEqual(log.unsafeTail(index)?.map((entry) => entry.offset), heard.map((entry) => entry.offset))
+        assert.deepStrictEqual(
+          jsons(heard),
+          [agent("a"), note(), agent("b")].map((draft) => draft.json)
+        )
+        assert.deepStrictEqual(
+          log.unsafeTail(index)?.map((entry) => entry.offset),
+          heard.map((entry) => entry.offset)
+        )
         assert.deepStrictEqual(log.unsafeTail(log.unsafeHead().index), [])
       }).pipe(Effect.scoped, run())
     )
@@ -211,7 +230,8 @@ export const eventLogSuite = <E>(
         const writer = (w: number) =>
           Effect.forEach(
             Array.from({ length: 300 }, (_, i) => i),
-            (i) => Effect.zipRight(i % 7 === 0 ? Effect.yieldNow() : Effect.void, log.append([agent(`w${w}`, i), note(i)]))
+            (i) =>
+              Effect.zipRight(i % 7 === 0 ? Effect.yieldNow() : Effect.void, log.append([agent(`w${w}`, i), note(i)]))
           )
         yield* Effect.all([0, 1, 2, 3].map(writer), { concurrency: "unbounded" })
         const heard = Chunk.toReadonlyArray(yield* Queue.takeAll(subscription))
@@ -234,7 +254,10 @@ export const eventLogSuite = <E>(
             { weight: 2, arbitrary: fc.record({ t: fc.constant("f" as const), id: fc.integer({ min: 0, max: 5 }) }) },
             { weight: 1, arbitrary: fc.record({ t: fc.constant("n" as const), id: fc.constant(0) }) },
             { weight: 1, arbitrary: fc.record({ t: fc.constant("later" as const), id: fc.constant(0) }) },
-            { weight: 3, arbitrary: fc.record({ t: fc.constant("read" as const), id: fc.integer({ min: 1, max: 120 }) }) }
+            {
+              weight: 3,
+              arbitrary: fc.record({ t: fc.constant("read" as const), id: fc.integer({ min: 1, max: 120 }) })
+            }
           ),
           { maxLength: 60 }
         )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, Layer, Logger, Schema } from "effect"
+import { Effect, FastCheck as fc, type Layer, Logger, Schema } from "effect"
 import { type ServerMessage, SYNC } from "../../../src/stratix-core/stratix-protocol.js"
 import { Broadcast, EventLog, Filter, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
@@ -14,12 +14,25 @@ type Step =
   | { readonly t: "flush" }
   | { readonly t: "settle" }
 
-const filters = ["", "agents=a0,a1", "commands=c0", "events=agent_status_update", "events=note", "agents=a2&events=command_status_update"]
+const filters = [
+  "",
+  "agents=a0,a1",
+  "commands=c0",
+  "events=agent_status_update",
+  "events=note",
+  "agents=a2&events=command_status_update"
+]
 
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ t: fc.constantFrom("agent" as const, "command" as const, "note" as const), id: fc.nat(4) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ t: fc.constantFrom("agent" as const, "command" as const, "note" as const), id: fc.nat(4) })
+  },
   { weight: 1, arbitrary: fc.record({ t: fc.constant("burst" as const), id: fc.integer({ min: 5, max: 60 }) }) },
-  { weight: 3, arbitrary: fc.record({ t: fc.constant("join" as const), sync: fc.boolean(), filter: fc.nat(filters.length - 1) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ t: fc.constant("join" as const), sync: fc.boolean(), filter: fc.nat(filters.length - 1) })
+  },
   { weight: 2, arbitrary: fc.record({ t: fc.constant("freeze" as const), id: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ t: fc.constant("thaw" as const), id: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.record({ t: fc.constant("drop" as const), id: fc.nat(9) }) },
@@ -89,7 +102,8 @@ export const lawsSuite = (
             yield* publish(move.t, move.id)
             break
           case "burst":
-            for (let i = 0; i < move.id; i++) yield* publish(i % 5 === 0 ? "note" : i % 2 === 0 ? "agent" : "command", i % 5)
+            for (let i = 0; i < move.id; i++)
+              yield* publish(i % 5 === 0 ? "note" : i % 2 === 0 ? "agent" : "command", i % 5)
             break
           case "join": {
             const query = filters[move.filter] ?? ""
@@ -149,7 +163,9 @@ export const lawsSuite = (
           .filter(({ entry, i }) => i >= actor.joinedAt && Filter.matches(actor.filter, entry))
         const last = actor.sync
           ? latest.filter((entry) => Filter.matches(actor.filter, entry))
-          : latest.filter((entry) => Filter.matches(actor.filter, entry) && wanted.some((one) => one.entry.key === entry.key))
+          : latest.filter(
+              (entry) => Filter.matches(actor.filter, entry) && wanted.some((one) => one.entry.key === entry.key)
+            )
         yield* arrived(actor, wanted.at(-1)?.requestId)
         const messages = yield* actor.client.received
         const events = messages.filter((message) => place.has(message.requestId))
@@ -167,7 +183,11 @@ export const lawsSuite = (
           // Law 1.
           for (let i = 1; i < places.length; i++) assert.isAbove(places[i] ?? -1, places[i - 1] ?? -1)
           // Law 2: who was never slow got everything, once; who was, too, where history has it all.
-          if (options.exact === "all" || (options.exact === "kept up" && !actor.wasFrozen)) assert.deepStrictEqual(events.map((event) => event.requestId), wanted.map((one) => one.requestId))
+          if (options.exact === "all" || (options.exact === "kept up" && !actor.wasFrozen))
+            assert.deepStrictEqual(
+              events.map((event) => event.requestId),
+              wanted.map((one) => one.requestId)
+            )
         } else checkSync(actor, messages, published, place)
       }
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Layer, Stream } from "effect"
 import { Connections, StatusSync } from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { Effect, type Layer, Stream } from "effect"
 
 /** Lets everything that is ready run: after it, a fiber forked before has begun to listen. */
 export const nextTurn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -19,10 +19,7 @@ const connected = {
 }
 
 /** The cases of the specification, and what can go wrong with a client: the same over every transport. */
-export const transportSuite = (
-  name: string,
-  layer: Layer.Layer<StatusSyncTest.Services>
-) =>
+export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.Services>) =>
   describe(`over ${name}`, () => {
     const test = (title: string, effect: Effect.Effect<void, unknown, StatusSyncTest.Services>) =>
       it.live(title, () => Effect.provide(effect, layer))
@@ -158,7 +155,10 @@ export const transportSuite = (
         const sync = yield* StatusSync.StatusSync
         const clients = yield* Effect.all(Effect.replicate(TestClients.connect(), 200), { concurrency: 20 })
         assert.strictEqual(yield* sync.clientCount, 200)
-        yield* Effect.forEach(Array.from({ length: 50 }, (_, i) => i), (i) => sync.notifyAgentStatus(`agent-${i}`, "busy"))
+        yield* Effect.forEach(
+          Array.from({ length: 50 }, (_, i) => i),
+          (i) => sync.notifyAgentStatus(`agent-${i}`, "busy")
+        )
         for (const client of clients) {
           const events = (yield* client.takeN(51)).slice(1)
           assert.deepStrictEqual(
@@ -247,9 +247,19 @@ export const transportSuite = (
         assert.strictEqual(yield* status({ query: "agents=%E0%A4%A" }), 400)
         assert.strictEqual(yield* status({ headers: { origin: "https://evil.example" } }), 403)
         assert.strictEqual(yield* status({ protocols: ["stratix.bearer.secret"] }), 400)
-        assert.strictEqual((yield* TestClients.connect({ query: "unknown=1", headers: { origin: "http://localhost:8080" } })).subprotocol, undefined)
-        assert.strictEqual((yield* TestClients.connect({ protocols: ["stratix.plain.v1"] })).subprotocol, "stratix.plain.v1")
-        assert.strictEqual((yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })).subprotocol, "stratix.sync.v1")
+        assert.strictEqual(
+          (yield* TestClients.connect({ query: "unknown=1", headers: { origin: "http://localhost:8080" } }))
+            .subprotocol,
+          undefined
+        )
+        assert.strictEqual(
+          (yield* TestClients.connect({ protocols: ["stratix.plain.v1"] })).subprotocol,
+          "stratix.plain.v1"
+        )
+        assert.strictEqual(
+          (yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })).subprotocol,
+          "stratix.sync.v1"
+        )
       })
     )
 
@@ -260,7 +270,10 @@ export const transportSuite = (
         const frozen = yield* TestClients.connect()
         const others = yield* Effect.replicateEffect(TestClients.connect(), 5)
         yield* frozen.freeze
-        yield* Effect.forEach(Array.from({ length: 100 }, (_, i) => i), (i) => sync.notifyAgentStatus(`agent-${i}`, "busy"))
+        yield* Effect.forEach(
+          Array.from({ length: 100 }, (_, i) => i),
+          (i) => sync.notifyAgentStatus(`agent-${i}`, "busy")
+        )
         for (const other of others) assert.strictEqual((yield* other.takeN(101)).length, 101)
         yield* frozen.thaw
         assert.strictEqual((yield* frozen.takeN(101)).length, 101)

@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as FileSystem from "@effect/platform/FileSystem"
+import type { IncomingMessage } from "node:http"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApp from "@effect/platform/HttpApp"
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -15,14 +15,23 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../../stratix-core/stratix-protocol.js"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  COMMAND_STATUS_UPDATE,
+  MAX_ID_LENGTH
+} from "../../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import type * as Authenticator from "../websocket/Authenticator.js"
 import * as Connections from "../websocket/Connections.js"
 import * as EventLog from "../websocket/EventLog.js"
+import * as Handshake from "../websocket/Handshake.js"
+import * as Limits from "../websocket/Limits.js"
 import * as Origin from "../websocket/Origin.js"
+import * as Refusals from "../websocket/Refusals.js"
 import * as StatusSync from "../websocket/StatusSync.js"
 import { NodeServer } from "./NodeServer.js"
 import { MAX_EVENTS, type Problem, StratixApi } from "./StratixApi.js"
@@ -37,7 +46,129 @@ const problem = (
 
 const refused = (response: HttpServerResponse.HttpServerResponse) => Effect.fail(response)
 
-type Json = Effect.Effect<unknown, HttpServerResponse.HttpServerResponse, StatusSyncConfig.StatusSyncConfig>
+/** Where a request comes from, as `ClientAddress.of` says. */
+const addressOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  { clientAddress }: typeof Limits.Limits.Service
+): string =>
+  clientAddress(
+    NodeHttpServerRequest.toIncomingMessage(request).socket.remoteAddress ?? "",
+    request.headers["x-forwarded-for"]
+  )
+
+/** One who may do what a route does. */
+interface Permitted {
+  readonly principal: Authenticator.Principal
+  /** Takes `count` events off what it may publish. */
+  readonly spend: (count: number) => Effect.Effect<void, HttpServerResponse.HttpServerResponse>
+}
+
+/** Asks whoever comes to a route for a token, and whether it may do what the route does. */
+class Gate extends Context.Tag("stratix/GatewayHttp/Gate")<
+  Gate,
+  {
+    readonly permit: (
+      permission: Authenticator.Permission,
+      request: HttpServerRequest.HttpServerRequest
+    ) => Effect.Effect<Permitted, HttpServerResponse.HttpServerResponse>
+  }
+>() {}
+
+/** When one whose token nobody could check should ask again, in seconds. */
+const UNAVAILABLE_RETRY = "5"
+
+const gate = Layer.scoped(
+  Gate,
+  Effect.gen(function* () {
+    const limits = yield* Limits.Limits
+    const { unsafeRefused } = yield* Refusals.Refusals
+    const recognise = yield* Handshake.recogniser
+
+    const unrecognised = (error: Authenticator.Unauthenticated, address: string) => {
+      const unavailable = error.reason === "Unavailable"
+      unsafeRefused(unavailable ? "unavailable" : "unauthenticated", error.message, address)
+      return unavailable
+        ? HttpServerResponse.setHeader(problem(503, "Unavailable", error.message), "retry-after", UNAVAILABLE_RETRY)
+        : HttpServerResponse.setHeader(
+            problem(401, "Unauthenticated", error.message),
+            "www-authenticate",
+            Handshake.challenge(error)
+          )
+    }
+    const forbidden = (permission: Authenticator.Permission, name: string, address: string) => {
+      const message = `${name} may not ${permission === "operator" ? "operate this gateway" : permission}`
+      unsafeRefused("forbidden", message, address)
+      return HttpServerResponse.setHeader(
+        problem(403, "Forbidden", message),
+        "www-authenticate",
+        Handshake.scopeChallenge(permission)
+      )
+    }
+
+    return Gate.of({
+      permit: Effect.fnUntraced(function* (permission, request) {
+        const address = addressOf(request, limits)
+        const principal = yield* recognise({
+          token: Handshake.bearerToken(request.headers["authorization"]),
+          remoteAddress: address
+        }).pipe(Effect.mapError((error) => unrecognised(error, address)))
+        if (!principal.permissions.has(permission)) {
+          return yield* refused(forbidden(permission, principal.name, address))
+        }
+        const spend = (count: number) =>
+          Effect.suspend(() =>
+            Either.match(limits.unsafePublish(principal, address, count), {
+              onLeft: ({ message, reason, retryAfterSeconds, status }) => {
+                unsafeRefused(reason, message, address)
+                return refused(
+                  HttpServerResponse.setHeader(
+                    problem(status, "TooMany", message),
+                    "retry-after",
+                    String(retryAfterSeconds)
+                  )
+                )
+              },
+              onRight: () => Effect.void
+            })
+          )
+        // One who has published too much is told so before the gateway reads what else there is.
+        if (permission === "publish") yield* spend(0)
+        return { principal, spend }
+      })
+    })
+  })
+)
+
+/** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; node discards what this one leaves unread. */
+const bodyText = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
+  Effect.async((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const stop = () => {
+      source.off("data", onData).off("end", onEnd).off("close", onEnd)
+    }
+    const onEnd = () => {
+      stop()
+      resume(Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
+    }
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= maxBytes) {
+        chunks.push(chunk)
+        return
+      }
+      stop()
+      resume(Effect.fail(undefined))
+    }
+    source.on("data", onData).on("end", onEnd).on("close", onEnd)
+    return Effect.sync(stop)
+  })
+
+type Json = Effect.Effect<
+  unknown,
+  HttpServerResponse.HttpServerResponse,
+  StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals
+>
 
 /** The body, if it says it is JSON (which a web page cannot say of a form), is no larger than allowed, and is JSON. */
 const json = (request: HttpServerRequest.HttpServerRequest): Json =>
@@ -49,11 +180,17 @@ const json = (request: HttpServerRequest.HttpServerRequest): Json =>
         problem(415, "UnsupportedMediaType", `content-type must be application/json, is ${type ?? "absent"}`)
       )
     }
-    const tooLarge = problem(413, "TooLarge", `the body must be at most ${maxBodyBytes} bytes`)
-    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* refused(tooLarge)
-    const text = yield* request.text.pipe(
-      HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.Size(maxBodyBytes))),
-      Effect.mapError(() => tooLarge)
+    const address = addressOf(request, yield* Limits.Limits)
+    const { unsafeRefused } = yield* Refusals.Refusals
+    const tooLarge = Effect.suspend(() => {
+      const message = `the body must be at most ${maxBodyBytes} bytes`
+      unsafeRefused("body_size", message, address)
+      return refused(problem(413, "TooLarge", message))
+    })
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
+    const text = yield* Effect.catchAll(
+      bodyText(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
+      () => tooLarge
     )
     return yield* Effect.try({
       try: (): unknown => JSON.parse(text),
@@ -87,12 +224,16 @@ const answer = <R>(
   effect: Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerResponse.HttpServerResponse, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> => Effect.catchAll(effect, Effect.succeed)
 
-const publishOne = (eventType: string, body: object, path: object) =>
+/** Publishes the one event of a route whose path or type says the rest. */
+const publishOne = (eventType: string, request: HttpServerRequest.HttpServerRequest, path: object) =>
   Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
+    const { spend } = yield* Effect.flatMap(Gate, ({ permit }) => permit("publish", request))
+    const body = yield* Effect.flatMap(json(request), fields)
     for (const name of Object.keys(path)) {
       if (name in body) return yield* refused(problem(400, "InvalidField", `${name}: is in the path already`, name))
     }
+    yield* spend(1)
     const offset = yield* sync
       .broadcast({ eventType, payload: { ...path, ...body } })
       .pipe(Effect.mapError((error) => notPublished(error, true)))
@@ -107,17 +248,22 @@ const publish = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
       answer(
         Effect.gen(function* () {
           const sync = yield* StatusSync.StatusSync
+          const { unsafeRefused } = yield* Refusals.Refusals
+          const { spend } = yield* Effect.flatMap(Gate, ({ permit }) => permit("publish", request))
           const body = yield* json(request)
           if (isEvents(body)) {
             if (body.length < 1 || body.length > MAX_EVENTS) {
+              unsafeRefused("array_length", `an array of ${body.length} events`)
               return yield* refused(
                 problem(400, "InvalidField", `an array must have 1 to ${MAX_EVENTS} events, has ${body.length}`)
               )
             }
+            yield* spend(body.length)
             const offsets = yield* sync.broadcastAll(body).pipe(Effect.mapError((error) => notPublished(error, false)))
             return acceptedAs({ offsets })
           }
           const event = yield* fields(body)
+          yield* spend(1)
           const offset = yield* sync
             .broadcast({ eventType: "", payload: undefined, ...event })
             .pipe(Effect.mapError((error) => notPublished(error, false)))
@@ -125,31 +271,24 @@ const publish = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
         })
       )
     )
-    .handleRaw("publishAgentStatus", ({ path, request }) =>
-      answer(
-        Effect.flatMap(Effect.flatMap(json(request), fields), (body) => publishOne(AGENT_STATUS_UPDATE, body, path))
-      )
-    )
-    .handleRaw("publishCommandStatus", ({ path, request }) =>
-      answer(
-        Effect.flatMap(Effect.flatMap(json(request), fields), (body) => publishOne(COMMAND_STATUS_UPDATE, body, path))
-      )
-    )
-    .handleRaw("publishAgentCreate", ({ request }) =>
-      answer(Effect.flatMap(Effect.flatMap(json(request), fields), (body) => publishOne(AGENT_CREATE, body, {})))
-    )
+    .handleRaw("publishAgentStatus", ({ path, request }) => answer(publishOne(AGENT_STATUS_UPDATE, request, path)))
+    .handleRaw("publishCommandStatus", ({ path, request }) => answer(publishOne(COMMAND_STATUS_UPDATE, request, path)))
+    .handleRaw("publishAgentCreate", ({ request }) => answer(publishOne(AGENT_CREATE, request, {})))
 )
 
 const state = HttpApiBuilder.group(StratixApi, "state", (handlers) =>
-  handlers.handleRaw("state", () =>
+  handlers.handleRaw("state", ({ request }) =>
     Effect.gen(function* () {
       const log = yield* EventLog.EventLog
-      const { entries, head } = yield* log.latest()
+      const { principal } = yield* Effect.flatMap(Gate, ({ permit }) => permit("subscribe", request))
+      const { entries, head } = yield* log
+        .latest(principal.visible)
+        .pipe(Effect.mapError((error) => problem(503, error.reason, error.message)))
       const events = entries.map((entry) => EventLog.withOffset(entry))
       return HttpServerResponse.text(`{"head":${JSON.stringify(head)},"events":[${events.join(",")}]}`, {
         contentType: "application/json"
       })
-    }).pipe(Effect.catchAll((error) => Effect.succeed(problem(503, error.reason, error.message))))
+    }).pipe(answer)
   )
 )
 
@@ -167,14 +306,19 @@ const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
 )
 
 /** Refuses what web pages of other origins ask for, and says in JSON what is not found. */
-const guard = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R | StatusSyncConfig.StatusSyncConfig> =>
+const guard = <E, R>(
+  app: HttpApp.Default<E, R>
+): HttpApp.Default<E, R | StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> =>
   Effect.gen(function* () {
     const config = yield* StatusSyncConfig.StatusSyncConfig
     const request = yield* HttpServerRequest.HttpServerRequest
     const { localAddress } = NodeHttpServerRequest.toIncomingMessage(request).socket
     const { host, origin } = request.headers
     if (!Origin.isAllowed({ origin, host, local: Origin.isLoopback(localAddress ?? "") }, config.allowedOrigins)) {
-      return problem(403, "Forbidden", `pages from ${origin} may not use this gateway: its origin is not allowed`)
+      const message = `pages from ${origin} may not use this gateway: its origin is not allowed`
+      const { unsafeRefused } = yield* Refusals.Refusals
+      unsafeRefused("origin", message, addressOf(request, yield* Limits.Limits))
+      return problem(403, "Forbidden", message)
     }
     const path = request.url.split("?", 1)[0]
     if (path === config.path) {
@@ -203,22 +347,31 @@ export type AppServices =
   | StatusSync.StatusSync
   | Connections.Connections
   | EventLog.EventLog
+  | Authenticator.Authenticator
+  | Limits.Limits
+  | Refusals.Refusals
 
 const routes = HttpApiBuilder.middlewareOpenApi().pipe(
   Layer.provideMerge(Layer.provide(HttpApiBuilder.api(StratixApi), [publish, state, health])),
+  Layer.provide(gate),
   Layer.provideMerge(
     Layer.mergeAll(HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext)
   )
 )
 
+/** Characters that one UTF-16 unit of an id takes in a path at the most: three bytes, each as `%XX`. The router's own limit of 100 would hide longer ids behind a 404. */
+const ENCODED_LENGTH = 9
+
 /** The routes as an `HttpApp`, for a host application to mount among its own.
  * @since 0.1.0
  * @category constructors */
 export const app: Effect.Effect<HttpApp.Default, never, AppServices | Scope.Scope> = Effect.gen(function* () {
-  const config = yield* Effect.context<StatusSyncConfig.StatusSyncConfig>()
+  const given = yield* Effect.context<StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals>()
   const context = yield* Layer.build(routes)
-  const built = yield* Effect.provide(HttpApiBuilder.httpApp, context)
-  return Effect.provide(guard(notFound(built)), Context.merge(config, context))
+  const built = yield* Effect.provide(HttpApiBuilder.httpApp, context).pipe(
+    HttpRouter.withRouterConfig({ maxParamLength: MAX_ID_LENGTH * ENCODED_LENGTH })
+  )
+  return Effect.provide(guard(notFound(built)), Context.merge(given, context))
 })
 
 /** The routes on the `NodeServer`.

@@ -78,6 +78,14 @@ const id = Schema.String.annotations({ description: "1 to 256 characters, percen
 const agentPath = HttpApiSchema.param("agentId", id)
 const commandPath = HttpApiSchema.param("commandId", id)
 
+const SECURITY = "bearer"
+
+/** These routes ask for a token, where the gateway asks for any; see docs/SECURITY.md. */
+const asksForToken = [
+  OpenApi.Transform,
+  (operation: object) => ({ ...operation, security: [{ [SECURITY]: [] }] })
+] as const
+
 /** Routes that publish.
  * @since 0.1.0
  * @category groups */
@@ -107,20 +115,27 @@ export const PublishGroup = HttpApiGroup.make("publish")
       .addSuccess(Published, accepted)
   )
   .addError(Problem, { status: 400 })
+  .addError(Problem, { status: 401 })
   .addError(Problem, { status: 403 })
   .addError(Problem, { status: 413 })
   .addError(Problem, { status: 415 })
+  .addError(Problem, { status: 429 })
   .addError(Problem, { status: 503 })
+  .annotateEndpoints(...asksForToken)
 
 /** Routes that tell the state.
  * @since 0.1.0
  * @category groups */
-export const StateGroup = HttpApiGroup.make("state").add(
-  HttpApiEndpoint.get("state", "/api/stratix/state")
-    .annotate(OpenApi.Summary, "The newest event of every key, in offset order")
-    .addSuccess(State)
-    .addError(Problem, { status: 403 })
-)
+export const StateGroup = HttpApiGroup.make("state")
+  .add(
+    HttpApiEndpoint.get("state", "/api/stratix/state")
+      .annotate(OpenApi.Summary, "The newest event of every key that the token lets see, in offset order")
+      .addSuccess(State)
+      .addError(Problem, { status: 401 })
+      .addError(Problem, { status: 403 })
+      .addError(Problem, { status: 503 })
+  )
+  .annotateEndpoints(...asksForToken)
 
 /** Routes for whoever runs the gateway.
  * @since 0.1.0
@@ -143,4 +158,11 @@ export class StratixApi extends HttpApi.make("stratix")
   .add(HealthGroup)
   .annotate(OpenApi.Title, "Stratix status sync")
   .annotate(OpenApi.Description, "Publishes agent and command status to every connected dashboard.")
+  .annotate(OpenApi.Transform, (spec) => ({
+    ...spec,
+    components: {
+      ...spec["components"],
+      securitySchemes: { [SECURITY]: { type: "http", scheme: "bearer", description: "A token of docs/SECURITY.md" } }
+    }
+  }))
   .annotate(OpenApi.Version, "1") {}

@@ -3,47 +3,43 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
-import * as Filter from "./Filter.js"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import type * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as FileWatch from "../../FileWatch.js"
+import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Jwt from "./Jwt.js"
+import {
+  AuthenticatorError,
+  anyone,
+  type Credentials,
+  type Principal,
+  type Recogniser,
+  Unauthenticated,
+  unreadable
+} from "./Principal.js"
+import * as StaticTokens from "./StaticTokens.js"
 
-/** What a principal may do: watch events, or publish them.
- * @since 0.1.0
- * @category models */
-export type Permission = "subscribe" | "publish"
-
-/** Whoever is behind a request.
- * @since 0.1.0
- * @category models */
-export interface Principal {
-  /** For logs and metrics; never a secret. */
-  readonly name: string
-  readonly permissions: ReadonlySet<Permission>
-  /** What its connections can see at the most. */
-  readonly visible: Filter.Filter
-  /** When it ends; its connections are closed with 4401 at that moment. */
-  readonly expiresAt: DateTime.Utc | undefined
-}
-
-/** What a request shows to be recognised by.
- * @since 0.1.0
- * @category models */
-export interface Credentials {
-  readonly token: Redacted.Redacted<string> | undefined
-  readonly remoteAddress: string
-}
-
-/** A request that was not recognised (401).
- * @since 0.1.0
- * @category errors */
-export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("stratix/Unauthenticated")("Unauthenticated", {
-  reason: Schema.Literal("Missing", "Invalid", "Expired", "Unavailable"),
-  message: Schema.String
-}) {}
+export { fromClaims, type Grant, type JwtOptions, type Keys } from "./Jwt.js"
+export {
+  AuthenticatorError,
+  anyone,
+  type Credentials,
+  Permission,
+  type Principal,
+  type Recogniser,
+  Unauthenticated
+} from "./Principal.js"
+export { StaticToken } from "./StaticTokens.js"
 
 /** Request to principal, or refusal.
  * @since 0.1.0
@@ -54,23 +50,201 @@ export class Authenticator extends Context.Tag("stratix/Authenticator")<
     readonly authenticate: (credentials: Credentials) => Effect.Effect<Principal, Unauthenticated>
     /** Whether it lets in whoever asks: a gateway on an open address warns of it. */
     readonly open: boolean
+    /**
+     * Refuses everything that was issued to this name until now, and ends its connections with 4401. What is issued later is good.
+     * It is kept in memory: what has to outlive the process is taken out where tokens come from.
+     */
+    readonly revoke: (name: string) => Effect.Effect<void>
+    /** Whether a principal that was let in may stay. */
+    readonly unsafeHolds: (principal: Principal) => boolean
+    /** Says something whenever there may be principals that do not hold any more. */
+    readonly revocations: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
   }
 >() {}
 
-/** Everybody, seeing and doing everything.
+/** Revoked names that are remembered. Above it the one revoked longest ago is forgotten, which is logged. */
+const MAX_REVOKED = 10_000
+
+/** Asks one after the other. If nobody knows the token, the answer is the first that says more than that. */
+const firstOf = (
+  recognisers: ReadonlyArray<Recogniser>,
+  credentials: Credentials
+): Effect.Effect<Principal, Unauthenticated> =>
+  recognisers.reduce<Effect.Effect<Principal, Unauthenticated>>(
+    (before, next) =>
+      Effect.catchAll(before, (error) =>
+        Effect.mapError(next.recognise(credentials), (other) => (error.reason === "Invalid" ? other : error))
+      ),
+    new Unauthenticated({ reason: "Invalid", message: "the token is not valid" })
+  )
+
+/** An authenticator that asks these recognisers, in this order. A custom one is `make({ recognisers: [{ recognise }] })`.
  * @since 0.1.0
- * @category models */
-export const anyone: Principal = {
-  name: "anyone",
-  permissions: new Set(["subscribe", "publish"]),
-  visible: Filter.all,
-  expiresAt: undefined
-}
+ * @category constructors */
+export const make = Effect.fnUntraced(function* (options: {
+  readonly recognisers: ReadonlyArray<Recogniser>
+  /** Whether it lets in whoever asks; `false` if absent. */
+  readonly open?: boolean
+}): Effect.fn.Return<typeof Authenticator.Service, never, Scope.Scope> {
+  const { open = false, recognisers } = options
+  // One sign that waits is as good as many.
+  const signs = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
+  const revokedAt = new Map<string, number>()
+
+  yield* Stream.mergeAll(
+    recognisers.map(({ changes }) => changes ?? Stream.empty),
+    { concurrency: "unbounded" }
+  ).pipe(
+    Stream.runForEach(() => PubSub.publish(signs, undefined)),
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+
+  const isRevoked = (principal: Principal): boolean => {
+    const at = revokedAt.get(principal.name)
+    if (at === undefined) return false
+    return principal.issuedAt === undefined || DateTime.toEpochMillis(principal.issuedAt) <= at
+  }
+
+  return {
+    open,
+    authenticate: (credentials) =>
+      Effect.filterOrFail(
+        firstOf(recognisers, credentials),
+        (principal) => !isRevoked(principal),
+        () => new Unauthenticated({ reason: "Revoked", message: "the token was revoked" })
+      ),
+    revoke: Effect.fnUntraced(function* (name) {
+      revokedAt.delete(name)
+      revokedAt.set(name, yield* Clock.currentTimeMillis)
+      const oldest = revokedAt.size > MAX_REVOKED ? revokedAt.keys().next().value : undefined
+      if (oldest !== undefined) {
+        revokedAt.delete(oldest)
+        yield* Effect.logWarning(`more than ${MAX_REVOKED} names are revoked: ${oldest} is not any more`)
+      }
+      yield* PubSub.publish(signs, undefined)
+    }),
+    unsafeHolds: (principal) =>
+      !isRevoked(principal) && recognisers.every((recogniser) => recogniser.unsafeHolds?.(principal) ?? true),
+    revocations: PubSub.subscribe(signs)
+  }
+})
+
+const layerOf = <E>(
+  recognisers: Effect.Effect<ReadonlyArray<Recogniser>, E, Scope.Scope>
+): Layer.Layer<Authenticator, E> =>
+  Layer.scoped(
+    Authenticator,
+    Effect.flatMap(recognisers, (given) => make({ recognisers: given }))
+  )
+
+const allowAll = make({ recognisers: [{ recognise: () => Effect.succeed(anyone) }], open: true })
 
 /** Lets in whoever asks.
  * @since 0.1.0
  * @category layers */
-export const layerAllowAll: Layer.Layer<Authenticator> = Layer.succeed(Authenticator, {
-  authenticate: () => Effect.succeed(anyone),
-  open: true
+export const layerAllowAll: Layer.Layer<Authenticator> = Layer.scoped(Authenticator, allowAll)
+
+const checked = (
+  text: string,
+  from: string
+): Effect.Effect<ReadonlyArray<StaticTokens.StaticToken>, AuthenticatorError> =>
+  Either.match(StaticTokens.fromJson(text), {
+    onLeft: (problem) => new AuthenticatorError({ reason: "TokensInvalid", message: `${from}: ${problem}` }),
+    onRight: Effect.succeed
+  })
+
+const tokens = (given: ReadonlyArray<StaticTokens.StaticToken>) =>
+  Effect.map(Clock.currentTimeMillis, (now) => StaticTokens.make(given, now))
+
+const tokensFile = Effect.fnUntraced(function* (path: string) {
+  const known = yield* Effect.mapError(FileWatch.read([path]), unreadable)
+  const made = yield* Effect.flatMap(checked(known.join(), path), tokens)
+  const changes = FileWatch.changes([path], known).pipe(
+    Stream.mapEffect((texts) =>
+      checked(texts.join(), path).pipe(
+        Effect.flatMap((next) => Effect.map(Clock.currentTimeMillis, (now) => made.unsafeReplace(next, now))),
+        Effect.matchEffect({
+          onSuccess: () => Effect.logInfo(`read the tokens again from ${path}`),
+          onFailure: (error) => Effect.logError(`${error.message}: the tokens read before stay in force`)
+        })
+      )
+    )
+  )
+  return { ...made, changes }
 })
+
+/** Knows these tokens. Several may have one name, so that a new one can be in use before the old one is taken out.
+ * @since 0.1.0
+ * @category layers */
+export const layerTokens = (given: ReadonlyArray<StaticTokens.StaticToken>): Layer.Layer<Authenticator> =>
+  layerOf(Effect.map(tokens(given), (made) => [made]))
+
+/** Knows the tokens in a file (JSON, an array of `StaticToken`), and reads it again when it changes: connections of a token that is not in it any more, or in another way, are closed with 4401. A file that is not right leaves the tokens as they were, and is logged.
+ * @since 0.1.0
+ * @category layers */
+export const layerTokensFile = (path: string): Layer.Layer<Authenticator, AuthenticatorError> =>
+  layerOf(Effect.map(tokensFile(path), (made) => [made]))
+
+/** Knows JSON Web Tokens.
+ * @since 0.1.0
+ * @category layers */
+export const layerJwt = (options: Jwt.JwtOptions): Layer.Layer<Authenticator, AuthenticatorError> =>
+  layerOf(Effect.map(Jwt.make(options), (made) => [made]))
+
+const keysIn = (config: StatusSyncConfig.Settings): Effect.Effect<Option.Option<Jwt.Keys>, AuthenticatorError> => {
+  const given: ReadonlyArray<Jwt.Keys> = [
+    ...(config.jwtSecret === undefined ? [] : [{ _tag: "Secret", secret: config.jwtSecret } as const]),
+    ...(config.jwtJwksFile === undefined ? [] : [{ _tag: "JwksFile", path: config.jwtJwksFile } as const]),
+    ...(config.jwtJwksUrl === undefined ? [] : [{ _tag: "JwksUrl", url: config.jwtJwksUrl } as const])
+  ]
+  const wrong = (message: string) => new AuthenticatorError({ reason: "SettingsInvalid", message })
+  if (given.length > 1) {
+    return wrong("only one of STRATIX_JWT_SECRET, STRATIX_JWT_JWKS_FILE and STRATIX_JWT_JWKS_URL can be there")
+  }
+  // Somebody who says what tokens must be believes that tokens are asked for.
+  if (given.length === 0 && (config.jwtIssuer !== undefined || config.jwtAudience !== undefined)) {
+    return wrong("JWTs need keys: STRATIX_JWT_SECRET, STRATIX_JWT_JWKS_FILE or STRATIX_JWT_JWKS_URL")
+  }
+  return Effect.succeed(Option.fromNullable(given[0]))
+}
+
+const bySettings = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const recognisers: Array<Recogniser> = []
+  if (config.tokens !== undefined) {
+    recognisers.push(yield* Effect.flatMap(checked(Redacted.value(config.tokens), "STRATIX_TOKENS"), tokens))
+  }
+  if (config.tokensFile !== undefined) recognisers.push(yield* tokensFile(config.tokensFile))
+  const keys = yield* keysIn(config)
+  if (Option.isSome(keys)) {
+    recognisers.push(
+      yield* Jwt.make({
+        keys: keys.value,
+        issuer: config.jwtIssuer,
+        audience: config.jwtAudience,
+        clockSkew: config.jwtClockSkew
+      })
+    )
+  }
+  return yield* recognisers.length === 0 ? allowAll : make({ recognisers })
+})
+
+/** By the settings: static tokens, JWTs, or both; whoever asks, where the settings speak of neither.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Authenticator, AuthenticatorError, StatusSyncConfig.StatusSyncConfig> = Layer.scoped(
+  Authenticator,
+  bySettings
+)
+
+/** The authenticator that was provided to the service, where one was; else by the settings.
+ * @since 0.1.0
+ * @category layers */
+export const layerProvided: Layer.Layer<Authenticator, AuthenticatorError, StatusSyncConfig.StatusSyncConfig> =
+  Layer.unwrapEffect(
+    Effect.map(
+      Effect.serviceOption(Authenticator),
+      Option.match({ onNone: () => layer, onSome: (given) => Layer.succeed(Authenticator, given) })
+    )
+  )

@@ -9,6 +9,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { ERROR, HEARTBEAT, PingMessage, SUBSCRIBED, SubscribeMessage } from "../../../stratix-core/stratix-protocol.js"
+import type { RefusalReason } from "../../Metrics.js"
 import type { Settings } from "../../StatusSyncConfig.js"
 import type { Broadcast, Membership } from "./Broadcast.js"
 import { unsafeMonotonicMillis } from "./Deadlines.js"
@@ -16,6 +17,8 @@ import * as Filter from "./Filter.js"
 import * as Frame from "./Frame.js"
 import type { Admission } from "./Handshake.js"
 import type { Pulse } from "./Heartbeat.js"
+import type { Rate } from "./Rate.js"
+import type { Refusals } from "./Refusals.js"
 import type { Stamp } from "./Stamp.js"
 import type { SocketHandlers, TransportSocket } from "./Transport.js"
 
@@ -39,6 +42,9 @@ export interface Surroundings {
   readonly clock: Clock.Clock
   readonly stamp: typeof Stamp.Service
   readonly broadcast: typeof Broadcast.Service
+  /** Of the frames a client sends. */
+  readonly inbound: Rate
+  readonly unsafeRefused: (typeof Refusals.Service)["unsafeRefused"]
   readonly unsafeFailed: (connection: Connection, error: Error) => void
   readonly unsafeClosed: (connection: Connection, code: number, reason: string) => void
 }
@@ -74,6 +80,9 @@ export class Connection implements SocketHandlers {
   filter: Filter.Filter
   private pingedAt = 0
   private strikes: Array<number> | undefined = undefined
+  /** When it may send as many frames at once as anybody; see `Rate`. */
+  private allowedAt = 0
+  private ending = false
 
   constructor(
     readonly id: string,
@@ -97,6 +106,14 @@ export class Connection implements SocketHandlers {
 
   onSignOfLife(): void {
     this.pulse?.unsafeSignOfLife()
+    const { clock, inbound } = this.around
+    const now = unsafeMonotonicMillis(clock)
+    this.allowedAt = inbound.take(this.allowedAt, now, 1)
+    const excess = inbound.excess(this.allowedAt, now)
+    if (excess <= 0) return
+    // One who goes on after the close frame is not waited for.
+    if (this.ending && excess > inbound.window) this.socket.unsafeTerminate()
+    else this.violation("message_rate", "too many messages")
   }
 
   onPong(): void {
@@ -116,10 +133,11 @@ export class Connection implements SocketHandlers {
   }
 
   onBinary(): void {
-    this.socket.unsafeClose(CloseCodes.UNSUPPORTED_DATA, "only text frames are understood")
+    this.unsafeEnd(CloseCodes.UNSUPPORTED_DATA, "only text frames are understood")
   }
 
   onText(text: string): void {
+    if (this.ending) return
     const message = parse(text)
     switch (typeOf(message)) {
       case "subscribe":
@@ -150,6 +168,14 @@ export class Connection implements SocketHandlers {
     this.socket.unsafeTerminate()
   }
 
+  /** Closes, and listens to the client no more; `false` if it does so already. */
+  unsafeEnd(code: number, reason: string): boolean {
+    if (this.ending) return false
+    this.ending = true
+    this.socket.unsafeClose(code, reason)
+    return true
+  }
+
   /** Sends a message that belongs to no key. One who lets these pile up is not reading. */
   unsafeReply(eventType: string, payload: unknown): void {
     if (this.socket.unsafeUnsent() > this.around.config.highWaterMark) return
@@ -164,6 +190,7 @@ export class Connection implements SocketHandlers {
     const size = Filter.size(asked)
     const { maxFilterValues } = this.around.config
     if (size > maxFilterValues) {
+      this.around.unsafeRefused("filter_size", `a filter of ${size} values`, this.socket.remoteAddress)
       this.strike("filter too large", `the filter has ${size} values, more than the ${maxFilterValues} allowed`)
       return
     }
@@ -186,7 +213,11 @@ export class Connection implements SocketHandlers {
     this.strikes = (this.strikes ?? []).filter((at) => at > now - STRIKE_WINDOW)
     this.strikes.push(now)
     this.unsafeReply(ERROR, { reason, detail })
-    if (this.strikes.length >= STRIKES)
-      this.socket.unsafeClose(CloseCodes.POLICY_VIOLATION, "too many malformed messages")
+    if (this.strikes.length >= STRIKES) this.violation("malformed_messages", "too many malformed messages")
+  }
+
+  private violation(why: RefusalReason, reason: string): void {
+    if (!this.unsafeEnd(CloseCodes.POLICY_VIOLATION, reason)) return
+    this.around.unsafeRefused(why, `${reason} from ${this.admission.principal.name}`, this.socket.remoteAddress)
   }
 }

@@ -4,23 +4,30 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { CLOSING, CONNECTED, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
+import type { RefusalReason } from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Alarms from "./Alarms.js"
+import * as Authenticator from "./Authenticator.js"
 import * as Broadcast from "./Broadcast.js"
 import { Connection, type ConnectionInfo, type Surroundings } from "./Connection.js"
 import * as Handshake from "./Handshake.js"
 import * as Heartbeat from "./Heartbeat.js"
+import { Rate } from "./Rate.js"
+import * as Refusals from "./Refusals.js"
 import * as Stamp from "./Stamp.js"
 import * as Transport from "./Transport.js"
 
@@ -59,6 +66,15 @@ const DRAIN_BATCH = 256
 const atMost = (effect: Effect.Effect<void>, duration: Duration.DurationInput) =>
   Effect.interruptible(Effect.timeoutOption(effect, duration))
 
+/** Seconds of `messageRate` that a client may send at once: its library may have saved up a few. */
+const MESSAGES_AT_ONCE = 2
+
+/** What `ws` calls the limits it keeps. */
+const limitsOfWs: { readonly [code: string]: RefusalReason } = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "message_size",
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: "fragments"
+}
+
 /** How widely clients are asked to spread their return after a drain. */
 const RETRY_SPREAD = { min: 500, max: 5000 }
 
@@ -69,6 +85,8 @@ const make = Effect.gen(function* () {
   const heartbeat = yield* Heartbeat.Heartbeat
   const broadcast = yield* Broadcast.Broadcast
   const stamp = yield* Stamp.Stamp
+  const authenticator = yield* Authenticator.Authenticator
+  const { unsafeRefused } = yield* Refusals.Refusals
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
@@ -76,6 +94,8 @@ const make = Effect.gen(function* () {
 
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
   const pool = new Map<Connection, Scope.CloseableScope>()
+  // Bound: one for each connection.
+  const alarms = yield* Alarms.make
   const emptied = yield* Deferred.make<void>()
   let draining = false
   let opened = 0
@@ -87,6 +107,22 @@ const make = Effect.gen(function* () {
       remoteAddress: connection.socket.remoteAddress,
       protocol: connection.admission.sync ? "sync" : "plain"
     })
+
+  const unauthorize = (connection: Connection, why: "expired" | "revoked") => {
+    const { address, principal } = connection.admission
+    const reason = why === "expired" ? "the token has expired" : "the token was revoked"
+    if (connection.unsafeEnd(CloseCodes.UNAUTHORIZED, reason))
+      unsafeRefused(why, `${reason}: ${principal.name}`, address)
+  }
+  const expire = (connection: Connection, expiresAt: DateTime.Utc) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const alarm = new Alarms.Alarm(DateTime.toEpochMillis(expiresAt), () => unauthorize(connection, "expired"))
+        alarms.unsafeSet(alarm)
+        return alarm
+      }),
+      (alarm) => Effect.sync(() => alarms.unsafeCancel(alarm))
+    )
 
   const welcome = (connection: Connection) => {
     broadcast.unsafeFlush()
@@ -115,9 +151,12 @@ const make = Effect.gen(function* () {
       () =>
         Effect.suspend(() => {
           pool.delete(connection)
+          connection.admission.place.unsafeLeave()
           return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
         })
     )
+    const { expiresAt } = connection.admission.principal
+    if (expiresAt !== undefined) yield* expire(connection, expiresAt)
     connection.pulse = yield* heartbeat.track(connection)
     connection.membership = yield* Effect.acquireRelease(
       Effect.sync(() => welcome(connection)),
@@ -132,7 +171,11 @@ const make = Effect.gen(function* () {
     clock,
     stamp,
     broadcast,
+    inbound: new Rate(config.messageRate, MESSAGES_AT_ONCE),
+    unsafeRefused,
     unsafeFailed: (connection, error) => {
+      const limit = "code" in error && typeof error.code === "string" ? limitsOfWs[error.code] : undefined
+      if (limit !== undefined) unsafeRefused(limit, error.message, connection.admission.address)
       runFork(
         PubSub.publish(changes, { _tag: "Failed", connection: connection.info, error }).pipe(
           Effect.zipRight(Effect.logInfo(`client failed: ${error.message}`).pipe(annotate(connection)))
@@ -156,6 +199,8 @@ const make = Effect.gen(function* () {
   const unsafeOpen = (socket: Transport.TransportSocket, admission: Handshake.Admission): Transport.SocketHandlers => {
     const connection = new Connection(`conn-${++opened}`, socket, admission, around)
     runSync(Effect.flatMap(Scope.make(), (scope) => Scope.extend(open(connection, scope), scope)))
+    // It may have been revoked since the authenticator was asked.
+    if (!authenticator.unsafeHolds(admission.principal)) unauthorize(connection, "revoked")
     if (draining) socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
     return connection
   }
@@ -189,6 +234,20 @@ const make = Effect.gen(function* () {
     })
   )
 
+  const revocations = yield* authenticator.revocations
+  yield* Queue.take(revocations).pipe(
+    Effect.zipRight(
+      Effect.sync(() => {
+        for (const connection of [...pool.keys()]) {
+          if (!authenticator.unsafeHolds(connection.admission.principal)) unauthorize(connection, "revoked")
+        }
+      })
+    ),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+
   // Acquired in this order, released in the other: the door first, then the pool.
   yield* Effect.addFinalizer(() => drain)
   yield* transport.serve({
@@ -220,4 +279,6 @@ export const layer: Layer.Layer<
   | Heartbeat.Heartbeat
   | Broadcast.Broadcast
   | Stamp.Stamp
+  | Authenticator.Authenticator
+  | Refusals.Refusals
 > = Layer.scoped(Connections, make)

@@ -100,7 +100,10 @@ export class WaitQueue<A> {
  * @since 0.1.0
  * @category models */
 export interface Deadlines {
-  readonly unsafeQueue: <A>(duration: Duration.DurationInput, unsafeExpire: (value: A, now: number) => void) => WaitQueue<A>
+  readonly unsafeQueue: <A>(
+    duration: Duration.DurationInput,
+    unsafeExpire: (value: A, now: number) => void
+  ) => WaitQueue<A>
 }
 
 interface Sweepable {

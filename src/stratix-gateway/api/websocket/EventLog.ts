@@ -364,10 +364,12 @@ const make = Effect.gen(function* () {
         return { mode: "resume", entries: [], to: offsetAt(from.seq, from.keyless), more: false, lost: 0 }
       const base = options.conflateFrom === undefined ? undefined : parse(options.conflateFrom)
       if (base === undefined && from.seq >= first - 1) return exactly(from, until, filter, maxBytes)
+      // A reader in the middle of a snapshot is owed nothing from before it began.
+      const known = base !== undefined && base.seq > from.seq ? base : from
       // A key that left `latest` after the reader last knew everything cannot be told as an event: the reader must start afresh.
       if (lastDropped > (base ?? from).seq && options.neverSnapshot !== true)
-        return conflated("snapshot", 0, from, until, filter, maxBytes)
-      return conflated("conflated", from.seq, from, until, filter, maxBytes)
+        return conflated("snapshot", 0, known, until, filter, maxBytes)
+      return conflated("conflated", from.seq, known, until, filter, maxBytes)
     })
 
   const latest = (filter: Filter.Filter = Filter.all): Effect.Effect<Latest, EventLogError> =>

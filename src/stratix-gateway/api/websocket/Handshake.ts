@@ -4,17 +4,26 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../../stratix-core/stratix-protocol.js"
+import type { RefusalReason } from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Authenticator from "./Authenticator.js"
 import type * as Broadcast from "./Broadcast.js"
+import * as Deadlines from "./Deadlines.js"
 import * as Filter from "./Filter.js"
+import * as Limits from "./Limits.js"
 import * as Origin from "./Origin.js"
+import * as Refusals from "./Refusals.js"
 import type { UpgradeRequest } from "./Transport.js"
 
 /** What a connection will be.
@@ -28,6 +37,10 @@ export interface Admission {
   readonly filter: Filter.Filter
   readonly start: Broadcast.Start
   readonly principal: Authenticator.Principal
+  /** The client's address: the peer's, or what a trusted proxy says it is. */
+  readonly address: string
+  /** Whoever takes the connection gives it back at its end. */
+  readonly place: Limits.Place
 }
 
 /** An upgrade that is refused, with the HTTP status of the answer.
@@ -43,6 +56,7 @@ export class Refusal extends Schema.TaggedError<Refusal>("stratix/Refusal")("Ref
     "upgrade-required",
     "too-many",
     "full",
+    "unavailable",
     "closing"
   ),
   status: Schema.Number,
@@ -78,76 +92,208 @@ const one = (value: string | ReadonlyArray<string> | undefined): string | undefi
 /** The version of the WebSocket protocol (RFC 6455 §4.1). */
 const VERSION = "13"
 
+/** An entry of `Sec-WebSocket-Protocol` (RFC 9110 §5.6.2). */
+const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+/** When one whose token nobody could check should ask again. */
+const UNAVAILABLE_RETRY = 5
+
+/** The token of an `Authorization` header of the Bearer scheme.
+ * @since 0.1.0
+ * @category credentials */
+export const bearerToken = (authorization: string | undefined): Redacted.Redacted<string> | undefined => {
+  const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1]
+  return token === undefined ? undefined : Redacted.make(token)
+}
+
+/** What `WWW-Authenticate` says to one who was not recognised (RFC 6750 §3).
+ * @since 0.1.0
+ * @category credentials */
+export const challenge = (error: Authenticator.Unauthenticated): string =>
+  error.reason === "Missing" ? 'Bearer realm="stratix"' : 'Bearer realm="stratix", error="invalid_token"'
+
+/** What `WWW-Authenticate` says to one who lacks a permission.
+ * @since 0.1.0
+ * @category credentials */
+export const scopeChallenge = (permission: Authenticator.Permission): string =>
+  `Bearer realm="stratix", error="insufficient_scope", scope="stratix:${permission}"`
+
+/** A principal by these credentials, whose time has not come; not waited for longer than the handshake timeout.
+ * @since 0.1.0
+ * @category credentials */
+export const recogniser: Effect.Effect<
+  (credentials: Authenticator.Credentials) => Effect.Effect<Authenticator.Principal, Authenticator.Unauthenticated>,
+  never,
+  Authenticator.Authenticator | StatusSyncConfig.StatusSyncConfig | Scope.Scope
+> = Effect.gen(function* () {
+  const { handshakeTimeout } = yield* StatusSyncConfig.StatusSyncConfig
+  const { authenticate } = yield* Authenticator.Authenticator
+  const clock = yield* Effect.clock
+  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+  const deadlines = yield* Deadlines.make
+  const waits = deadlines.unsafeQueue(handshakeTimeout, (unsafeExpire: () => void) => unsafeExpire())
+  const tooSlow = new Authenticator.Unauthenticated({
+    reason: "Unavailable",
+    message: "it took too long to find out whether the token is good"
+  })
+  const inTime = (principal: Authenticator.Principal) =>
+    principal.expiresAt === undefined || DateTime.toEpochMillis(principal.expiresAt) > clock.unsafeCurrentTimeMillis()
+
+  return (credentials) =>
+    // Most authenticators decide at once: only one that has to wait gets a place among the waits.
+    Effect.async<Authenticator.Principal, Authenticator.Unauthenticated>((resume) => {
+      const fiber = runFork(authenticate(credentials))
+      const exit = fiber.unsafePoll()
+      if (exit !== null) {
+        resume(exit)
+        return
+      }
+      const wait = new Deadlines.Wait(() => {
+        resume(tooSlow)
+        fiber.unsafeInterruptAsFork(FiberId.none)
+      })
+      waits.unsafeStart(wait)
+      fiber.addObserver((end) => {
+        waits.unsafeStop(wait)
+        resume(end)
+      })
+      return Effect.sync(() => {
+        waits.unsafeStop(wait)
+        fiber.unsafeInterruptAsFork(FiberId.none)
+      })
+    }).pipe(
+      Effect.filterOrFail(
+        inTime,
+        () => new Authenticator.Unauthenticated({ reason: "Expired", message: "the token has expired" })
+      )
+    )
+})
+
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
-  const authenticator = yield* Authenticator.Authenticator
+  const limits = yield* Limits.Limits
+  const { unsafeRefused } = yield* Refusals.Refusals
+  const recognise = yield* recogniser
 
-  const shape = (request: UpgradeRequest): Either.Either<Filter.Query, Refusal> => {
+  const refusedAs =
+    (label: RefusalReason, address: string) =>
+    (refusal: Refusal): Refusal => {
+      unsafeRefused(label, refusal.message, address)
+      return refusal
+    }
+
+  const shape = (request: UpgradeRequest, address: string): Either.Either<Filter.Query, Refusal> => {
     const header = (name: string) => one(request.headers[name])
     const cut = request.url.indexOf("?")
     const path = cut === -1 ? request.url : request.url.slice(0, cut)
-    const fail = (...args: Parameters<typeof refuse>) => Either.left(refuse(...args))
-    if (path !== config.path) return fail("not-found", 404, `there is no WebSocket at ${path}: it is at ${config.path}`)
-    if (request.method !== "GET")
-      return fail("method", 405, `an upgrade is a GET, not a ${request.method}`, { allow: "GET" })
+    const fail = (label: RefusalReason, ...args: Parameters<typeof refuse>) =>
+      Either.left(refusedAs(label, address)(refuse(...args)))
+    if (path !== config.path) {
+      return fail("not_found", "not-found", 404, `there is no WebSocket at ${path}: it is at ${config.path}`)
+    }
+    if (request.method !== "GET") {
+      return fail("method", "method", 405, `an upgrade is a GET, not a ${request.method}`, { allow: "GET" })
+    }
     if (header("upgrade")?.toLowerCase() !== "websocket") {
-      return fail("upgrade-required", 426, "only an upgrade to websocket is served here", {
+      return fail("upgrade_required", "upgrade-required", 426, "only an upgrade to websocket is served here", {
         upgrade: "websocket",
         connection: "Upgrade"
       })
     }
     if (header("sec-websocket-version") !== VERSION) {
-      return fail("upgrade-required", 426, `Sec-WebSocket-Version must be ${VERSION}`, {
+      return fail("upgrade_required", "upgrade-required", 426, `Sec-WebSocket-Version must be ${VERSION}`, {
         "sec-websocket-version": VERSION
       })
     }
     if (!/^[+/0-9A-Za-z]{22}==$/.test(header("sec-websocket-key") ?? "")) {
-      return fail("malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
+      return fail("malformed", "malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
     }
     if (
       !Origin.isAllowed({ origin: header("origin"), host: header("host"), local: request.local }, config.allowedOrigins)
     ) {
-      return fail("forbidden", 403, `pages from ${header("origin")} may not connect: its origin is not allowed`)
+      return fail(
+        "origin",
+        "forbidden",
+        403,
+        `pages from ${header("origin")} may not connect: its origin is not allowed`
+      )
     }
-    return Filter.fromQuery(cut === -1 ? "" : request.url.slice(cut + 1)).pipe(
-      Either.mapLeft((message) => refuse("malformed", 400, message)),
-      Either.filterOrLeft(
-        ({ filter }) => Filter.size(filter) <= config.maxFilterValues,
-        ({ filter }) =>
+    const query = Filter.fromQuery(cut === -1 ? "" : request.url.slice(cut + 1))
+    if (Either.isLeft(query)) return fail("malformed", "malformed", 400, query.left)
+    const size = Filter.size(query.right.filter)
+    return size <= config.maxFilterValues
+      ? Either.right(query.right)
+      : fail(
+          "filter_size",
+          "malformed",
+          400,
+          `the filter has ${size} values, more than the ${config.maxFilterValues} allowed`
+        )
+  }
+
+  /** The subprotocol to select, and the token among those offered. */
+  const protocols = (
+    request: UpgradeRequest
+  ): Either.Either<Pick<Admission, "subprotocol"> & { token?: string }, Refusal> => {
+    const header = one(request.headers["sec-websocket-protocol"])
+    if (header === undefined) return Either.right({ subprotocol: undefined })
+    const offered = header.split(",").map((entry) => entry.trim())
+    if (!offered.every((entry) => HTTP_TOKEN.test(entry)) || new Set(offered).size < offered.length) {
+      return Either.left(refuse("malformed", 400, "Sec-WebSocket-Protocol must be a list of different names"))
+    }
+    const subprotocol = offered.find((entry) => entry === SYNC_PROTOCOL || entry === PLAIN_PROTOCOL)
+    const bearer = offered.find((entry) => entry.startsWith(BEARER_PROTOCOL_PREFIX))
+    if (bearer === undefined) return Either.right({ subprotocol })
+    return subprotocol === undefined
+      ? Either.left(
           refuse(
             "malformed",
             400,
-            `the filter has ${Filter.size(filter)} values, more than the ${config.maxFilterValues} allowed`
+            `a token among the subprotocols needs ${PLAIN_PROTOCOL} or ${SYNC_PROTOCOL} beside it`
           )
-      )
-    )
+        )
+      : Either.right({ subprotocol, token: bearer.slice(BEARER_PROTOCOL_PREFIX.length) })
   }
 
-  const decide = Effect.fnUntraced(function* (request: UpgradeRequest) {
-    const query = yield* shape(request)
-    const offered = (one(request.headers["sec-websocket-protocol"]) ?? "")
-      .split(",")
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== "")
-    const subprotocol = offered.find((entry) => entry === SYNC_PROTOCOL || entry === PLAIN_PROTOCOL)
-    const bearer = offered.find((entry) => entry.startsWith(BEARER_PROTOCOL_PREFIX))
-    if (bearer !== undefined && subprotocol === undefined) {
-      return yield* refuse(
-        "malformed",
-        400,
-        `a token among the subprotocols needs ${PLAIN_PROTOCOL} or ${SYNC_PROTOCOL} beside it`
+  const unauthorized = (error: Authenticator.Unauthenticated, ignored: boolean, address: string): Refusal =>
+    error.reason === "Unavailable"
+      ? refusedAs(
+          "unavailable",
+          address
+        )(refuse("unavailable", 503, error.message, { "retry-after": String(UNAVAILABLE_RETRY) }))
+      : refusedAs(
+          "unauthenticated",
+          address
+        )(
+          refuse(
+            "unauthorized",
+            401,
+            ignored ? `${error.message}; one in the query string is not looked at here` : error.message,
+            { "www-authenticate": challenge(error) }
+          )
+        )
+
+  const admit = Effect.fnUntraced(function* (request: UpgradeRequest, address: string, place: Limits.Place) {
+    const query = yield* shape(request, address)
+    const { subprotocol, token } = yield* Either.mapLeft(protocols(request), refusedAs("malformed", address))
+    const shown = token ?? (config.queryTokens ? query.token : undefined)
+    const principal = yield* recognise({
+      token:
+        bearerToken(one(request.headers["authorization"])) ?? (shown === undefined ? undefined : Redacted.make(shown)),
+      remoteAddress: address
+    }).pipe(
+      Effect.mapError((error) => unauthorized(error, error.reason === "Missing" && query.token !== undefined, address))
+    )
+    if (!principal.permissions.has("subscribe")) {
+      return yield* refusedAs(
+        "forbidden",
+        address
+      )(
+        refuse("forbidden", 403, `${principal.name} may not subscribe`, {
+          "www-authenticate": scopeChallenge("subscribe")
+        })
       )
     }
-    const header = /^Bearer +(\S+) *$/i.exec(one(request.headers["authorization"]) ?? "")?.[1]
-    const token = header ?? bearer?.slice(BEARER_PROTOCOL_PREFIX.length)
-    const principal = yield* authenticator
-      .authenticate({
-        token: token === undefined ? undefined : Redacted.make(token),
-        remoteAddress: request.remoteAddress
-      })
-      .pipe(Effect.mapError((error) => refuse("unauthorized", 401, error.message, { "www-authenticate": "Bearer" })))
-    if (!principal.permissions.has("subscribe"))
-      return yield* refuse("forbidden", 403, `${principal.name} may not subscribe`)
     const sync = subprotocol === SYNC_PROTOCOL
     const start: Broadcast.Start =
       sync && query.since !== undefined
@@ -155,14 +301,38 @@ const make = Effect.gen(function* () {
         : sync || query.snapshot
           ? { _tag: "Snapshot" }
           : { _tag: "Head" }
-    return { subprotocol, sync, filter: query.filter, start, principal }
+    return { subprotocol, sync, filter: query.filter, start, principal, address, place }
   })
 
-  return Handshake.of({ decide })
+  const full = ({ message, reason, retryAfterSeconds, status }: Limits.Over, address: string): Refusal =>
+    refusedAs(
+      reason,
+      address
+    )(refuse(status === 429 ? "too-many" : "full", status, message, { "retry-after": String(retryAfterSeconds) }))
+
+  return Handshake.of({
+    decide: (request) =>
+      Effect.suspend(() => {
+        const address = limits.clientAddress(request.remoteAddress, one(request.headers["x-forwarded-for"]))
+        return Either.match(limits.unsafeEnter(address), {
+          onLeft: (over) => full(over, address),
+          onRight: (place) =>
+            Effect.onExit(admit(request, address, place), (exit) =>
+              Effect.sync(() => {
+                place.unsafeSettle()
+                if (Exit.isFailure(exit)) place.unsafeLeave()
+              })
+            )
+        })
+      })
+  })
 })
 
-/** The door by the settings and the `Authenticator`.
+/** The door by the settings, the limits and the `Authenticator`.
  * @since 0.1.0
  * @category layers */
-export const layer: Layer.Layer<Handshake, never, StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator> =
-  Layer.effect(Handshake, make)
+export const layer: Layer.Layer<
+  Handshake,
+  never,
+  StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator | Limits.Limits | Refusals.Refusals
+> = Layer.scoped(Handshake, make)

@@ -18,7 +18,14 @@ import { FilterFields, MAX_ID_LENGTH } from "../../../stratix-core/stratix-proto
 import * as FileWatch from "../../FileWatch.js"
 import * as Filter from "./Filter.js"
 import { isLoopback } from "./Origin.js"
-import { Permission, type Principal, type Recogniser, Unauthenticated } from "./Principal.js"
+import {
+  AuthenticatorError,
+  Permission,
+  type Principal,
+  type Recogniser,
+  Unauthenticated,
+  unreadable
+} from "./Principal.js"
 
 /** What tokens are signed with: a secret shared with whoever issues them (HS256, HS384, HS512), or the issuer's public keys (RS, PS, ES and EdDSA).
  * @since 0.1.0
@@ -48,14 +55,6 @@ export interface JwtOptions {
   /** What the claims of a good token give; `fromClaims` if absent. The left side says what is wrong with them. */
   readonly claims?: ((claims: Jose.JWTPayload) => Either.Either<Grant, string>) | undefined
 }
-
-/** Keys or options that cannot work.
- * @since 0.1.0
- * @category errors */
-export class JwtError extends Schema.TaggedError<JwtError>("stratix/JwtError")("JwtError", {
-  reason: Schema.Literal("KeysInvalid", "AudienceMissing"),
-  message: Schema.String
-}) {}
 
 /** Prefix of the scopes that are meant for this gateway. */
 const SCOPE_PREFIX = "stratix:"
@@ -110,10 +109,10 @@ const secretAlgorithms = (bytes: number): ReadonlyArray<string> =>
 const invalid = (message: string) => new Unauthenticated({ reason: "Invalid", message })
 const unavailable = new Unauthenticated({ reason: "Unavailable", message: "the keys of tokens cannot be had now" })
 
-const parseKeys = (text: string, from: string): Effect.Effect<Key, JwtError> =>
+const parseKeys = (text: string, from: string): Effect.Effect<Key, AuthenticatorError> =>
   Effect.try({
     try: () => Jose.createLocalJWKSet(JSON.parse(text)),
-    catch: () => new JwtError({ reason: "KeysInvalid", message: `${from} is not a JSON Web Key Set` })
+    catch: () => new AuthenticatorError({ reason: "KeysInvalid", message: `${from} is not a JSON Web Key Set` })
   })
 
 /** Where keys come from: the set to look in, and, for a key that is not in it, a newer one if there is one. */
@@ -130,7 +129,7 @@ const fixed = (keys: () => Key, algorithms = PUBLIC_ALGORITHMS): Source => ({
 })
 
 const fileSource = Effect.fnUntraced(function* (path: string) {
-  const known = yield* FileWatch.read([path])
+  const known = yield* Effect.mapError(FileWatch.read([path]), unreadable)
   let keys = yield* parseKeys(known.join(), path)
   yield* FileWatch.changes([path], known).pipe(
     Stream.mapEffect((texts) => parseKeys(texts.join(), path).pipe(Effect.either)),
@@ -212,13 +211,13 @@ const urlSource = Effect.fnUntraced(function* (url: string) {
   } satisfies Source
 })
 
-const sourceOf = (keys: Keys): Effect.Effect<Source, JwtError | FileWatch.FileError, Scope.Scope> => {
+const sourceOf = (keys: Keys): Effect.Effect<Source, AuthenticatorError, Scope.Scope> => {
   switch (keys._tag) {
     case "Secret": {
       const secret = new TextEncoder().encode(Redacted.value(keys.secret))
       const algorithms = secretAlgorithms(secret.length)
       return algorithms.length === 0
-        ? new JwtError({ reason: "KeysInvalid", message: "the secret of JWTs must have 32 bytes or more" })
+        ? new AuthenticatorError({ reason: "KeysInvalid", message: "the secret of JWTs must have 32 bytes or more" })
         : Effect.succeed(fixed(() => secret, algorithms))
     }
     case "Jwks":
@@ -229,7 +228,7 @@ const sourceOf = (keys: Keys): Effect.Effect<Source, JwtError | FileWatch.FileEr
       const url = URL.canParse(keys.url) ? new URL(keys.url) : undefined
       return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))
         ? urlSource(keys.url)
-        : new JwtError({ reason: "KeysInvalid", message: "the address of a JWKS must begin with https://" })
+        : new AuthenticatorError({ reason: "KeysInvalid", message: "the address of a JWKS must begin with https://" })
     }
   }
 }
@@ -260,10 +259,10 @@ const LAST_MOMENT = 8.64e15
  * @category constructors */
 export const make = Effect.fnUntraced(function* (
   options: JwtOptions
-): Effect.fn.Return<Recogniser, JwtError | FileWatch.FileError, Scope.Scope> {
+): Effect.fn.Return<Recogniser, AuthenticatorError, Scope.Scope> {
   const { audience, claims: grantOf = fromClaims, issuer, keys } = options
   if (keys._tag !== "Secret" && audience === undefined) {
-    return yield* new JwtError({
+    return yield* new AuthenticatorError({
       reason: "AudienceMissing",
       message: "the keys of a JWKS sign for others, too: say the audience that tokens for this gateway have"
     })

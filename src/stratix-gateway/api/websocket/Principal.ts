@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import type { FileError } from "../../FileWatch.js"
 import * as Filter from "./Filter.js"
 
 /** What a principal may do: watch events, publish them, or look into the gateway itself.
@@ -51,6 +52,22 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("strati
   reason: Schema.Literal("Missing", "Invalid", "Expired", "Revoked", "Unavailable"),
   message: Schema.String
 }) {}
+
+/** Tokens or keys that cannot work, so that the gateway does not start.
+ * @since 0.1.0
+ * @category errors */
+export class AuthenticatorError extends Schema.TaggedError<AuthenticatorError>("stratix/AuthenticatorError")(
+  "AuthenticatorError",
+  {
+    reason: Schema.Literal("TokensInvalid", "KeysInvalid", "AudienceMissing", "SettingsInvalid", "FileUnreadable"),
+    message: Schema.String
+  }
+) {}
+
+/** @since 0.1.0
+ * @category errors */
+export const unreadable = (error: FileError): AuthenticatorError =>
+  new AuthenticatorError({ reason: "FileUnreadable", message: error.message })
 
 /** Knows principals by one kind of credentials.
  * @since 0.1.0

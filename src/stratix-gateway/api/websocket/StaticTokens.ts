@@ -25,11 +25,11 @@ const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
 const Token = Schema.String.pipe(
   Schema.filter((text) => text.length >= MIN_TOKEN_LENGTH && TOKEN.test(text), {
     message: () => ({
-      message: `must be at least ${MIN_TOKEN_LENGTH} letters, digits, "-", ".", "_", "~", "+" or "/"`,
+      message: `must be a text of at least ${MIN_TOKEN_LENGTH} letters, digits, "-", ".", "_", "~", "+" or "/"`,
       override: true
     })
   })
-).annotations({ message: () => ({ message: "must be a string", override: true }) })
+)
 
 /** A token and whom it stands for. Several may have the same name: so one is exchanged for another.
  * @since 0.1.0

@@ -113,7 +113,8 @@ const make = Effect.gen(function* () {
   return StatusSync.of({
     broadcast: broadcastOne,
     broadcastAll,
-    notifyAgentStatus: (agentId, status) => broadcastOne({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status } }),
+    notifyAgentStatus: (agentId, status) =>
+      broadcastOne({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status } }),
     notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
       broadcastOne({
         eventType: COMMAND_STATUS_UPDATE,

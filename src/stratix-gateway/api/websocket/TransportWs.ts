@@ -28,6 +28,9 @@ import {
 
 const ignore = () => undefined
 
+/** Pieces in which one frame may arrive. The largest message is some fifty packets; one who sends it byte by byte makes the gateway keep an object for each. */
+const MAX_CHUNKS = 1024
+
 /** A socket of `ws` that is also ours: a subclass, so that a connection costs no second object and no closures. */
 class GatewaySocket extends WebSocket implements TransportSocket {
   remoteAddress = ""
@@ -148,6 +151,8 @@ const make = Effect.gen(function* () {
     noServer: true,
     clientTracking: false,
     maxPayload: config.maxMessageBytes,
+    maxFragments: config.maxFragments,
+    maxBufferedChunks: MAX_CHUNKS,
     // Without context takeover a message compresses the same for everybody, so it is compressed once.
     perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,
@@ -159,19 +164,22 @@ const make = Effect.gen(function* () {
     admission: Admission,
     request: Http.IncomingMessage,
     socket: Duplex,
-    head: Buffer,
-    remoteAddress: string
+    head: Buffer
   ) => {
     admissions.set(request, admission)
     // A client that wants a smaller window could not read what is compressed for all: it gets plain frames (`ws` would refuse it).
     if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
       delete request.headers["sec-websocket-extensions"]
     }
+    let opened = false
     wss.handleUpgrade(request, socket, head, (client) => {
-      client.unsafeAttach(socket, remoteAddress, client.extensions !== "", (attached) =>
+      opened = true
+      client.unsafeAttach(socket, admission.address, client.extensions !== "", (attached) =>
         handlers.unsafeOpen(attached, admission)
       )
     })
+    // `ws` has answered by now; it refuses a socket that has ended meanwhile.
+    if (!opened) admission.place.unsafeLeave()
   }
 
   const serve = (handlers: TransportHandlers) =>
@@ -182,11 +190,10 @@ const make = Effect.gen(function* () {
         socket.on("error", ignore)
         // A host application may have upgrades of its own: what is not for this path is theirs to answer.
         if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
-        const asked = upgradeRequest(request, socket)
         run(
-          handlers.decide(asked).pipe(
+          handlers.decide(upgradeRequest(request, socket)).pipe(
             Effect.match({
-              onSuccess: (admission) => accept(handlers, admission, request, socket, head, asked.remoteAddress),
+              onSuccess: (admission) => accept(handlers, admission, request, socket, head),
               onFailure: (refusal) => unsafeRefuse(socket, refusal)
             }),
             Effect.catchAllCause((cause) =>

@@ -8,6 +8,14 @@ lawsSuite("memory", StatusSyncTest.layerWith, {
   exact: "kept up"
 })
 
+// Events so large that every catch-up goes in several steps.
+lawsSuite("memory, in steps", StatusSyncTest.layerWith, {
+  runs: 60,
+  settings: { historyCapacity: 16, highWaterMark: 100_000 },
+  padding: 40_000,
+  exact: "kept up"
+})
+
 // Padding fills the buffers of the operating system, so that clients that stop reading do fall behind.
 lawsSuite("ws, short history", StatusSyncTest.layerWs, {
   runs: 20,

@@ -1,13 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, TestClock } from "effect"
-import { Broadcast, Connections, EventLog, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
-import * as FilterIndex from "../../../../src/stratix-gateway/api/websocket/FilterIndex.js"
 import * as Filter from "../../../../src/stratix-gateway/api/websocket/Filter.js"
+import * as FilterIndex from "../../../../src/stratix-gateway/api/websocket/FilterIndex.js"
+import {
+  Broadcast,
+  Connections,
+  EventLog,
+  StatusSync,
+  type StatusSyncConfig
+} from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn } from "../../suites/transportSuite.js"
 
-const over = (settings: Partial<StatusSyncConfig.Settings>) => <A, E>(effect: Effect.Effect<A, E, StatusSyncTest.Services>) =>
-  effect.pipe(Effect.provide(StatusSyncTest.layerWith(settings)), Effect.provide(Logger.remove(Logger.defaultLogger)))
+const over =
+  (settings: Partial<StatusSyncConfig.Settings>) =>
+  <A, E>(effect: Effect.Effect<A, E, StatusSyncTest.Services>) =>
+    effect.pipe(Effect.provide(StatusSyncTest.layerWith(settings)), Effect.provide(Logger.remove(Logger.defaultLogger)))
 
 const publish = (count: number, from = 0) =>
   Effect.gen(function* () {
@@ -203,7 +211,10 @@ describe("sync clients", () => {
       yield* client.takeN(2)
       yield* TestClock.adjust("30 seconds")
       const heartbeat = yield* client.take
-      assert.deepStrictEqual([heartbeat.eventType, heartbeat.payload], ["stratix:heartbeat", { head: log.unsafeHead().offset }])
+      assert.deepStrictEqual(
+        [heartbeat.eventType, heartbeat.payload],
+        ["stratix:heartbeat", { head: log.unsafeHead().offset }]
+      )
       assert.strictEqual((yield* plain.received).length, 1)
     }).pipe(over({}))
   )
@@ -217,34 +228,42 @@ describe("sync clients", () => {
       const [subscribed, announced, ...events] = yield* client.takeN(4)
       assert.deepStrictEqual(subscribed?.payload, { agents: ["agent-3", "agent-4"] })
       assert.deepInclude(announced?.payload, { mode: "snapshot", count: 2 })
-      assert.deepStrictEqual(events.map((event) => event.payload), [
-        { agentId: "agent-3", status: "busy" },
-        { agentId: "agent-4", status: "busy" }
-      ])
+      assert.deepStrictEqual(
+        events.map((event) => event.payload),
+        [
+          { agentId: "agent-3", status: "busy" },
+          { agentId: "agent-4", status: "busy" }
+        ]
+      )
     }).pipe(over({}))
   )
 
-  it.effect("a long catch-up goes in steps, `more` on all but the last, and lets live events of others through between them", () =>
-    Effect.gen(function* () {
-      const service = yield* StatusSync.StatusSync
-      const broadcast = yield* Broadcast.Broadcast
-      for (let i = 0; i < 100; i++) {
-        yield* service.broadcast({ eventType: "stratix:agent_create", payload: { agentId: `a${i}`, name: "x".repeat(256), type: "y".repeat(256) } })
-        yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, "z".repeat(2000))
-      }
-      yield* broadcast.flush
-      const live = yield* TestClients.connect()
-      const client = yield* TestClients.connect(sync)
-      yield* publish(1)
-      yield* live.takeN(2)
-      yield* StatusSyncTest.settled
-      const announced = (yield* client.received).filter((message) => message.eventType === "stratix:sync")
-      assert.isAbove(announced.length, 3)
-      assert.deepStrictEqual(
-        announced.map((message) => (message.payload as { more?: true }).more),
-        [...announced.slice(1).map(() => true as const), undefined]
-      )
-    }).pipe(over({}))
+  it.effect(
+    "a long catch-up goes in steps, `more` on all but the last, and lets live events of others through between them",
+    () =>
+      Effect.gen(function* () {
+        const service = yield* StatusSync.StatusSync
+        const broadcast = yield* Broadcast.Broadcast
+        for (let i = 0; i < 100; i++) {
+          yield* service.broadcast({
+            eventType: "stratix:agent_create",
+            payload: { agentId: `a${i}`, name: "x".repeat(256), type: "y".repeat(256) }
+          })
+          yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, "z".repeat(2000))
+        }
+        yield* broadcast.flush
+        const live = yield* TestClients.connect()
+        const client = yield* TestClients.connect(sync)
+        yield* publish(1)
+        yield* live.takeN(2)
+        yield* StatusSyncTest.settled
+        const announced = (yield* client.received).filter((message) => message.eventType === "stratix:sync")
+        assert.isAbove(announced.length, 3)
+        assert.deepStrictEqual(
+          announced.map((message) => (message.payload as { more?: true }).more),
+          [...announced.slice(1).map(() => true as const), undefined]
+        )
+      }).pipe(over({}))
   )
 })
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import WebSocket from "ws"
-import { NodeServer, StatusSync } from "../../../../src/stratix-gateway/index.js"
 import * as Frame from "../../../../src/stratix-gateway/api/websocket/Frame.js"
+import { NodeServer, StatusSync } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest } from "../../../../src/stratix-testing/index.js"
 
 /** Our frames as the client of `ws` reads them: served raw after a handshake of its own. */
@@ -39,19 +39,23 @@ describe("frames", () => {
     }).pipe(Effect.provide(StatusSyncTest.layerWs()))
   )
 
-  it.effect.prop("hold the very text", [fc.array(fc.string({ unit: "grapheme", maxLength: 300 }), { maxLength: 5 })], ([texts]) =>
-    Effect.sync(() => {
-      const total = texts.reduce((sum, text) => sum + Frame.text(text).length, 0)
-      assert.strictEqual(Frame.texts(texts).length, total)
-      assert.isTrue(Buffer.concat(texts.map(Frame.text)).equals(Frame.texts(texts)))
-    })
+  it.effect.prop(
+    "hold the very text",
+    [fc.array(fc.string({ unit: "grapheme", maxLength: 300 }), { maxLength: 5 })],
+    ([texts]) =>
+      Effect.sync(() => {
+        const total = texts.reduce((sum, text) => sum + Frame.text(text).length, 0)
+        assert.strictEqual(Frame.texts(texts).length, total)
+        assert.isTrue(Buffer.concat(texts.map(Frame.text)).equals(Frame.texts(texts)))
+      })
   )
 })
 
 describe("compression", () => {
   const events = Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
-    for (let i = 0; i < 5; i++) yield* sync.broadcast({ eventType: "stratix:x", payload: { i, pad: "pad ".repeat(i * 400) } })
+    for (let i = 0; i < 5; i++)
+      yield* sync.broadcast({ eventType: "stratix:x", payload: { i, pad: "pad ".repeat(i * 400) } })
   })
 
   const receive = (offer: boolean | object, protocols: Array<string> = []) =>

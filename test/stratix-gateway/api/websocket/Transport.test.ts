@@ -1,7 +1,6 @@
+import { Layer, Logger } from "effect"
 import { StatusSyncTest } from "../../../../src/stratix-testing/index.js"
 import { transportSuite } from "../../suites/transportSuite.js"
-import { Logger } from "effect"
-import { Layer } from "effect"
 
 const quiet = Logger.remove(Logger.defaultLogger)
 

@@ -6,7 +6,7 @@ import {
   Connections,
   NodeServer,
   StatusSync,
-  StatusSyncConfig,
+  type StatusSyncConfig,
   StatusSyncServer
 } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
@@ -217,57 +217,59 @@ describe("the gateway's own ends", () => {
     })
   )
 
-  it.live("after 1,000 connect and kill cycles, connections, fibers, timers and listeners are as at the start", () =>
-    Effect.gen(function* () {
-      const sync = yield* StatusSync.StatusSync
-      const server = yield* NodeServer.NodeServer
-      const measure = Effect.gen(function* () {
-        const { groups, stalled } = (yield* Broadcast.Broadcast).unsafeStats()
-        const sockets = yield* Effect.async<number>((resume) => {
-          server.getConnections((_error, count) => resume(Effect.succeed(count)))
-        })
-        return {
-          clients: yield* sync.clientCount,
-          groups,
-          stalled,
-          sockets,
-          fibers: [...Fiber.unsafeRoots()].length,
-          listeners: server.listenerCount("upgrade") + server.listenerCount("error") + server.listenerCount("close")
-        }
-      })
-      const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length)
-      const cycle = (i: number) =>
-        Effect.gen(function* () {
-          const client = yield* TestClients.connect({
-            query: `agents=a${i}`,
-            ...(i % 2 === 0 && { protocols: ["stratix.sync.v1"] })
+  it.live(
+    "after 1,000 connect and kill cycles, connections, fibers, timers and listeners are as at the start",
+    () =>
+      Effect.gen(function* () {
+        const sync = yield* StatusSync.StatusSync
+        const server = yield* NodeServer.NodeServer
+        const measure = Effect.gen(function* () {
+          const { groups, stalled } = (yield* Broadcast.Broadcast).unsafeStats()
+          const sockets = yield* Effect.async<number>((resume) => {
+            server.getConnections((_error, count) => resume(Effect.succeed(count)))
           })
-          if (i % 3 === 0) yield* client.take
-          yield* sync.notifyAgentStatus(`a${i}`, "busy")
-          // One that is frozen cannot read the answer to its close: it can only vanish.
-          if (i % 4 === 0) yield* Effect.zipRight(client.freeze, client.drop)
-          else if (i % 5 === 0) yield* client.close()
-          else yield* client.drop
+          return {
+            clients: yield* sync.clientCount,
+            groups,
+            stalled,
+            sockets,
+            fibers: [...Fiber.unsafeRoots()].length,
+            listeners: server.listenerCount("upgrade") + server.listenerCount("error") + server.listenerCount("close")
+          }
         })
-      yield* Effect.forEach([1, 2, 3], cycle)
-      yield* untilCount(0)
-      const before = yield* measure
-      const timersBefore = yield* timers
-      yield* Effect.forEach(
-        Array.from({ length: 1000 }, (_, i) => i),
-        cycle,
-        { concurrency: 20 }
-      )
-      yield* untilCount(0)
-      let after = yield* measure
-      // The kernel tells the end of the last sockets a few turns later.
-      for (let i = 0; i < 1000 && JSON.stringify(after) !== JSON.stringify(before); i++) {
-        yield* nextTurn
-        after = yield* measure
-      }
-      assert.deepStrictEqual(after, before)
-      assert.isAtMost(yield* timers, timersBefore)
-    }).pipe(Effect.provide(ws())),
+        const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length)
+        const cycle = (i: number) =>
+          Effect.gen(function* () {
+            const client = yield* TestClients.connect({
+              query: `agents=a${i}`,
+              ...(i % 2 === 0 && { protocols: ["stratix.sync.v1"] })
+            })
+            if (i % 3 === 0) yield* client.take
+            yield* sync.notifyAgentStatus(`a${i}`, "busy")
+            // One that is frozen cannot read the answer to its close: it can only vanish.
+            if (i % 4 === 0) yield* Effect.zipRight(client.freeze, client.drop)
+            else if (i % 5 === 0) yield* client.close()
+            else yield* client.drop
+          })
+        yield* Effect.forEach([1, 2, 3], cycle)
+        yield* untilCount(0)
+        const before = yield* measure
+        const timersBefore = yield* timers
+        yield* Effect.forEach(
+          Array.from({ length: 1000 }, (_, i) => i),
+          cycle,
+          { concurrency: 20 }
+        )
+        yield* untilCount(0)
+        let after = yield* measure
+        // The kernel tells the end of the last sockets a few turns later.
+        for (let i = 0; i < 1000 && JSON.stringify(after) !== JSON.stringify(before); i++) {
+          yield* nextTurn
+          after = yield* measure
+        }
+        assert.deepStrictEqual(after, before)
+        assert.isAtMost(yield* timers, timersBefore)
+      }).pipe(Effect.provide(ws())),
     60_000
   )
 })
@@ -280,23 +282,46 @@ describe("what cannot be published", () => {
       const cycle: { self?: unknown } = {}
       cycle.self = cycle
       const cases: ReadonlyArray<readonly [string, RegExp, Effect.Effect<unknown, StatusSync.PublishError>]> = [
-        ["payload.status", /one of "online".*got "asleep"/, sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "asleep" } })],
+        [
+          "payload.status",
+          /one of "online".*got "asleep"/,
+          sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "asleep" } })
+        ],
         ["payload.agentId", /1 to 256 characters, got ""/, sync.notifyAgentStatus("", "busy")],
         ["payload.progress", /0 to 100, got 140/, sync.notifyCommandStatus("c", "a", "running", 140)],
         ["payload.progress", /0 to 100, got NaN/, sync.notifyCommandStatus("c", "a", "running", Number.NaN)],
         ["payload.result.self", /cycle/, sync.notifyCommandStatus("c", "a", "success", 100, cycle)],
         ["payload.result.list.1", /bigint/, sync.notifyCommandStatus("c", "a", "success", 100, { list: [1, 2n] })],
         ["payload.result", /Map/, sync.notifyCommandStatus("c", "a", "success", 100, new Map())],
-        ["payload.result.n", /Infinity/, sync.notifyCommandStatus("c", "a", "success", 100, { n: Number.POSITIVE_INFINITY })],
+        [
+          "payload.result.n",
+          /Infinity/,
+          sync.notifyCommandStatus("c", "a", "success", 100, { n: Number.POSITIVE_INFINITY })
+        ],
         ["payload.result.f", /function/, sync.notifyCommandStatus("c", "a", "success", 100, { f: () => 1 })],
         ["payload.name", /1 to 256/, sync.notifyAgentCreate("a", "", "t")],
         ["eventType", /stratix:/, sync.broadcast({ eventType: "agent_status", payload: {} })],
         ["eventType", /of the server itself/, sync.broadcast({ eventType: "stratix:closing", payload: {} })],
         ["payload", /JSON object/, sync.broadcast({ eventType: "stratix:x", payload: 7 })],
-        ["payload.extra", /not a field/, sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "busy", extra: 1 } })],
-        ["payload.status", /missing/, sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a" } })],
+        [
+          "payload.extra",
+          /not a field/,
+          sync.broadcast({
+            eventType: "stratix:agent_status_update",
+            payload: { agentId: "a", status: "busy", extra: 1 }
+          })
+        ],
+        [
+          "payload.status",
+          /missing/,
+          sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a" } })
+        ],
         ["timestamp", /milliseconds/, sync.broadcast({ eventType: "stratix:x", payload: {}, timestamp: -1 })],
-        ["payload", /more than the 1000/, sync.broadcast({ eventType: "stratix:x", payload: { pad: "x".repeat(1000) } })],
+        [
+          "payload",
+          /more than the 1000/,
+          sync.broadcast({ eventType: "stratix:x", payload: { pad: "x".repeat(1000) } })
+        ],
         [
           "1.payload.status",
           /one of/,
@@ -317,16 +342,24 @@ describe("what cannot be published", () => {
     }).pipe(Effect.provide(StatusSyncTest.layerWith({ maxEventBytes: 1000 })))
   )
 
-  it.effect("a request id of the caller's context is on the event; generated ones are unique, even if the clock stands still", () =>
-    Effect.gen(function* () {
-      const sync = yield* StatusSync.StatusSync
-      const client = yield* TestClients.connect()
-      yield* sync.notifyAgentStatus("a", "busy").pipe(StatusSync.withRequestId("http-42"))
-      for (let i = 0; i < 3; i++) yield* sync.notifyAgentStatus("a", "busy")
-      yield* StatusSyncTest.settled
-      const ids = (yield* client.received).map((message) => message.requestId)
-      assert.deepStrictEqual(ids, ["stratix-req-0", "http-42", "stratix-req-0-2", "stratix-req-0-3", "stratix-req-0-4"])
-    }).pipe(Effect.provide(StatusSyncTest.layer))
+  it.effect(
+    "a request id of the caller's context is on the event; generated ones are unique, even if the clock stands still",
+    () =>
+      Effect.gen(function* () {
+        const sync = yield* StatusSync.StatusSync
+        const client = yield* TestClients.connect()
+        yield* sync.notifyAgentStatus("a", "busy").pipe(StatusSync.withRequestId("http-42"))
+        for (let i = 0; i < 3; i++) yield* sync.notifyAgentStatus("a", "busy")
+        yield* StatusSyncTest.settled
+        const ids = (yield* client.received).map((message) => message.requestId)
+        assert.deepStrictEqual(ids, [
+          "stratix-req-0",
+          "http-42",
+          "stratix-req-0-2",
+          "stratix-req-0-3",
+          "stratix-req-0-4"
+        ])
+      }).pipe(Effect.provide(StatusSyncTest.layer))
   )
 
   it.effect("`events` tells everything that is published, as on the wire", () =>

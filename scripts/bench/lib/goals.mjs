@@ -1,0 +1,49 @@
+/** What is to be reached: ratios of two figures of one run, or a figure by itself. */
+import { peers } from "./peers.mjs"
+
+const fanout = (peer, figure) => ({ benchmark: "fanout", peer, figure })
+const CPU = "CPU µs/delivery, "
+
+const cpuAgainst = (peer, load, limit) => ({
+  title: `CPU per delivery against ${peers[peer].title}, ${load}`,
+  figure: fanout("ours", CPU + load),
+  against: fanout(peer, CPU + load),
+  atMost: limit
+})
+
+export const goals = [
+  cpuAgainst("uws", "bursts of 10", 1),
+  cpuAgainst("uws", "bursts of 100", 1),
+  cpuAgainst("uws", "lone", 1.3),
+  cpuAgainst("ws", "bursts of 100", 1 / 30),
+  cpuAgainst("ws", "lone", 0.8),
+  {
+    title: "with deflate against without, bursts of 100",
+    figure: { benchmark: "deflate", peer: "ours", figure: `${CPU}bursts of 100, deflate` },
+    against: { benchmark: "deflate", peer: "ours", figure: `${CPU}bursts of 100, plain` },
+    atMost: 1.5
+  },
+  {
+    title: "idle memory per connection against bare `ws`",
+    figure: { benchmark: "idle", peer: "ours", figure: "memory KB/connection" },
+    against: { benchmark: "idle", peer: "ws", figure: "memory KB/connection" },
+    atMost: 1.25
+  },
+  {
+    title: "accept rate against bare `ws`",
+    figure: { benchmark: "idle", peer: "ours", figure: "accepts/s" },
+    against: { benchmark: "idle", peer: "ws", figure: "accepts/s" },
+    atLeast: 0.9
+  },
+  {
+    title: "others' p99 latency, a tenth frozen against none frozen",
+    figure: { benchmark: "frozen", peer: "ours", figure: "latency p99 ms, a tenth frozen" },
+    against: { benchmark: "frozen", peer: "ours", figure: "latency p99 ms, none frozen" },
+    atMost: 1.2
+  },
+  {
+    title: "event-loop delay p99 with heartbeats, ms",
+    figure: { benchmark: "heartbeat", peer: "ours", figure: "event-loop delay p99 ms" },
+    atMost: 10
+  }
+]

@@ -1,0 +1,97 @@
+/** One server and its load client for one measurement, both fresh, both gone afterwards. */
+import { fileURLToPath } from "node:url"
+import { Child } from "./child.mjs"
+import { now } from "./clock.mjs"
+import { peers } from "./peers.mjs"
+
+const CLIENT = fileURLToPath(new URL("../load/client.mjs", import.meta.url))
+/** Everybody is compared on the JavaScript they bring: `ws` would pick up these two where another package happens to install them. */
+const ENV = { WS_NO_BUFFER_UTIL: "1", WS_NO_UTF_8_VALIDATE: "1", NODE_ENV: "production" }
+const DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+
+/** Below this two clocks are the same clock. */
+const SAME_CLOCK_NS = 1e6
+
+export class Trial {
+  static async run(peer, settings, body) {
+    const { command, args } = peers[peer].program()
+    const trial = new Trial()
+    try {
+      trial.server = await Child.start(`${peer} server`, command, args, ENV)
+      trial.peer = peers[peer]
+      trial.settings = settings
+      trial.port = (await trial.server.ask("listen", settings)).port
+      trial.client = await trial.newClient()
+      return await body(trial)
+    } finally {
+      await Promise.all([trial.server?.stop(), ...trial.clients.map((client) => client.stop())])
+    }
+  }
+
+  clients = []
+
+  /** The load is one process; what must not be disturbed by it gets a second one. */
+  async newClient() {
+    const client = await Child.start("load client", process.execPath, [CLIENT], ENV)
+    this.clients.push(client)
+    client.onAck = () => this.server.ack()
+    return client
+  }
+
+  /** Resolves to `{ readyMs, retries, syncModes }`, the times in the order in which the clients got in. */
+  async connect({ name = "all", count, headers = [], client = this.client, path = "", ...options }) {
+    return await client.ask("connect", {
+      name,
+      count,
+      port: this.port,
+      concurrency: Math.min(count, 200),
+      ...options,
+      path: this.peer.path + path,
+      greetings: this.peer.greetings,
+      socketio: this.peer.socketio === true,
+      headers: this.settings.deflate ? [...headers, DEFLATE] : headers
+    })
+  }
+
+  /** What the server's clock shows when the client's shows 0. Node's clock is the machine's; Bun's begins with its process. */
+  async #clockOffset() {
+    let best = { took: Number.POSITIVE_INFINITY, offset: 0 }
+    for (let i = 0; i < 50; i++) {
+      const before = now()
+      const there = await this.server.ask("clock")
+      const after = now()
+      if (after - before < best.took) best = { took: after - before, offset: there - (before + after) / 2 }
+    }
+    return Math.abs(best.offset) < SAME_CLOCK_NS ? 0 : best.offset
+  }
+
+  /** Lone events, paced: CPU of the server per delivery, and the time of each from the publishing to the last client's receipt. */
+  async lone({ count, everyMs, clients, name = "all", client = this.client }) {
+    await client.ask("record", { name, events: count })
+    const { sentAt, cpuUs } = await this.server.ask("paced", { count, everyMs })
+    const { doneAt, left } = await client.ask("recorded", { name })
+    if (left > 0) throw new Error(`${left} of ${count} events did not reach every client`)
+    const offset = await this.#clockOffset()
+    const ms = sentAt.map((sent, i) => (doneAt[i] + offset - sent) / 1e6)
+    return { cpuUsPerDelivery: cpuUs / (count * clients), sentAt, ms }
+  }
+
+  /** Bursts, each published in one turn as soon as the one before, `deliveries` in all, has arrived everywhere. */
+  async bursts({ size, ms, deliveries, name = "all" }) {
+    const before = await this.client.ask("counts", { name })
+    await this.client.ask("ackEvery", { name, every: deliveries })
+    const { events, cpuUs, wallMs } = await this.server.ask("bursts", { size, ms })
+    await this.client.ask("ackNoMore", { name })
+    const after = await this.client.ask("counts", { name })
+    const delivered = (events / size) * deliveries
+    const got = after.messages - before.messages
+    if (got !== delivered) throw new Error(`${got} messages came instead of ${delivered}`)
+    const compressed = after.compressed - before.compressed
+    if (compressed !== (this.settings.deflate ? got : 0)) throw new Error(`${compressed} of ${got} were compressed`)
+    return {
+      cpuUsPerDelivery: cpuUs / delivered,
+      cpuUsPerEvent: cpuUs / events,
+      deliveriesPerSecond: (delivered / wallMs) * 1000
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/** `node scripts/bench/run.mjs [--quick] [--rounds 3] [--only fanout,idle] [--peers ours,ws] [--json [file]]` */
+import { existsSync, writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { benchmarks } from "./benchmarks/index.mjs"
+import { machine } from "./lib/machine.mjs"
+import { peers } from "./lib/peers.mjs"
+import { render } from "./lib/render.mjs"
+
+const fail = (message) => {
+  console.error(message)
+  process.exit(2)
+}
+
+const list = (option, text, known) => {
+  const names = text === undefined ? known : text.split(",")
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) fail(`--${option}: there is no ${unknown.join(", ")}; there are ${known.join(", ")}`)
+  return names
+}
+
+const args = process.argv.slice(2)
+// A value is optional for --json, which parseArgs does not know.
+const jsonAt = args.indexOf("--json")
+const asJson = jsonAt !== -1
+const hasFile = asJson && args[jsonAt + 1] !== undefined && !args[jsonAt + 1].startsWith("--")
+const jsonFile = asJson ? args.splice(jsonAt, hasFile ? 2 : 1)[1] : undefined
+const { values: options } = parseArgs({
+  args,
+  options: {
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    only: { type: "string" },
+    peers: { type: "string" }
+  }
+})
+
+const scale = options.quick ? "quick" : "full"
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 3))
+if (!Number.isInteger(rounds) || rounds < 1) fail("--rounds must be a whole number of at least 1")
+const chosen = list("only", options.only, Object.keys(benchmarks))
+const wanted = list("peers", options.peers, Object.keys(peers))
+if (wanted.includes("ours") && !existsSync(new URL("../../dist/stratix-gateway/index.js", import.meta.url))) {
+  fail("the package is not built: npm run build")
+}
+
+// Each of the 10,000 connections is a file on both sides; one too few, and a connect only hangs.
+const files = process.report.getReport().userLimits.open_files.soft
+const needed = options.quick ? 2_500 : 10_500
+if (files !== "unlimited" && Number(files) < needed) fail(`only ${files} files may be open: ulimit -n ${needed}`)
+
+const results = {}
+const failures = []
+const begun = Date.now()
+const progress = (text) => console.error(`${((Date.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${text}`)
+
+for (const name of chosen) {
+  const { peers: compared, measure } = benchmarks[name]
+  for (let round = 0; round < rounds; round++) {
+    for (const peer of compared.filter((each) => wanted.includes(each))) {
+      progress(`${name}, round ${round + 1} of ${rounds}, ${peer}`)
+      try {
+        const figures = await measure(peer, scale, round)
+        results[name] ??= {}
+        results[name][peer] ??= {}
+        for (const [figure, value] of Object.entries(figures)) {
+          results[name][peer][figure] ??= []
+          results[name][peer][figure].push(value)
+        }
+      } catch (error) {
+        progress(`failed: ${error.message}`)
+        failures.push({ benchmark: name, peer, round, error: error.message })
+      }
+    }
+  }
+}
+
+const result = { date: new Date().toISOString(), machine: machine(), scale, rounds, results, failures }
+const json = `${JSON.stringify(result, null, 1)}\n`
+if (asJson && jsonFile === undefined) process.stdout.write(json)
+else process.stdout.write(render(result))
+if (jsonFile !== undefined) writeFileSync(jsonFile, json)
+process.exit(failures.length > 0 ? 1 : 0)

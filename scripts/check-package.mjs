@@ -1,0 +1,194 @@
+// @ts-check
+/**
+ * Uses the package as its users will: packs it, installs the tarball with its peers in a project outside of this tree, imports and
+ * type-checks every export, starts the gateway from it, and receives an event over a WebSocket that was published over HTTP.
+ */
+import assert from "node:assert/strict"
+import { execFile, spawn } from "node:child_process"
+import { once } from "node:events"
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** A step takes seconds, a minute on a slow network; one that takes longer hangs. */
+const STEP_TIMEOUT_MS = 180_000
+
+/** The gateway answers in milliseconds, and starts in a second or two. */
+const ANSWER_TIMEOUT_MS = 15_000
+
+/** @type {(path: string) => Promise<any>} */
+const readJson = async (path) => JSON.parse(await readFile(path, "utf8"))
+
+/** Runs a program to its end; answers what it printed.
+ * @type {(cwd: string, program: string, ...args: string[]) => Promise<string>} */
+const run = async (cwd, program, ...args) => {
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { cwd, timeout: STEP_TIMEOUT_MS })
+    return stdout
+  } catch (cause) {
+    const { message, stderr, stdout } = /** @type {Error & { stdout: string, stderr: string }} */ (cause)
+    throw new Error([message, stdout, stderr].join("\n").trim())
+  }
+}
+
+/** @template A @param {string} what @param {Promise<A>} promise @returns {Promise<A>} */
+const within = (what, promise) => {
+  const late = once(AbortSignal.timeout(ANSWER_TIMEOUT_MS), "abort").then(() => {
+    throw new Error(`waited ${ANSWER_TIMEOUT_MS} ms in vain for ${what}`)
+  })
+  return Promise.race([promise, late])
+}
+
+/** The tarball, as it would be published. @param {string} scratch */
+const pack = async (scratch) => {
+  await run(root, "npm", "run", "prepack")
+  const packed = JSON.parse(await run(root, "npm", "pack", "--json", "--ignore-scripts", "--pack-destination", scratch))
+  /** @type {Array<string>} */
+  const files = packed[0].files.map((/** @type {{ path: string }} */ file) => file.path)
+  for (const file of ["LICENSE", "README.md", "CHANGELOG.md", "docs/PROTOCOL.md"]) {
+    assert.ok(files.includes(file), `${file} is missing in the package`)
+  }
+  const strays = files.filter((file) => /^(test|scripts|examples)\/|\.test\./.test(file))
+  assert.deepEqual(strays, [], "these have no place in the package")
+  return { tarball: join(scratch, packed[0].filename), files }
+}
+
+/** A project that depends on the tarball, and on this tree's versions of the peers and of what type-checks it.
+ * @param {string} project @param {string} tarball @param {any} manifest */
+const install = async (project, tarball, manifest) => {
+  const version = (/** @type {string} */ name) => readJson(join(root, "node_modules", name, "package.json"))
+  // @types/ws is for the declarations of @effect/platform-node, which use it and do not bring it.
+  const companions = [...Object.keys(manifest.peerDependencies), "typescript", "@types/node", "@types/ws"]
+  const specs = companions.map(async (name) => `${name}@${(await version(name)).version}`)
+  await mkdir(project)
+  await writeFile(join(project, "package.json"), JSON.stringify({ name: "scratch", private: true, type: "module" }))
+  await run(
+    project,
+    "npm",
+    "install",
+    "--prefer-offline",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    tarball,
+    ...(await Promise.all(specs))
+  )
+}
+
+/** Every export loads, and none of them is empty. @param {string} project @param {ReadonlyArray<string>} specifiers */
+const importEach = async (project, specifiers) => {
+  const lines = specifiers.map((specifier) => `console.log(Object.keys(await import("${specifier}")).length)`)
+  await writeFile(join(project, "imports.js"), lines.join("\n"))
+  const counts = (await run(project, process.execPath, "imports.js")).trim().split("\n").map(Number)
+  assert.equal(counts.length, specifiers.length)
+  assert.ok(counts.every((count) => count > 0))
+}
+
+/** The types of every export, and the examples on top of them, hold in a strict project that checks its libraries too.
+ * @param {string} project @param {ReadonlyArray<string>} specifiers */
+const typeCheck = async (project, specifiers) => {
+  const lines = specifiers.map((specifier, i) => `import * as export${i} from "${specifier}"\nexport { export${i} }`)
+  await writeFile(join(project, "exports.ts"), `${lines.join("\n")}\n`)
+  for (const example of ["gateway.ts", "quickstart.ts"])
+    await cp(join(root, "examples", example), join(project, example))
+  for (const [module, moduleResolution] of [
+    ["NodeNext", "NodeNext"],
+    ["ESNext", "Bundler"]
+  ]) {
+    const compilerOptions = {
+      target: "ES2022",
+      lib: ["ES2023", "DOM", "DOM.Iterable"],
+      module,
+      moduleResolution,
+      types: ["node"],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      verbatimModuleSyntax: true,
+      skipLibCheck: false,
+      noEmit: true
+    }
+    await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
+    await run(project, process.execPath, "node_modules/typescript/bin/tsc", "--project", "tsconfig.json")
+  }
+}
+
+/** The gateway starts, passes an event on, and goes when it is told to. @param {string} project @param {string} name */
+const start = async (project, name) => {
+  const { WebSocket } = createRequire(join(project, "package.json"))("ws")
+  const gateway = spawn(process.execPath, [join("node_modules", name, "dist/stratix-gateway/main.js")], {
+    cwd: project,
+    env: { ...process.env, STRATIX_HOST: "127.0.0.1", STRATIX_PORT: "0" },
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  const exited = once(gateway, "exit")
+  try {
+    const ready = async () => {
+      for await (const line of createInterface({ input: gateway.stdout })) {
+        const url = /ready on (ws:\S+)/.exec(line)?.[1]
+        if (url !== undefined) return url
+      }
+      throw new Error("the gateway ended before it was ready")
+    }
+    const url = await within("the gateway to be ready", ready())
+    gateway.stdout.resume()
+    const dashboard = new WebSocket(url)
+    /** @type {Array<string>} */
+    const received = []
+    /** @type {(count: number) => Promise<void>} */
+    const messages = async (count) => {
+      while (received.length < count) await once(dashboard, "message")
+    }
+    dashboard.on("message", (/** @type {Buffer} */ data) => received.push(data.toString()))
+    await within("the welcome", messages(1))
+    const response = await fetch(new URL("/api/stratix/agents/agent-001/status", url.replace("ws:", "http:")), {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ status: "online" })
+    })
+    assert.equal(response.status, 202, await response.text())
+    await within("the event", messages(2))
+    assert.match(
+      received[1] ?? "",
+      /^\{"eventType":"stratix:agent_status_update","payload":\{"agentId":"agent-001","status":"online"\},"timestamp":\d+,"requestId":"stratix-req-\d+"\}$/
+    )
+    const closed = once(dashboard, "close")
+    gateway.kill("SIGTERM")
+    assert.equal((await within("the close", closed))[0], 1001, "close code on shutdown")
+    assert.equal((await within("the end of the gateway", exited))[0], 0, "exit code on SIGTERM")
+  } finally {
+    gateway.kill("SIGKILL")
+  }
+}
+
+const scratch = await mkdtemp(join(tmpdir(), "stratix-package-"))
+try {
+  const manifest = await readJson(join(root, "package.json"))
+  const modules = Object.keys(manifest.exports).filter((path) => path !== "./package.json")
+  const specifiers = modules.map((path) => manifest.name + path.slice(1))
+
+  const { files, tarball } = await pack(scratch)
+  console.log(`ok  packed, ${files.length} files`)
+  await run(root, process.execPath, "node_modules/publint/src/cli.js", "run", tarball, "--strict")
+  console.log("ok  publint")
+  const project = join(scratch, "project")
+  await install(project, tarball, manifest)
+  console.log("ok  installed in a project of its own")
+  await importEach(project, specifiers)
+  console.log(`ok  imported: ${specifiers.join(", ")}`)
+  await typeCheck(project, specifiers)
+  console.log("ok  type-checked, libraries included, with NodeNext and with Bundler resolution")
+  await start(project, manifest.name)
+  console.log("ok  started, one event from HTTP to WebSocket, stopped")
+} catch (error) {
+  console.error(`FAILED  ${error instanceof Error ? error.message : error}`)
+  process.exitCode = 1
+} finally {
+  await rm(scratch, { recursive: true, force: true })
+}

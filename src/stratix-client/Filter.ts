@@ -1,0 +1,29 @@
+/**
+ * Which events a client wants, as the query string says it.
+ *
+ * @since 0.1.0
+ */
+import type { FilterFields } from "../stratix-core/stratix-protocol.js"
+
+/** Which events a client wants: values within a field are alternatives, all fields that are there must hold.
+ * @since 0.1.0
+ * @category models */
+export type Filter = FilterFields
+
+/** The query of a filter that lets nothing through: no event type has a space in it. An empty list cannot be written in a query.
+ * @since 0.1.0
+ * @category constants */
+export const NOTHING = "events=%20"
+
+const fields = ["events", "agents", "commands"] as const
+
+/** The filter as query parameters. Throws a `URIError` for text that has no percent-encoding (half of a surrogate pair).
+ * @since 0.1.0
+ * @category conversions */
+export const toQuery = (filter: Filter): string => {
+  const lists = fields.flatMap((name) => (filter[name] ? [{ name, values: filter[name] }] : []))
+  // The server splits at commas before it decodes, so each value is encoded by itself.
+  return lists.some(({ values }) => values.length === 0)
+    ? NOTHING
+    : lists.map(({ name, values }) => `${name}=${values.map(encodeURIComponent).join()}`).join("&")
+}

@@ -1,0 +1,147 @@
+/**
+ * Follows the log over connections that come and go: what is known, up to which offset, and whether that is all.
+ *
+ * It knows the protocol only, neither time nor sockets. Its law: the cursor is always an offset up to which everything that the
+ * filter lets through is in the state being built, so a connection may end after any message.
+ *
+ * @since 0.1.0
+ */
+import type { Offset, SyncMessage } from "../stratix-core/stratix-protocol.js"
+import { type Filter, NOTHING, toQuery } from "./Filter.js"
+import type { Message } from "./Message.js"
+import { makeFold, type StatusState } from "./StatusState.js"
+
+/** Characters of filter that go into a URL: servers and proxies allow about 8 KiB for a request line. A longer one is sent as a message. */
+const MAX_QUERY = 4096
+
+/** What a connection does to what is known. Those that give a boolean say whether what is shown has changed.
+ * @since 0.1.0
+ * @category models */
+export interface Follower {
+  readonly state: () => StatusState
+  /** Whether what is shown is all there is, for the filter that was asked for last. */
+  readonly isCaughtUp: () => boolean
+  /** Another filter is wanted from now on; `sent` says that the server has been told. */
+  readonly want: (filter: Filter, sent: boolean) => void
+  /** A connection is about to be opened: the query to ask with. */
+  readonly open: () => string
+  /** The filter that has to be sent after the welcome, if any. */
+  readonly unsent: () => Filter | undefined
+  readonly welcome: (plain: boolean) => boolean
+  readonly sync: (payload: SyncMessage["payload"]) => boolean
+  /** An event that cannot be read still has its place in the log. */
+  readonly event: (event: Message, wellFormed: boolean) => boolean
+  /** The oldest unanswered filter is in force; a snapshot for it follows, to sync clients. */
+  readonly subscribed: () => void
+  /** The oldest unanswered filter was not understood: the one before stays in force. */
+  readonly rejected: () => boolean
+}
+
+/** Begins with nothing known.
+ * @since 0.1.0
+ * @category constructors */
+export const makeFollower = (initial: Filter, maxFinished: number): Follower => {
+  let filter = initial
+  // Bound: one filter for each `subscribe` that was sent on this connection and not answered.
+  let pending: ReadonlyArray<Filter> = []
+  let shown = makeFold(maxFinished)
+  // A snapshot replaces what is shown when it has fully arrived, so that nobody is shown half of a state as if it were all.
+  let staged: typeof shown | undefined
+  let cursor: Offset | undefined
+  let plain = false
+  // The next thing is a `stratix:sync`: until then no event moves the cursor.
+  let awaiting = true
+  // Events of the chunk still to come, the offset after them, and whether another chunk follows.
+  let left = 0
+  let to: Offset | undefined
+  let more = false
+
+  const isCaughtUp = () => !(awaiting || left > 0 || more || pending.length > 0)
+
+  const forget = () => {
+    cursor = undefined
+    staged = undefined
+  }
+  const awaitSync = () => {
+    awaiting = true
+    left = 0
+    more = false
+  }
+  const settle = () => {
+    if (!isCaughtUp() || staged === undefined) return false
+    shown = staged
+    staged = undefined
+    return true
+  }
+  const reach = (offset: Offset | undefined) => {
+    cursor = offset
+    return settle()
+  }
+
+  return {
+    state: () => shown.state(),
+    isCaughtUp,
+    want: (wanted, sent) => {
+      pending = sent ? [...pending, wanted] : [wanted]
+    },
+    open: () => {
+      const wanted = pending.at(-1)
+      if (wanted !== undefined) {
+        // The cursor was obtained with another filter: resuming from it would leave out what only the new one lets through.
+        forget()
+        filter = wanted
+        pending = []
+      }
+      let query = toQuery(filter)
+      if (query.length > MAX_QUERY) {
+        forget()
+        pending = [filter]
+        query = NOTHING
+      }
+      awaitSync()
+      // Only a plain server looks at `snapshot`: a sync one always sends what is missing.
+      return `snapshot=true${query && `&${query}`}${cursor === undefined ? "" : `&since=${encodeURIComponent(cursor)}`}`
+    },
+    unsent: () => pending[0],
+    welcome: (isPlain) => {
+      plain = isPlain
+      if (!plain) return false
+      // Nothing tells where a plain snapshot ends, nor what has gone: what was known before cannot be told from what is true.
+      forget()
+      awaiting = false
+      shown = makeFold(maxFinished)
+      return true
+    },
+    sync: (payload) => {
+      if (payload.mode === "snapshot") {
+        forget()
+        staged = makeFold(maxFinished)
+      }
+      awaiting = false
+      left = payload.count
+      to = payload.to
+      more = payload.more === true
+      return left > 0 ? false : reach(to)
+    },
+    event: (event, wellFormed) => {
+      const fold = staged ?? shown
+      const changed = wellFormed && fold.apply(event) && fold === shown
+      if (plain || awaiting) return changed
+      const isLast = left > 0 && --left <= 0
+      return reach(event.offset) || changed
+    },
+    subscribed: () => {
+      const [accepted, ...rest] = pending
+      if (accepted === undefined) return
+      pending = rest
+      filter = accepted
+      if (plain) return
+      forget()
+      awaitSync()
+    },
+    rejected: () => {
+      pending = pending.slice(1)
+      return settle()
+    }
+  }
+}

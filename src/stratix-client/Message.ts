@@ -1,0 +1,103 @@
+/**
+ * What a server sends, told apart from what it must not send.
+ *
+ * @since 0.1.0
+ */
+import * as Types from "../stratix-core/event-types.js"
+import type {
+  AgentCreatePayload,
+  AgentStatusPayload,
+  ClosingMessage,
+  CommandStatusPayload,
+  ConnectedMessage,
+  ErrorMessage,
+  HeartbeatMessage,
+  Offset,
+  SubscribedMessage,
+  SyncMessage
+} from "../stratix-core/stratix-protocol.js"
+
+/** The payload of every message type the protocol names.
+ * @since 0.1.0
+ * @category models */
+export interface Payloads {
+  readonly [Types.AGENT_STATUS_UPDATE]: AgentStatusPayload
+  readonly [Types.COMMAND_STATUS_UPDATE]: CommandStatusPayload
+  readonly [Types.AGENT_CREATE]: AgentCreatePayload
+  readonly [Types.CONNECTED]: ConnectedMessage["payload"]
+  readonly [Types.SYNC]: SyncMessage["payload"]
+  readonly [Types.HEARTBEAT]: HeartbeatMessage["payload"]
+  readonly [Types.SUBSCRIBED]: SubscribedMessage["payload"]
+  readonly [Types.ERROR]: ErrorMessage["payload"]
+  readonly [Types.CLOSING]: ClosingMessage["payload"]
+}
+
+/** The payload of a message type; any JSON object for types the protocol does not name.
+ * @since 0.1.0
+ * @category models */
+export type PayloadOf<T extends string> = T extends keyof Payloads ? Payloads[T] : Readonly<Record<string, unknown>>
+
+/** One message of a server. `offset` is there on events of a sync connection.
+ * @since 0.1.0
+ * @category models */
+export interface Message<T extends string = string> {
+  readonly eventType: T
+  readonly payload: PayloadOf<T>
+  /** When it happened, in milliseconds since the Unix epoch, by the gateway's clock. */
+  readonly timestamp: number
+  readonly requestId: string
+  readonly offset?: Offset
+}
+
+interface Unknowns {
+  readonly [name: string]: unknown
+}
+
+const isObject = (value: unknown): value is Unknowns =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isEnvelope = (value: unknown): value is Message => {
+  if (!isObject(value)) return false
+  const { eventType, offset, payload, requestId, timestamp } = value
+  return (
+    typeof eventType === "string" &&
+    isObject(payload) &&
+    typeof timestamp === "number" &&
+    typeof requestId === "string" &&
+    (offset === undefined || typeof offset === "string")
+  )
+}
+
+/** The message in a frame, or `undefined` if there is none.
+ * @since 0.1.0
+ * @category conversions */
+export const parse = (data: unknown): Message | undefined => {
+  try {
+    const value: unknown = typeof data === "string" ? JSON.parse(data) : undefined
+    return isEnvelope(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+// What the client itself relies on, by example; the values (is "online" a status?) are the gateway's word.
+const shapes: ReadonlyMap<string, Unknowns> = /* @__PURE__ */ new Map([
+  [Types.AGENT_STATUS_UPDATE, { agentId: "", status: "" }],
+  [Types.COMMAND_STATUS_UPDATE, { commandId: "", agentId: "", commandStatus: "" }],
+  [Types.AGENT_CREATE, { agentId: "", name: "", type: "" }],
+  [Types.SYNC, { mode: "", to: "", count: 0 }],
+  [Types.CLOSING, { retryAfterMs: 0 }],
+  [Types.ERROR, { reason: "", detail: "" }]
+] satisfies ReadonlyArray<readonly [string, Unknowns]>)
+
+/** Whether the payload has the fields its type says.
+ * @since 0.1.0
+ * @category predicates */
+export const isWellFormed = ({ eventType, payload }: Message): boolean =>
+  Object.entries(shapes.get(eventType) ?? {}).every(([name, example]) => typeof payload[name] === typeof example)
+
+/** Whether a well-formed message is of a type.
+ * @since 0.1.0
+ * @category predicates */
+export const isOfType = <T extends string>(message: Message, eventType: T): message is Message<T> =>
+  message.eventType === eventType

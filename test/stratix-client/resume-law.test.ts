@@ -1,0 +1,211 @@
+/** Laws 1, 3 and 4 of DESIGN.md, for the client: whatever happens to its connections, it ends up where one that never dropped is. */
+import * as fc from "fast-check"
+import { expect, it } from "vitest"
+import type { Filter, StatusEvent, StatusState } from "../../src/stratix-client/StatusClient.js"
+import * as Types from "../../src/stratix-core/event-types.js"
+import { admits, type ModelConnection, type ModelEvent, ModelGateway } from "./support/ModelGateway.js"
+import { type Observed, World } from "./support/World.js"
+
+const RUNS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 1000)
+
+/** Milliseconds for one history on a slow machine, many times over. */
+const PATIENCE = 50
+
+const agentId = fc.constantFrom("a0", "a1", "a,2")
+const event: fc.Arbitrary<ModelEvent> = fc.oneof(
+  fc.record({ agentId, status: fc.constantFrom("online", "busy") }).map((payload) => ({
+    eventType: Types.AGENT_STATUS_UPDATE,
+    payload
+  })),
+  fc.record({ number: fc.nat(3), commandStatus: fc.constantFrom("pending", "running", "success") }).map(
+    // A command stays with its agent.
+    ({ commandStatus, number }) => ({
+      eventType: Types.COMMAND_STATUS_UPDATE,
+      payload: { commandId: `c${number}`, agentId: `a${number % 2}`, commandStatus }
+    })
+  ),
+  fc.record({ agentId, name: fc.constantFrom("Ada", "Bob") }).map(({ agentId, name }) => ({
+    eventType: Types.AGENT_CREATE,
+    payload: { agentId, name, type: "coder" }
+  })),
+  fc.constant({ eventType: "stratix:note", payload: { text: "hello" } })
+)
+
+const filters: ReadonlyArray<Filter> = [
+  {},
+  { agents: ["a0"] },
+  { agents: ["a1", "a,2"] },
+  { commands: ["c1", "c2"] },
+  { events: [Types.AGENT_STATUS_UPDATE] },
+  { events: [] }
+]
+
+type Step =
+  | { readonly _tag: "publish"; readonly events: ReadonlyArray<ModelEvent> }
+  | { readonly _tag: "deliver" | "serve" | "catchUp"; readonly count: number }
+  | { readonly _tag: "kill" | "restart" | "prune" }
+  | { readonly _tag: "subscribe"; readonly filter: number }
+
+const count = fc.integer({ min: 1, max: 6 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.array(event, { minLength: 1, maxLength: 8 }).map((events) => ({ _tag: "publish" as const, events }))
+  },
+  { weight: 8, arbitrary: count.map((count) => ({ _tag: "deliver" as const, count })) },
+  { weight: 4, arbitrary: count.map((count) => ({ _tag: "catchUp" as const, count })) },
+  { weight: 2, arbitrary: count.map((count) => ({ _tag: "serve" as const, count })) },
+  { weight: 4, arbitrary: fc.constant({ _tag: "kill" as const }) },
+  { weight: 1, arbitrary: fc.constant({ _tag: "prune" as const }) },
+  { weight: 1, arbitrary: fc.constant({ _tag: "restart" as const }) },
+  { weight: 2, arbitrary: fc.nat(filters.length - 1).map((filter) => ({ _tag: "subscribe" as const, filter })) }
+)
+
+/** A client with its connection to the gateway. */
+class Screen {
+  readonly world = new World()
+  readonly observed: Observed
+  /** Offsets of the events since the last snapshot or change of filter began. */
+  private places: Array<number> = []
+
+  constructor(private readonly gateway: ModelGateway) {
+    this.world.onSocket = (socket) => {
+      // It answers when everything about the socket is in place.
+      this.pendingAccept = () => gateway.accept(socket)
+    }
+    this.observed = this.world.connect()
+    this.observed.client.on(Types.SYNC, ({ mode }) => {
+      if (mode === "snapshot") this.places = []
+    })
+    this.observed.client.onEvent((event) => this.see(event))
+  }
+
+  private pendingAccept: (() => ModelConnection) | undefined
+  private accepted: ModelConnection | undefined
+
+  /** The connection; comes back if there is none. */
+  get connection(): ModelConnection {
+    if (this.accepted !== undefined && this.gateway.connections.has(this.accepted)) return this.accepted
+    while (this.pendingAccept === undefined) this.world.advance(1000)
+    this.accepted = this.pendingAccept()
+    this.pendingAccept = undefined
+    return this.accepted
+  }
+
+  kill(): void {
+    this.gateway.end(this.connection, 1006)
+  }
+
+  /** Until nothing is left to do. */
+  settle(): void {
+    const { connection } = this
+    while (connection.up.length > 0 || connection.down.length > 0 || !connection.live) {
+      for (const message of connection.up.splice(0)) message()
+      this.gateway.step(connection)
+      connection.deliver(Number.POSITIVE_INFINITY)
+    }
+  }
+
+  get isSettled(): boolean {
+    const { connection } = this
+    return connection.live && connection.up.length === 0 && connection.down.length === 0
+  }
+
+  private see({ offset = "" }: StatusEvent): void {
+    const place = Number(offset.split("-")[1])
+    // Law 1: offsets strictly increase.
+    expect(place).toBeGreaterThan(this.places.at(-1) ?? 0)
+    this.places.push(place)
+  }
+}
+
+const flat = ({ agentInfos, agents, commands }: StatusState): Map<string, unknown> =>
+  new Map(
+    [
+      ...[...agents].map(([id, event]) => [`agent:${id}`, event] as const),
+      ...[...commands].map(([id, event]) => [`command:${id}`, event] as const),
+      ...[...agentInfos].map(([id, event]) => [`agent-info:${id}`, event] as const)
+    ].map(([key, { offset, payload }]) => [key, { offset, payload }])
+  )
+
+/** What is shown must be the newest of its key; whatever is not shown must have left the gateway's state. */
+const checkTruth = (gateway: ModelGateway, filter: Filter, state: StatusState) => {
+  const shown = flat(state)
+  const newest = new Map<string, unknown>()
+  for (const entry of gateway.log) {
+    if (entry.key === undefined || !admits(filter, entry)) continue
+    newest.set(entry.key, { offset: gateway.offset(entry.seq), payload: entry.payload })
+  }
+  for (const [key, value] of newest) {
+    if (shown.has(key) || !gateway.dropped.has(key)) expect(shown.get(key)).toEqual(value)
+  }
+  for (const key of shown.keys()) expect(newest.has(key)).toBe(true)
+}
+
+const run = (steps: ReadonlyArray<Step>, limits: readonly [number, number, number]) => {
+  const gateway = new ModelGateway(...limits)
+  const dropping = new Screen(gateway)
+  const staying = new Screen(gateway)
+  staying.settle()
+  let filter: Filter = {}
+  let pruned = false
+  for (const step of steps) {
+    const { connection } = dropping
+    switch (step._tag) {
+      case "publish":
+        for (const event of step.events) gateway.publish(event)
+        break
+      case "deliver":
+        connection.deliver(step.count)
+        break
+      case "catchUp":
+        for (let index = 0; index < step.count; index++) gateway.step(connection)
+        break
+      case "serve":
+        for (const message of connection.up.splice(0, step.count)) message()
+        break
+      case "kill":
+        dropping.kill()
+        break
+      case "prune":
+        gateway.prune()
+        pruned = true
+        break
+      case "restart":
+        gateway.restart()
+        pruned = false
+        break
+      case "subscribe":
+        filter = filters[step.filter] ?? {}
+        for (const { observed } of [dropping, staying]) observed.client.subscribe(filter)
+        break
+    }
+    staying.settle()
+    // "live" is a promise: with nothing on its way, what is shown is the truth; and it is not live while it cannot know.
+    if (dropping.isSettled) expect(dropping.observed.tag).toBe("live")
+    if (dropping.isSettled) checkTruth(gateway, filter, dropping.observed.client.state)
+  }
+  dropping.settle()
+  for (const { observed } of [dropping, staying]) {
+    expect(observed.tag).toBe("live")
+    expect(observed.errors).toEqual([])
+    checkTruth(gateway, filter, observed.client.state)
+  }
+  if (!pruned) expect(flat(dropping.observed.client.state)).toEqual(flat(staying.observed.client.state))
+}
+
+it(
+  `resume equals stay, over ${RUNS} random histories`,
+  () => {
+    const limits = fc.tuple(
+      fc.integer({ min: 1, max: 12 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 12 })
+    )
+    fc.assert(fc.property(fc.array(step, { maxLength: 40, size: "max" }), limits, run), {
+      numRuns: RUNS,
+      interruptAfterTimeLimit: Number.POSITIVE_INFINITY
+    })
+  },
+  10_000 + RUNS * PATIENCE
+)

@@ -1,0 +1,201 @@
+/**
+ * The sync protocol over a log, as plainly as it can be said: the judge of the client, so it shares no code with the gateway.
+ * Frames travel only when told to, in both directions, and a connection may end between any two of them.
+ */
+import type { Filter } from "../../../src/stratix-client/StatusClient.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import type { FakeSocket } from "./World.js"
+
+export interface ModelEvent {
+  readonly eventType: string
+  readonly payload: { readonly agentId?: string; readonly commandId?: string; readonly [name: string]: unknown }
+}
+
+interface Entry extends ModelEvent {
+  readonly seq: number
+  readonly key: string | undefined
+  readonly finished: boolean
+}
+
+const keyOf = ({ eventType, payload }: ModelEvent): string | undefined =>
+  eventType === Types.AGENT_STATUS_UPDATE
+    ? `agent:${payload.agentId}`
+    : eventType === Types.COMMAND_STATUS_UPDATE
+      ? `command:${payload.commandId}`
+      : eventType === Types.AGENT_CREATE
+        ? `agent-info:${payload.agentId}`
+        : undefined
+
+export const admits = ({ agents, commands, events }: Filter, { eventType, payload }: ModelEvent): boolean =>
+  (events === undefined || events.includes(eventType)) &&
+  (agents === undefined || (payload.agentId !== undefined && agents.includes(payload.agentId))) &&
+  (commands === undefined || (payload.commandId !== undefined && commands.includes(payload.commandId)))
+
+const filterOf = (query: string): Filter => {
+  const list = (name: string) =>
+    new RegExp(`(?:^|&)${name}=([^&]*)`).exec(query)?.[1]?.split(",").map(decodeURIComponent)
+  const [events, agents, commands] = [list("events"), list("agents"), list("commands")]
+  return { ...(events && { events }), ...(agents && { agents }), ...(commands && { commands }) }
+}
+
+/** One client's connection: what it has on the way in both directions, and where it is. */
+export class ModelConnection {
+  readonly down: Array<() => void> = []
+  readonly up: Array<() => void> = []
+  live = false
+  cursor: number | undefined
+  /** Up to where the reader knew everything when a conflated catch-up or a snapshot began. */
+  base: number | undefined
+
+  constructor(
+    readonly gateway: ModelGateway,
+    readonly socket: FakeSocket,
+    public filter: Filter
+  ) {
+    socket.onClose = () => gateway.connections.delete(this)
+    socket.onSend = (message) => this.up.push(() => this.receive(message))
+  }
+
+  /** Delivers frames to the client. */
+  deliver(count: number): void {
+    for (const frame of this.down.splice(0, count)) frame()
+  }
+
+  private receive(message: unknown): void {
+    if (typeof message !== "object" || message === null || !("type" in message)) throw new Error("not understood")
+    if (message.type !== "subscribe") return
+    const { type: _, ...filter } = message
+    this.filter = filter
+    this.live = false
+    this.cursor = undefined
+    this.base = undefined
+    this.down.push(() => this.socket.message(Types.SUBSCRIBED, filter))
+  }
+}
+
+export class ModelGateway {
+  epoch = 0
+  /** Everything since the start of the epoch. */
+  log: Array<Entry> = []
+  /** Keys that have left `latest`. */
+  readonly dropped = new Set<string>()
+  private lastDropped = 0
+  readonly connections = new Set<ModelConnection>()
+
+  /** Limits: events kept for exact catch-up; events in one chunk; frames on their way above which a connection is behind. */
+  constructor(
+    readonly history: number,
+    readonly chunk: number,
+    readonly highWater: number
+  ) {}
+
+  get head(): number {
+    return this.log.length
+  }
+
+  /** The newest event of every key, in the order of the log. */
+  latest(filter: Filter = {}): ReadonlyArray<Entry> {
+    const byKey = new Map<string, Entry>()
+    for (const entry of this.log) if (entry.key !== undefined) byKey.set(entry.key, entry)
+    return [...byKey]
+      .filter(([key]) => !this.dropped.has(key))
+      .map(([, entry]) => entry)
+      .filter((entry) => admits(filter, entry))
+      .sort((left, right) => left.seq - right.seq)
+  }
+
+  offset(seq: number): string {
+    return `${this.epoch}-${seq}`
+  }
+
+  publish(event: ModelEvent): void {
+    const { commandStatus } = event.payload
+    const finished = commandStatus === "success" || commandStatus === "failed"
+    const key = keyOf(event)
+    if (key !== undefined) this.dropped.delete(key)
+    const entry: Entry = { ...event, key, finished, seq: this.head + 1 }
+    this.log.push(entry)
+    for (const connection of this.connections) {
+      if (!connection.live) continue
+      if (connection.down.length >= this.highWater) {
+        connection.live = false
+        connection.cursor = entry.seq - 1
+      } else if (admits(connection.filter, entry)) this.push(connection, entry)
+    }
+  }
+
+  /** Finished commands leave `latest`, all of them. */
+  prune(): void {
+    for (const { finished, key, seq } of this.latest()) {
+      if (!finished || key === undefined) continue
+      this.dropped.add(key)
+      this.lastDropped = Math.max(this.lastDropped, seq)
+    }
+  }
+
+  /** A new process with an empty log; every connection ends. */
+  restart(): void {
+    this.epoch++
+    this.log = []
+    this.dropped.clear()
+    this.lastDropped = 0
+    for (const connection of [...this.connections]) this.end(connection, 1012)
+  }
+
+  accept(socket: FakeSocket): ModelConnection {
+    const connection = new ModelConnection(this, socket, filterOf(socket.query))
+    const since = /(?:^|&)since=([^&]*)/.exec(socket.query)?.[1]
+    const [epoch, seq] = since === undefined ? [] : decodeURIComponent(since).split("-")
+    if (epoch === String(this.epoch)) connection.cursor = Number(seq)
+    connection.down.push(() => socket.welcome())
+    this.connections.add(connection)
+    return connection
+  }
+
+  /** The connection ends; what was on its way is lost. */
+  end(connection: ModelConnection, code: number): void {
+    this.connections.delete(connection)
+    connection.socket.end(code)
+  }
+
+  /** One step of a catch-up. */
+  step(connection: ModelConnection): void {
+    if (connection.live || connection.down.length >= this.highWater) return
+    const { cursor, filter } = connection
+    const found = this.since(cursor, filter, connection.base)
+    if (found.mode === "snapshot") connection.base = this.head
+    else if (found.mode === "conflated") connection.base ??= cursor
+    const live = found.to === this.head
+    connection.down.push(() => connection.socket.sync(found.mode, this.offset(found.to), found.entries.length, !live))
+    for (const entry of found.entries) this.push(connection, entry)
+    connection.cursor = found.to
+    connection.live = live
+    if (live) connection.base = undefined
+  }
+
+  private push({ down, socket }: ModelConnection, { eventType, payload, seq }: Entry): void {
+    const offset = this.offset(seq)
+    down.push(() => socket.message(eventType, payload, offset))
+  }
+
+  private since(cursor: number | undefined, filter: Filter, base: number | undefined) {
+    if (cursor !== undefined && base === undefined && cursor >= this.head - this.history) {
+      const to = Math.min(this.head, cursor + this.chunk)
+      return {
+        mode: "resume" as const,
+        to,
+        entries: this.log.slice(cursor, to).filter((entry) => admits(filter, entry))
+      }
+    }
+    // A key that left `latest` after the reader last knew everything cannot be told as an event.
+    const snapshot = cursor === undefined || this.lastDropped > (base ?? cursor)
+    const all = this.latest().filter(({ seq }) => snapshot || seq > cursor)
+    const some = all.slice(0, this.chunk)
+    const to = some.length === all.length ? this.head : (some.at(-1)?.seq ?? this.head)
+    return {
+      mode: snapshot ? ("snapshot" as const) : ("conflated" as const),
+      to,
+      entries: some.filter((entry) => admits(filter, entry))
+    }
+  }
+}

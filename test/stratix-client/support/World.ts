@@ -1,0 +1,224 @@
+/** A platform for the client that only moves when told to: time, chance, wake-up signs and sockets. */
+import type { Environment, WebSocketLike } from "../../../src/stratix-client/Environment.js"
+import {
+  connect,
+  type Freshness,
+  type StatusClient,
+  type StatusClientError,
+  type StatusClientOptions
+} from "../../../src/stratix-client/StatusClient.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+
+type CloseEvent = { readonly code: number; readonly reason: string; readonly wasClean: boolean }
+
+/** The client's end of a connection, with the server's end in its methods. */
+export class FakeSocket implements WebSocketLike {
+  protocol = ""
+  readonly sent: Array<unknown> = []
+  /** What the client closed with; `null`: without a code. */
+  closedWith: number | null | undefined
+  /** Called with everything the client sends. */
+  onSend: (message: unknown) => void = () => undefined
+  /** Called when the client closes. */
+  onClose: () => void = () => undefined
+  private readonly messageListeners: Array<(event: { readonly data: unknown }) => void> = []
+  private readonly closeListeners: Array<(event: CloseEvent) => void> = []
+
+  constructor(
+    readonly url: string,
+    readonly protocols: ReadonlyArray<string>
+  ) {}
+
+  get query(): string {
+    return this.url.slice(this.url.indexOf("?") + 1)
+  }
+
+  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void
+  addEventListener(type: "close", listener: (event: CloseEvent) => void): void
+  addEventListener(type: "error", listener: () => void): void
+  addEventListener(
+    ...[type, listener]:
+      | ["message", (event: { readonly data: unknown }) => void]
+      | ["close", (event: CloseEvent) => void]
+      | ["error", () => void]
+  ): void {
+    if (type === "message") this.messageListeners.push(listener)
+    if (type === "close") this.closeListeners.push(listener)
+  }
+
+  send(data: string): void {
+    const message: unknown = JSON.parse(data)
+    this.sent.push(message)
+    this.onSend(message)
+  }
+
+  close(code?: number): void {
+    this.closedWith ??= code ?? null
+    this.onClose()
+  }
+
+  /** A frame comes in. */
+  frame(data: unknown): void {
+    for (const listener of this.messageListeners) listener({ data })
+  }
+
+  message(eventType: string, payload: object, offset?: string): void {
+    const envelope = { eventType, payload, timestamp: 0, requestId: "stratix-req-0" }
+    this.frame(JSON.stringify(offset === undefined ? envelope : { ...envelope, offset }))
+  }
+
+  welcome(protocol: string = Types.SYNC_PROTOCOL, heartbeat = { intervalMs: 30_000, timeoutMs: 60_000 }): void {
+    this.protocol = protocol
+    const sync = protocol === Types.SYNC_PROTOCOL
+    this.message(Types.CONNECTED, {
+      message: Types.WELCOME_MESSAGE,
+      ...(sync && { connectionId: "conn-1", head: "head", heartbeat })
+    })
+  }
+
+  sync(mode: "snapshot" | "resume" | "conflated", to: string, count: number, more = false): void {
+    this.message(Types.SYNC, { mode, to, count, lost: 0, ...(more && { more }) })
+  }
+
+  /** Welcome, and a snapshot of nothing: the client is live. */
+  live(to = "o0"): void {
+    this.welcome()
+    this.sync("snapshot", to, 0)
+  }
+
+  agent(agentId: string, status: string, offset?: string): void {
+    this.message(Types.AGENT_STATUS_UPDATE, { agentId, status }, offset)
+  }
+
+  heartbeat(): void {
+    this.message(Types.HEARTBEAT, { head: "head" })
+  }
+
+  /** The connection ends. 1006: without a close frame. */
+  end(code = 1006, reason = ""): void {
+    for (const listener of this.closeListeners) listener({ code, reason, wasClean: code !== 1006 })
+  }
+}
+
+interface Timer {
+  due: number
+  readonly task: () => void
+}
+
+/** When it all begins: an arbitrary moment, so that a time of 0 would be noticed. */
+export const BEGIN = 1_700_000_000_000
+
+export class World {
+  time = BEGIN
+  /** The next values of `random`, then 0.5. */
+  readonly chance: Array<number> = []
+  readonly sockets: Array<FakeSocket> = []
+  /** The pauses the client asked for, with the timers that are still set. */
+  readonly timers = new Set<Timer>()
+  readonly wakers = new Set<() => void>()
+  /** Called with every socket the client makes. */
+  onSocket: (socket: FakeSocket) => void = () => undefined
+
+  readonly environment: Environment = {
+    now: () => this.time,
+    random: () => this.chance.shift() ?? 0.5,
+    setTimer: (task, millis) => {
+      const timer = { due: this.time + millis, task }
+      this.timers.add(timer)
+      return () => this.timers.delete(timer)
+    },
+    onWake: (wake) => {
+      this.wakers.add(wake)
+      return () => this.wakers.delete(wake)
+    }
+  }
+
+  get WebSocket(): new (
+    url: string,
+    protocols: Array<string>
+  ) => FakeSocket {
+    const world = this
+    return class extends FakeSocket {
+      constructor(url: string, protocols: Array<string>) {
+        super(url, protocols)
+        world.sockets.push(this)
+        world.onSocket(this)
+      }
+    }
+  }
+
+  /** The newest socket. */
+  get socket(): FakeSocket {
+    const socket = this.sockets.at(-1)
+    if (socket === undefined) throw new Error("the client has made no socket yet")
+    return socket
+  }
+
+  /** Time until the next timer; `undefined`: none is set. */
+  get nextTimer(): number | undefined {
+    return this.timers.size === 0 ? undefined : Math.min(...[...this.timers].map(({ due }) => due)) - this.time
+  }
+
+  /** Time goes on, and every timer runs at its moment. */
+  advance(millis: number): void {
+    const end = this.time + millis
+    for (;;) {
+      const [next] = [...this.timers].sort((left, right) => left.due - right.due)
+      if (next === undefined || next.due > end) break
+      this.time = Math.max(this.time, next.due)
+      this.timers.delete(next)
+      next.task()
+    }
+    this.time = end
+  }
+
+  /** Time goes on, and no timer runs: the machine is suspended, or the tab is throttled. */
+  suspend(millis: number): void {
+    this.time += millis
+  }
+
+  /** Time goes on, but not for the timers: a suspended machine whose timers count only while it is awake. */
+  sleep(millis: number): void {
+    this.time += millis
+    for (const timer of this.timers) timer.due += millis
+  }
+
+  /** Timers that are overdue run. */
+  resume(): void {
+    this.advance(0)
+  }
+
+  wake(): void {
+    for (const waker of [...this.wakers]) waker()
+  }
+
+  connect(options: StatusClientOptions = {}): Observed {
+    return new Observed(this, options)
+  }
+}
+
+/** A client, and all it said. */
+export class Observed {
+  readonly client: StatusClient
+  readonly errors: Array<StatusClientError> = []
+  readonly freshness: Array<Freshness> = []
+
+  constructor(world: World, options: StatusClientOptions) {
+    this.client = connect("ws://gateway.test:3001/", {
+      WebSocket: world.WebSocket,
+      environment: world.environment,
+      onError: (error) => this.errors.push(error),
+      ...options
+    })
+    this.client.onFreshness((freshness) => this.freshness.push(freshness))
+  }
+
+  get tag(): Freshness["_tag"] {
+    return this.client.freshness._tag
+  }
+
+  /** Agents and their states as shown. */
+  get agents(): Record<string, string> {
+    return Object.fromEntries([...this.client.state.agents].map(([id, event]) => [id, event.payload.status]))
+  }
+}

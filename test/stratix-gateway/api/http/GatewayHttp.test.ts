@@ -1,0 +1,261 @@
+import * as Http from "node:http"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger } from "effect"
+import { Connections, NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
+
+const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
+  Layer.provideMerge(StatusSyncTest.layerWs(settings), Logger.remove(Logger.defaultLogger))
+
+interface Answer {
+  readonly status: number
+  readonly headers: Http.IncomingHttpHeaders
+  readonly body: unknown
+}
+
+/** A request with exactly these headers, unlike `fetch`. */
+const request = (
+  method: string,
+  path: string,
+  options: { readonly body?: unknown; readonly text?: string; readonly headers?: Record<string, string> } = {}
+) =>
+  Effect.gen(function* () {
+    const server = yield* NodeServer.NodeServer
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const text = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
+    const headers = { ...(text !== undefined && { "content-type": "application/json" }), ...options.headers }
+    return yield* Effect.async<Answer>((resume) => {
+      const sent = Http.request({ port, host: "127.0.0.1", method, path, headers, agent: false }, (response) => {
+        const chunks: Array<Buffer> = []
+        response.on("data", (chunk: Buffer) => chunks.push(chunk))
+        response.on("end", () => {
+          const whole = Buffer.concat(chunks).toString()
+          const body: unknown = whole === "" ? undefined : JSON.parse(whole)
+          resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, body }))
+        })
+      })
+      sent.on("error", (error) => resume(Effect.succeed({ status: 0, headers: {}, body: error.message })))
+      sent.end(text)
+    })
+  })
+
+const event = (eventType: string, payload: unknown, more: object = {}) => ({ eventType, payload, ...more })
+
+describe("HTTP routes", () => {
+  it.live("every publish route sends its event, and answers 202 with the offset", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      yield* client.take
+      const answers = [
+        yield* request("POST", "/api/stratix/agents", { body: { agentId: "a/1", name: "One", type: "writer" } }),
+        yield* request("PUT", "/api/stratix/agents/a%2F1/status", { body: { status: "busy" } }),
+        yield* request("PUT", "/api/stratix/commands/c1/status", {
+          body: { commandStatus: "running", agentId: "a/1", progress: 12.5 }
+        }),
+        yield* request("POST", "/api/stratix/events", {
+          body: event("stratix:note", { n: 1 }, { timestamp: 1645521234567, requestId: "r1" })
+        })
+      ]
+      for (const answer of answers) assert.strictEqual(answer.status, 202)
+      assert.match(JSON.stringify(answers[1]?.body), /^\{"offset":"[^"]+"\}$/)
+      assert.match(JSON.stringify(answers[3]?.body), /^\{"offsets":\["[^"]+"\]\}$/)
+      const events = yield* client.takeN(4)
+      assert.deepStrictEqual(
+        events.map(({ eventType, payload }) => [eventType, payload]),
+        [
+          ["stratix:agent_create", { agentId: "a/1", name: "One", type: "writer" }],
+          ["stratix:agent_status_update", { agentId: "a/1", status: "busy" }],
+          [
+            "stratix:command_status_update",
+            { commandId: "c1", agentId: "a/1", commandStatus: "running", progress: 12.5 }
+          ],
+          ["stratix:note", { n: 1 }]
+        ]
+      )
+      assert.match(
+        (yield* client.raw)[3] ?? "",
+        /"payload":\{"commandId":"c1","agentId":"a\/1","commandStatus":"running","progress":12.5\}/
+      )
+      assert.strictEqual(
+        (yield* client.raw)[4],
+        '{"eventType":"stratix:note","payload":{"n":1},"timestamp":1645521234567,"requestId":"r1"}'
+      )
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("an array is published whole, next to each other, or not at all", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      yield* client.take
+      const bad = yield* request("POST", "/api/stratix/events", {
+        body: [event("stratix:note", {}), event("stratix:agent_status_update", { agentId: "a", status: "asleep" })]
+      })
+      assert.strictEqual(bad.status, 400)
+      assert.deepStrictEqual(bad.body, {
+        error: "InvalidField",
+        field: "1.payload.status",
+        message: '1.payload.status: must be one of "online", "offline", "busy", "error", got "asleep"'
+      })
+      const good = yield* request("POST", "/api/stratix/events", {
+        body: Array.from({ length: 1000 }, (_, i) => event("stratix:note", { i }))
+      })
+      assert.strictEqual(good.status, 202)
+      const events = yield* client.takeN(1000)
+      assert.deepStrictEqual(events.at(-1)?.payload, { i: 999 })
+      const state = yield* request("GET", "/api/stratix/state")
+      assert.deepInclude(state.body, { events: [] })
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("the state is the newest event of every key, each with its offset", () =>
+    Effect.gen(function* () {
+      for (const status of ["online", "busy"])
+        yield* request("PUT", "/api/stratix/agents/a/status", { body: { status } })
+      const last = yield* request("PUT", "/api/stratix/agents/b/status", { body: { status: "error" } })
+      const { body } = yield* request("GET", "/api/stratix/state")
+      const state = body as { head: string; events: Array<{ payload: unknown; offset: string }> }
+      assert.deepStrictEqual(
+        state.events.map(({ payload }) => payload),
+        [
+          { agentId: "a", status: "busy" },
+          { agentId: "b", status: "error" }
+        ]
+      )
+      assert.deepStrictEqual({ offset: state.head }, last.body)
+      assert.strictEqual(state.events[1]?.offset, state.head)
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live(
+    "bad input is answered with what is wrong and what would be right, and nothing is published",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* TestClients.connect()
+        yield* client.take
+        const status = "/api/stratix/agents/a/status"
+        const cases: ReadonlyArray<readonly [number, RegExp, Effect.Effect<Answer, never, NodeServer.NodeServer>]> = [
+          [
+            400,
+            /"field":"status","message":"status: must be one of/,
+            request("PUT", status, { body: { status: "asleep" } })
+          ],
+          [400, /"field":"status","message":"status: is missing/, request("PUT", status, { body: {} })],
+          [
+            400,
+            /"field":"agentId","message":"agentId: is in the path/,
+            request("PUT", status, { body: { agentId: "b", status: "busy" } })
+          ],
+          [400, /"field":"mood".*not a field/, request("PUT", status, { body: { status: "busy", mood: 1 } })],
+          [400, /NotJson.*not JSON/, request("PUT", status, { text: "{status" })],
+          [400, /must be a JSON object/, request("PUT", status, { body: ["busy"] })],
+          [400, /must be a JSON object/, request("PUT", status, { text: "null" })],
+          [
+            400,
+            /"field":"agentId".*1 to 256/,
+            request("PUT", `/api/stratix/agents/${"a".repeat(300)}/status`, { body: { status: "busy" } })
+          ],
+          [
+            400,
+            /"field":"progress".*0 to 100, got 140/,
+            request("PUT", "/api/stratix/commands/c/status", {
+              body: { agentId: "a", commandStatus: "running", progress: 140 }
+            })
+          ],
+          [
+            400,
+            /1 to 1000 events, has 1001/,
+            request("POST", "/api/stratix/events", {
+              body: Array.from({ length: 1001 }, () => event("stratix:note", {}))
+            })
+          ],
+          [400, /1 to 1000 events, has 0/, request("POST", "/api/stratix/events", { body: [] })],
+          [400, /"field":"0".*must be an object/, request("POST", "/api/stratix/events", { body: [null, 1] })],
+          [400, /eventType/, request("POST", "/api/stratix/events", { body: {} })],
+          [
+            400,
+            /"field":"offset".*not a field of an event/,
+            request("POST", "/api/stratix/events", { body: event("stratix:x", {}, { offset: "1" }) })
+          ],
+          [
+            415,
+            /must be application\/json, is text\/plain/,
+            request("PUT", status, { text: '{"status":"busy"}', headers: { "content-type": "text/plain" } })
+          ],
+          [415, /must be application\/json, is absent/, request("POST", "/api/stratix/events")],
+          [
+            413,
+            /at most 100000 bytes/,
+            request("POST", "/api/stratix/events", { body: event("stratix:x", { pad: "x".repeat(120_000) }) })
+          ],
+          [
+            413,
+            /at most 100000 bytes/,
+            request("POST", "/api/stratix/events", {
+              body: event("stratix:x", { pad: "x".repeat(120_000) }),
+              headers: { "transfer-encoding": "chunked" }
+            })
+          ],
+          [
+            403,
+            /origin is not allowed/,
+            request("PUT", status, { body: { status: "busy" }, headers: { origin: "https://evil.example" } })
+          ],
+          [
+            403,
+            /origin is not allowed/,
+            request("PUT", status, {
+              body: { status: "busy" },
+              headers: { origin: "http://evil.example:3001", host: "evil.example:3001" }
+            })
+          ],
+          [
+            403,
+            /origin is not allowed/,
+            request("GET", "/api/stratix/state", { headers: { origin: "https://evil.example" } })
+          ],
+          [404, /there is no GET \/nope: see \/openapi.json/, request("GET", "/nope")],
+          [426, /new WebSocket/, request("GET", "/")]
+        ]
+        for (const [code, text, effect] of cases) {
+          const answer = yield* effect
+          assert.strictEqual(answer.status, code, JSON.stringify(answer.body))
+          assert.match(JSON.stringify(answer.body), text)
+        }
+        yield* StatusSyncTest.settled
+        assert.strictEqual((yield* client.received).length, 1)
+      }).pipe(Effect.provide(over({ maxBodyBytes: 100_000 }))),
+    20_000
+  )
+
+  it.live("health and readiness; a draining gateway is alive and not ready", () =>
+    Effect.gen(function* () {
+      const connections = yield* Connections.Connections
+      assert.deepStrictEqual((yield* request("GET", "/healthz")).body, { status: "ok" })
+      assert.strictEqual((yield* request("GET", "/readyz")).status, 200)
+      yield* connections.drain
+      const ready = yield* request("GET", "/readyz")
+      assert.deepStrictEqual([ready.status, ready.body], [503, { status: "draining" }])
+      assert.strictEqual((yield* request("GET", "/healthz")).status, 200)
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("the OpenAPI document names every route", () =>
+    Effect.gen(function* () {
+      const { body } = yield* request("GET", "/openapi.json")
+      const paths = (body as { paths: Record<string, Record<string, unknown>> }).paths
+      assert.includeMembers(
+        Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`)),
+        [
+          "post /api/stratix/events",
+          "put /api/stratix/agents/{agentId}/status",
+          "put /api/stratix/commands/{commandId}/status",
+          "post /api/stratix/agents",
+          "get /api/stratix/state",
+          "get /healthz",
+          "get /readyz"
+        ]
+      )
+    }).pipe(Effect.provide(over()))
+  )
+})
