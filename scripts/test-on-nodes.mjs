@@ -60,25 +60,28 @@ const test = async (major, reports) => {
   return { version, ...counts, failed: code === 0 ? counts.failed : Math.max(counts.failed, 1) }
 }
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    "except-running": { type: "boolean", default: false },
-    reports: { type: "string", default: join(root, ".cache", "reports") },
-    help: { type: "boolean", short: "h", default: false }
-  }
-})
-if (values.help) {
-  console.log(USAGE)
-} else {
-  const asked = positionals.length > 0 ? positionals : ALL
+const main = async () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      "except-running": { type: "boolean", default: false },
+      reports: { type: "string", default: join(root, ".cache", "reports") },
+      help: { type: "boolean", short: "h", default: false }
+    }
+  })
+  if (values.help) return console.log(USAGE)
+  const majors = positionals.length > 0 ? positionals : ALL
+  const asked = majors.filter((major) => !(values["except-running"] && major === running))
   await mkdir(values.reports, { recursive: true })
   const results = []
   // One after the other: tests of timing and of thousands of sockets want the machine for themselves.
-  for (const major of asked) {
-    if (!(values["except-running"] && major === running)) results.push(await test(major, values.reports))
-  }
+  for (const major of asked) results.push(await test(major, values.reports))
   console.log("")
   for (const { failed, passed, version } of results) console.log(`Node ${version}: ${passed} passed, ${failed} failed`)
   if (sum(results).failed > 0) process.exitCode = 1
 }
+
+await main().catch((error) => {
+  console.error(error.message)
+  process.exitCode = 1
+})

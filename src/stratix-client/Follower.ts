@@ -128,7 +128,7 @@ export const makeFollower = (initial: Filter, maxFinished: number): Follower => 
       const changed = wellFormed && fold.apply(event) && fold === shown
       if (plain || awaiting) return changed
       const isLast = left > 0 && --left <= 0
-      return reach(event.offset) || changed
+      return reach(isLast ? to : event.offset) || changed
     },
     subscribed: () => {
       const [accepted, ...rest] = pending

@@ -39,6 +39,12 @@ const list = (env: string): Config.Config<ReadonlyArray<string>> =>
 /** A text that nothing stands for where it is absent. A name that is set to nothing is not absent: it is a mistake to be told of. */
 const maybe = (env: string): Config.Config<string | undefined> => Config.string(env)
 const secret = (env: string): Config.Config<Redacted.Redacted<string> | undefined> => Config.redacted(env)
+const logFormat = (env: string): Config.Config<"pretty" | "logfmt" | "json"> =>
+  Config.literal("pretty", "logfmt", "json")(env)
+const logLevel = (
+  env: string
+): Config.Config<"all" | "trace" | "debug" | "info" | "warning" | "error" | "fatal" | "none"> =>
+  Config.literal("all", "trace", "debug", "info", "warning", "error", "fatal", "none")(env)
 const slowPolicy = (env: string): Config.Config<"conflate" | "close"> => Config.literal("conflate", "close")(env)
 
 const KiB = 1024
@@ -262,6 +268,19 @@ export const knobs = {
   tlsKey: knob(maybe, "STRATIX_TLS_KEY", undefined, "File of the certificate's private key (PEM)"),
   tlsPassphrase: knob(secret, "STRATIX_TLS_PASSPHRASE", undefined, "What the private key is encrypted with"),
   maxBodyBytes: knob(Config.integer, "STRATIX_MAX_BODY_BYTES", 4 * MiB, "Size of an HTTP request body; above it: 413"),
+  metrics: knob(
+    Config.boolean,
+    "STRATIX_METRICS",
+    true,
+    "Whether flushes are measured, and GET /metrics answers (docs/operations/README.md)"
+  ),
+  logFormat: knob(logFormat, "STRATIX_LOG_FORMAT", "pretty", "Form of the log of `npm start`: pretty, logfmt or json"),
+  logLevel: knob(
+    logLevel,
+    "STRATIX_LOG_LEVEL",
+    "info",
+    "What the log of `npm start` leaves out: whatever is below all, trace, debug, info, warning, error, fatal or none"
+  ),
   drainTimeout: knob(
     duration,
     "STRATIX_DRAIN_TIMEOUT",
@@ -340,6 +359,9 @@ export const defaults: Settings = {
   tlsKey: knobs.tlsKey.default,
   tlsPassphrase: knobs.tlsPassphrase.default,
   maxBodyBytes: knobs.maxBodyBytes.default,
+  metrics: knobs.metrics.default,
+  logFormat: knobs.logFormat.default,
+  logLevel: knobs.logLevel.default,
   drainTimeout: knobs.drainTimeout.default
 }
 

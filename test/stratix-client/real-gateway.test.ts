@@ -29,7 +29,7 @@ import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.j
 import * as StatusSyncTest from "../../src/stratix-testing/StatusSyncTest.js"
 
 /** How many times connections are cut. */
-const KILLS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 1000)
+const KILLS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 500)
 
 /** Clients whose connections are cut. */
 const CLIENTS = 8

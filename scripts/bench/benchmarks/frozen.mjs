@@ -28,19 +28,20 @@ const oneOf = (peer, { clients, rest, warm, lone, ms, memorySeconds }, frozen, w
     await trial.lone({ name: "others", count: warm, everyMs: 20, clients: others })
     const alone = await trial.lone({ name: "others", count: lone, everyMs: 20, clients: others })
     await trial.bursts({ name: "others", size: 100, ms: ms / 4, deliveries: 100 * others })
-    const { deliveriesPerSecond } = await trial.bursts({ name: "others", size: 100, ms, deliveries: 100 * others })
+    const packed = await trial.bursts({ name: "others", size: 100, ms, deliveries: 100 * others })
     const label = `${frozen === 0 ? "none" : frozen === rest ? "a tenth" : frozen} frozen`
     const figures = {
       [`latency p50 ms, ${label}`]: quantile(alone.ms, 0.5),
       [`latency p99 ms, ${label}`]: quantile(alone.ms, 0.99),
-      [`deliveries/s, ${label}`]: deliveriesPerSecond
+      [`deliveries/s, ${label}`]: packed.deliveriesPerSecond,
+      [`CPU µs/event, bursts of 100, ${label}`]: packed.cpuUsPerEvent
     }
     if (!withMemory) return figures
     const start = await trial.server.ask("memory")
     await trial.server.ask("memoryStart")
     await trial.server.ask("paced", {
       count: (memorySeconds * 1000) / MEMORY_EVERY_MS,
-      size: 20,
+      size: 5,
       everyMs: MEMORY_EVERY_MS
     })
     const peak = await trial.server.ask("memoryStop")
@@ -57,7 +58,7 @@ const oneOf = (peer, { clients, rest, warm, lone, ms, memorySeconds }, frozen, w
 export const frozen = {
   title: "Frozen clients",
   about:
-    "1,000 clients of which none, one or 100 stop reading after the welcome, while 6 MB of events fill what the operating system buffers for them. Latency of lone events and rate in bursts of 100: of the same 900 others each time. Memory: of the server, over 60 s with 200 events a second, measured in the first round.",
+    "1,000 clients of which none, one or 100 stop reading after the welcome, while 6 MB of events fill what the operating system buffers for them. Latency of lone events and rate in bursts of 100: of the same 900 others each time. CPU: of the server for one event to all who are not frozen. Memory: of the server, over 60 s with 50 events a second, measured in the first round.",
   peers: ["ours", "ws"],
   measure: async (peer, scale, round) => {
     const size = sizes[scale]

@@ -5,6 +5,8 @@ import { serve } from "./harness.mjs"
 
 const settingsOf = ({ deflate, heartbeatMs }) => ({
   port: 0,
+  // Off, as nobody else limits how fast clients come.
+  handshakeRate: 0,
   ...(deflate && { compression: true, compressionThreshold: 0 }),
   ...(heartbeatMs !== undefined && { heartbeatInterval: heartbeatMs, heartbeatTimeout: heartbeatMs * 2.5 })
 })

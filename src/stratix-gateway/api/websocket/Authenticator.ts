@@ -67,16 +67,18 @@ const MAX_REVOKED = 10_000
 
 /** Asks one after the other. If nobody knows the token, the answer is the first that says more than that. */
 const firstOf = (
-  recognisers: ReadonlyArray<Recogniser>,
+  [first, ...others]: ReadonlyArray<Recogniser>,
   credentials: Credentials
 ): Effect.Effect<Principal, Unauthenticated> =>
-  recognisers.reduce<Effect.Effect<Principal, Unauthenticated>>(
-    (before, next) =>
-      Effect.catchAll(before, (error) =>
-        Effect.mapError(next.recognise(credentials), (other) => (error.reason === "Invalid" ? other : error))
-      ),
-    new Unauthenticated({ reason: "Invalid", message: "the token is not valid" })
-  )
+  first === undefined
+    ? new Unauthenticated({ reason: "Invalid", message: "the token is not valid" })
+    : others.reduce<Effect.Effect<Principal, Unauthenticated>>(
+        (before, next) =>
+          Effect.catchAll(before, (error) =>
+            Effect.mapError(next.recognise(credentials), (other) => (error.reason === "Invalid" ? other : error))
+          ),
+        first.recognise(credentials)
+      )
 
 /** An authenticator that asks these recognisers, in this order. A custom one is `make({ recognisers: [{ recognise }] })`.
  * @since 0.1.0

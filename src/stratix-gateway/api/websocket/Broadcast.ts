@@ -12,14 +12,20 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import type * as Tracer from "effect/Tracer"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
-import { type Offset, SYNC, type SyncMessage } from "../../../stratix-core/stratix-protocol.js"
+import { type Offset, SYNC, type SyncMessage, type SyncMode } from "../../../stratix-core/stratix-protocol.js"
+import * as Metrics from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Tracing from "../../Tracing.js"
 import * as Deadlines from "./Deadlines.js"
 import * as EventLog from "./EventLog.js"
 import type * as Filter from "./Filter.js"
 import * as FilterIndex from "./FilterIndex.js"
+import { FlushMeter } from "./FlushMeter.js"
 import * as Frame from "./Frame.js"
 import * as Stamp from "./Stamp.js"
 import type { TransportSocket } from "./Transport.js"
@@ -31,6 +37,16 @@ export type Start =
   | { readonly _tag: "Head" }
   | { readonly _tag: "Snapshot" }
   | { readonly _tag: "Since"; readonly offset: Offset }
+
+/** Begins at the head.
+ * @since 0.1.0
+ * @category constructors */
+export const atHead: Start = { _tag: "Head" }
+
+/** Begins with the newest of every key.
+ * @since 0.1.0
+ * @category constructors */
+export const atSnapshot: Start = { _tag: "Snapshot" }
 
 /** What Broadcast has to know of a connection.
  * @since 0.1.0
@@ -54,7 +70,16 @@ export interface Lag {
   readonly unsentBytes: number
   /** Events left out for it, newest-per-key aside: those without a key. */
   readonly lost: number
+  /** Catch-ups that began; that of a connection that did not begin at the head is the first. */
   readonly catchUps: number
+}
+
+/** How far behind the farthest are. Connections that have not been at the head yet are only counted in `unsentBytes`.
+ * @since 0.1.0
+ * @category models */
+export interface Farthest extends EventLog.Distance {
+  /** Of all connections that are not live. */
+  readonly unsentBytes: number
 }
 
 /** A connection's part in the fan-out.
@@ -78,10 +103,14 @@ export interface Stats {
   readonly deliveries: number
   readonly bytes: number
   readonly stalls: number
-  readonly catchUps: number
+  /** Catch-ups that began. */
+  readonly catchUps: Readonly<Record<SyncMode, number>>
   readonly conflations: number
   readonly lost: number
+  /** Connections now, by their state. */
+  readonly live: number
   readonly stalled: number
+  readonly behind: number
   readonly groups: number
 }
 
@@ -98,11 +127,13 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
     /** Writes out everything that was published until now. */
     readonly flush: Effect.Effect<void>
     readonly unsafeFlush: () => void
-    /** Flushes at once if what waits for the end of the turn could soon leave the history: a burst must not conflate those who keep up. */
-    readonly unsafeRelieve: () => void
+    /** Something was published; the span, if there is one, ends after the last socket write of its flush. Flushes at once if what waits for the end of the turn could soon leave the history: a burst must not conflate those who keep up. */
+    readonly unsafePublished: (span?: Tracer.Span) => void
     /** Completes once every connection is at the head. A frozen client can hold it up: give it a bound. */
     readonly caughtUp: Effect.Effect<void>
     readonly unsafeStats: () => Stats
+    /** Looks at every connection that is not live. */
+    readonly unsafeFarthest: () => Farthest
   }
 >() {}
 
@@ -131,7 +162,15 @@ class Group {
   ) {}
 }
 
-class Member {
+/** What a member does by the fan-out it belongs to: one object for all members, where closures would be four for each. */
+interface Fan {
+  readonly drained: (member: Member) => void
+  readonly setFilter: (member: Member, filter: Filter.Filter) => void
+  readonly leave: (member: Member) => void
+  readonly lag: (member: Member) => Lag
+}
+
+class Member implements Membership {
   state: "live" | "stalled" | "behind" | "gone" = "behind"
   /** Place among the live of its group. */
   slot = -1
@@ -146,12 +185,32 @@ class Member {
   joined = false
   lost = 0
   catchUps = 0
-  readonly stall: Deadlines.Wait<Member>
+  /** A catch-up has begun, and did not end. */
+  catchingUp = false
+  /** The catch-up that goes on, where somebody listens. */
+  span: Tracer.Span | undefined = undefined
+  /** Made when it stalls for the first time. */
+  stall: Deadlines.Wait<Member> | undefined = undefined
   constructor(
     readonly socket: TransportSocket,
-    public group: Group
-  ) {
-    this.stall = new Deadlines.Wait<Member>(this)
+    public group: Group,
+    private readonly fan: Fan
+  ) {}
+
+  unsafeDrained(): void {
+    this.fan.drained(this)
+  }
+
+  unsafeSetFilter(filter: Filter.Filter): void {
+    this.fan.setFilter(this, filter)
+  }
+
+  unsafeLeave(): void {
+    this.fan.leave(this)
+  }
+
+  unsafeLag(): Lag {
+    return this.fan.lag(this)
   }
 }
 
@@ -159,19 +218,29 @@ const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
   const stamp = yield* Stamp.Stamp
+  const clock = yield* Effect.clock
+  const tracer = yield* Tracing.listening
+  const meter = new FlushMeter(clock, config.metrics)
   const subscription = yield* log.subscribe
   // Bound: a connection is in it once at the most.
   const behind = yield* Effect.acquireRelease(Queue.unbounded<Member>(), Queue.shutdown)
   const deadlines = yield* Deadlines.make
-  const stalls = deadlines.unsafeQueue(config.stallTimeout, (member: Member) => member.socket.unsafeTerminate())
+  const terminations = Metric.tagged(Metrics.terminations, "reason", "stalled" satisfies Metrics.TerminationReason)
+  const stalls = deadlines.unsafeQueue(config.stallTimeout, (member: Member) => {
+    terminations.unsafeUpdate(1, [])
+    member.socket.unsafeTerminate()
+  })
 
   const groups = new Map<string, Group>()
   const index = FilterIndex.make<Group>()
   let head = log.unsafeHead()
   let members = 0
   let liveMembers = 0
+  // Those who are not live.
+  const away = new Set<Member>()
   let waiter: Deferred.Deferred<void> | undefined
-  const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, catchUps: 0, conflations: 0, lost: 0, stalled: 0 }
+  const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, conflations: 0, lost: 0, stalled: 0 }
+  const catchUps: Record<SyncMode, number> = { snapshot: 0, resume: 0, conflated: 0 }
 
   const groupOf = (filter: Filter.Filter, sync: boolean, compressed: boolean): Group => {
     const key = `${sync ? "s" : "p"}${compressed ? "z" : ""}${filter.key}`
@@ -204,8 +273,39 @@ const make = Effect.gen(function* () {
     return Deferred.await(waiter)
   })
 
+  /** A step of a catch-up was taken; another mode than before is another catch-up. */
+  const catchUpBegins = (member: Member, mode: SyncMode) => {
+    catchUps[mode]++
+    member.catchUps++
+    if (tracer !== undefined) {
+      member.span ??= tracer.span(
+        Tracing.spans.catchUp,
+        Option.none(),
+        Context.empty(),
+        [],
+        clock.unsafeCurrentTimeNanos(),
+        "internal",
+        { root: true }
+      )
+      member.span.attribute("stratix.mode", mode)
+    }
+    member.catchingUp = true
+  }
+  const catchUpEnds = (member: Member) => {
+    member.catchingUp = false
+    const { span } = member
+    if (span === undefined) return
+    member.span = undefined
+    span.attribute("client.address", member.socket.remoteAddress)
+    span.attribute("stratix.live", member.state === "live")
+    span.attribute("stratix.lost", member.lost)
+    span.end(clock.unsafeCurrentTimeNanos(), Exit.void)
+  }
+
   const goLive = (member: Member) => {
     member.state = "live"
+    away.delete(member)
+    if (member.catchingUp) catchUpEnds(member)
     liveMembers++
     member.joined = true
     member.cursor = undefined
@@ -215,6 +315,7 @@ const make = Effect.gen(function* () {
   /** Out of the live ones, in O(1): the last takes its place. */
   const leaveLive = (member: Member) => {
     liveMembers--
+    away.add(member)
     const { live } = member.group
     const last = live.pop()
     if (last !== undefined && last !== member) {
@@ -228,11 +329,12 @@ const make = Effect.gen(function* () {
     member.cursor = cursor
     stats.stalls++
     stats.stalled++
+    member.stall ??= new Deadlines.Wait(member)
     stalls.unsafeStart(member.stall)
   }
   const unstall = (member: Member) => {
     stats.stalled--
-    stalls.unsafeStop(member.stall)
+    if (member.stall !== undefined) stalls.unsafeStop(member.stall)
   }
   const catchUpLater = (member: Member, cursor: Offset | undefined) => {
     member.state = "behind"
@@ -256,6 +358,7 @@ const make = Effect.gen(function* () {
   }
 
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
+    const { bytes, deliveries } = stats
     const touched: Array<Group> = []
     for (const entry of entries) {
       index.forEach(entry, (group) => {
@@ -285,6 +388,7 @@ const make = Effect.gen(function* () {
     }
     compressions.clear()
     stats.flushes++
+    meter.unsafeFlushed(entries.length, stats.deliveries - deliveries, stats.bytes - bytes)
   }
 
   const unsafeFlush = () => {
@@ -295,6 +399,7 @@ const make = Effect.gen(function* () {
     head = next
     if (entries !== undefined) return deliver(entries)
     // More was published in one turn than the history holds: everybody is behind.
+    meter.unsafeOverrun()
     for (const group of groups.values()) {
       for (const member of [...group.live]) {
         leaveLive(member)
@@ -330,6 +435,9 @@ const make = Effect.gen(function* () {
         stats.conflations++
       }
     }
+    if (!member.catchingUp || (result.mode !== "resume" && member.conflateFrom === undefined)) {
+      catchUpBegins(member, result.mode)
+    }
     if (result.mode !== "resume") member.target = until
     if (result.mode === "snapshot") member.conflateFrom = until
     else if (result.mode === "conflated") member.conflateFrom ??= from
@@ -362,8 +470,6 @@ const make = Effect.gen(function* () {
       if (member.state !== "behind") return Effect.void
       const { cursor, group } = member
       const until = member.target ?? head.offset
-      member.catchUps++
-      stats.catchUps++
       return log
         .since(cursor, {
           filter: group.filter,
@@ -394,7 +500,11 @@ const make = Effect.gen(function* () {
   const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : endOfTurn
 
   yield* Queue.take(subscription).pipe(
-    Effect.zipRight(linger),
+    Effect.flatMap(() => {
+      // An event that did not come through this process's `StatusSync` is first heard of here.
+      if (log.unsafeHead().index !== head.index) meter.unsafeWaits()
+      return linger
+    }),
     Effect.zipRight(Queue.takeAll(subscription)),
     Effect.zipRight(Effect.sync(unsafeFlush).pipe(logged("fan-out"))),
     Effect.forever,
@@ -411,63 +521,69 @@ const make = Effect.gen(function* () {
     Effect.interruptible
   )
 
+  const fan: Fan = {
+    drained: (member) => {
+      if (member.state !== "stalled") return
+      unstall(member)
+      if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
+      else catchUpLater(member, member.cursor)
+    },
+    setFilter: (member, filter) => {
+      if (member.state === "gone") return
+      unsafeFlush()
+      const group = groupOf(filter, member.group.sync, member.group.compressed)
+      if (member.state === "live") {
+        leaveLive(member)
+        member.state = "behind"
+        member.cursor = head.offset
+      }
+      exit(member)
+      enter(member, group)
+      if (group.sync) {
+        member.cursor = undefined
+        member.conflateFrom = undefined
+        member.target = head.offset
+        member.joined = false
+      }
+      if (member.state === "behind") {
+        if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
+        else catchUpLater(member, member.cursor)
+      }
+    },
+    leave: (member) => {
+      if (member.state === "gone") return
+      if (member.state === "live") leaveLive(member)
+      if (member.state === "stalled") unstall(member)
+      member.state = "gone"
+      away.delete(member)
+      if (member.catchingUp) catchUpEnds(member)
+      members--
+      exit(member)
+      tellCaughtUp()
+    },
+    lag: (member) => ({
+      state: member.state === "gone" ? "live" : member.state,
+      cursor: member.state === "live" ? head.offset : member.cursor,
+      unsentBytes: member.socket.unsafeUnsent(),
+      lost: member.lost,
+      catchUps: member.catchUps
+    })
+  }
+
   const unsafeJoin = (recipient: Recipient): Membership => {
     unsafeFlush()
-    const member = new Member(recipient.socket, groupOf(recipient.filter, recipient.sync, recipient.socket.compressed))
-    enter(member, member.group)
+    const group = groupOf(recipient.filter, recipient.sync, recipient.socket.compressed)
+    const member = new Member(recipient.socket, group, fan)
+    enter(member, group)
     members++
+    away.add(member)
     const { start } = recipient
     if (start._tag === "Head") goLive(member)
     else {
       if (start._tag === "Snapshot") member.target = head.offset
       catchUpLater(member, start._tag === "Since" ? start.offset : undefined)
     }
-    return {
-      unsafeDrained: () => {
-        if (member.state !== "stalled") return
-        unstall(member)
-        if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
-        else catchUpLater(member, member.cursor)
-      },
-      unsafeSetFilter: (filter) => {
-        if (member.state === "gone") return
-        unsafeFlush()
-        const group = groupOf(filter, member.group.sync, member.group.compressed)
-        if (member.state === "live") {
-          leaveLive(member)
-          member.state = "behind"
-          member.cursor = head.offset
-        }
-        exit(member)
-        enter(member, group)
-        if (group.sync) {
-          member.cursor = undefined
-          member.conflateFrom = undefined
-          member.target = head.offset
-          member.joined = false
-        }
-        if (member.state === "behind") {
-          if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
-          else catchUpLater(member, member.cursor)
-        }
-      },
-      unsafeLeave: () => {
-        if (member.state === "gone") return
-        if (member.state === "live") leaveLive(member)
-        if (member.state === "stalled") unstall(member)
-        member.state = "gone"
-        members--
-        exit(member)
-        tellCaughtUp()
-      },
-      unsafeLag: () => ({
-        state: member.state === "gone" ? "live" : member.state,
-        cursor: member.state === "live" ? head.offset : member.cursor,
-        unsentBytes: member.socket.unsafeUnsent(),
-        lost: member.lost,
-        catchUps: member.catchUps
-      })
-    }
+    return member
   }
 
   return Broadcast.of({
@@ -475,11 +591,37 @@ const make = Effect.gen(function* () {
     unsafeHead: () => head.offset,
     flush: Effect.sync(unsafeFlush),
     unsafeFlush,
-    unsafeRelieve: () => {
-      if (log.unsafeHead().index - head.index >= config.historyCapacity / 2) unsafeFlush()
+    unsafePublished: (span) => {
+      const waiting = log.unsafeHead().index - head.index
+      if (waiting === 0) {
+        // Its flush was over before its publisher heard of its place.
+        span?.end(clock.unsafeCurrentTimeNanos(), Exit.void)
+        return
+      }
+      meter.unsafeWaits(span)
+      if (waiting >= config.historyCapacity / 2) unsafeFlush()
     },
     caughtUp,
-    unsafeStats: () => ({ ...stats, groups: groups.size })
+    unsafeStats: () => ({
+      ...stats,
+      catchUps: { ...catchUps },
+      live: liveMembers,
+      behind: members - liveMembers - stats.stalled,
+      groups: groups.size
+    }),
+    unsafeFarthest: () => {
+      let events = 0
+      let millis = 0
+      let unsentBytes = 0
+      for (const member of away) {
+        unsentBytes += member.socket.unsafeUnsent()
+        if (!member.joined) continue
+        const distance = log.unsafeDistance(member.cursor)
+        events = Math.max(events, distance.events)
+        millis = Math.max(millis, distance.millis)
+      }
+      return { events, millis, unsentBytes }
+    }
   })
 })
 

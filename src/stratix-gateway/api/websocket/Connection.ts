@@ -176,10 +176,11 @@ export class Connection implements SocketHandlers {
     return true
   }
 
-  /** Sends a message that belongs to no key. One who lets these pile up is not reading. */
-  unsafeReply(eventType: string, payload: unknown): void {
-    if (this.socket.unsafeUnsent() > this.around.config.highWaterMark) return
+  /** Sends a message that belongs to no key, unless too much is unsent already: who lets answers pile up is not reading them. Answers whether it was sent. */
+  unsafeReply(eventType: string, payload: unknown): boolean {
+    if (this.socket.unsafeUnsent() > this.around.config.highWaterMark) return false
     this.socket.unsafeWrite(Frame.text(JSON.stringify({ eventType, payload, ...this.around.stamp.unsafeNext() })))
+    return true
   }
 
   private heartbeat(): void {
@@ -195,8 +196,9 @@ export class Connection implements SocketHandlers {
       return
     }
     this.filter = Filter.intersect(asked, this.admission.principal.visible)
-    this.unsafeReply(SUBSCRIBED, Filter.toFields(this.filter))
-    this.membership?.unsafeSetFilter(this.filter)
+    // A filter must not change in silence: the client comes back with it when it can read.
+    if (this.unsafeReply(SUBSCRIBED, Filter.toFields(this.filter))) this.membership?.unsafeSetFilter(this.filter)
+    else this.unsafeEnd(CloseCodes.TRY_AGAIN_LATER, "too slow to change its filter")
   }
 
   private understood<A>(decoded: Either.Either<A, ParseResult.ParseError>, then: (message: A) => void): void {

@@ -64,7 +64,7 @@ const DRAIN_BATCH = 256
 
 /** Waits, but no longer than so. Interruptible even in a finalizer, where the loser of a race would otherwise be waited for. */
 const atMost = (effect: Effect.Effect<void>, duration: Duration.DurationInput) =>
-  Effect.interruptible(Effect.timeoutOption(effect, duration))
+  Effect.timeoutOption(Effect.interruptible(effect), duration)
 
 /** Seconds of `messageRate` that a client may send at once: its library may have saved up a few. */
 const MESSAGES_AT_ONCE = 2
@@ -100,6 +100,7 @@ const make = Effect.gen(function* () {
   let draining = false
   let opened = 0
 
+  // Joins, leaves and errors are logged at debug level: a thousand dashboards that come back at once must not cost a thousand lines, which are dearer than their handshakes.
   const annotate = (connection: Connection) =>
     Effect.annotateLogs({
       module: "Connections",
@@ -114,15 +115,15 @@ const make = Effect.gen(function* () {
     if (connection.unsafeEnd(CloseCodes.UNAUTHORIZED, reason))
       unsafeRefused(why, `${reason}: ${principal.name}`, address)
   }
-  const expire = (connection: Connection, expiresAt: DateTime.Utc) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const alarm = new Alarms.Alarm(DateTime.toEpochMillis(expiresAt), () => unauthorize(connection, "expired"))
-        alarms.unsafeSet(alarm)
-        return alarm
-      }),
-      (alarm) => Effect.sync(() => alarms.unsafeCancel(alarm))
-    )
+  const expire = (connection: Connection, scope: Scope.Scope, expiresAt: DateTime.Utc) =>
+    Effect.suspend(() => {
+      const alarm = new Alarms.Alarm(DateTime.toEpochMillis(expiresAt), () => unauthorize(connection, "expired"))
+      alarms.unsafeSet(alarm)
+      return Scope.addFinalizer(
+        scope,
+        Effect.sync(() => alarms.unsafeCancel(alarm))
+      )
+    })
 
   const welcome = (connection: Connection) => {
     broadcast.unsafeFlush()
@@ -145,25 +146,26 @@ const make = Effect.gen(function* () {
     })
   }
 
-  const open = Effect.fnUntraced(function* (connection: Connection, scope: Scope.CloseableScope) {
-    yield* Effect.acquireRelease(
-      Effect.sync(() => pool.set(connection, scope)),
-      () =>
-        Effect.suspend(() => {
-          pool.delete(connection)
-          connection.admission.place.unsafeLeave()
-          return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
-        })
-    )
+  /** The end, whatever way it came: everything the opening took is given back. */
+  const release = (connection: Connection) =>
+    Effect.suspend(() => {
+      connection.membership?.unsafeLeave()
+      pool.delete(connection)
+      connection.admission.place.unsafeLeave()
+      return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
+    })
+
+  // Finalizers are added to the scope itself: `acquireRelease` would keep the fiber's references for as long as the connection, 1 KB each.
+  const open = Effect.fnUntraced(function* (connection: Connection) {
+    const scope = yield* Scope.make()
+    pool.set(connection, scope)
+    yield* Scope.addFinalizer(scope, release(connection))
     const { expiresAt } = connection.admission.principal
-    if (expiresAt !== undefined) yield* expire(connection, expiresAt)
-    connection.pulse = yield* heartbeat.track(connection)
-    connection.membership = yield* Effect.acquireRelease(
-      Effect.sync(() => welcome(connection)),
-      (membership) => Effect.sync(() => membership.unsafeLeave())
-    )
+    if (expiresAt !== undefined) yield* expire(connection, scope, expiresAt)
+    connection.pulse = yield* Scope.extend(heartbeat.track(connection), scope)
+    connection.membership = welcome(connection)
     yield* PubSub.publish(changes, { _tag: "Joined", connection: connection.info })
-    yield* Effect.logInfo("client joined").pipe(annotate(connection))
+    yield* Effect.logDebug("client joined").pipe(annotate(connection))
   })
 
   const around: Surroundings = {
@@ -178,7 +180,7 @@ const make = Effect.gen(function* () {
       if (limit !== undefined) unsafeRefused(limit, error.message, connection.admission.address)
       runFork(
         PubSub.publish(changes, { _tag: "Failed", connection: connection.info, error }).pipe(
-          Effect.zipRight(Effect.logInfo(`client failed: ${error.message}`).pipe(annotate(connection)))
+          Effect.zipRight(Effect.logDebug(`client failed: ${error.message}`).pipe(annotate(connection)))
         )
       )
     },
@@ -189,7 +191,7 @@ const make = Effect.gen(function* () {
         Scope.close(scope, Exit.void).pipe(
           Effect.zipRight(PubSub.publish(changes, { _tag: "Left", connection: connection.info, code, reason })),
           Effect.zipRight(
-            Effect.logInfo("client left").pipe(Effect.annotateLogs({ code, reason }), annotate(connection))
+            Effect.logDebug("client left").pipe(Effect.annotateLogs({ code, reason }), annotate(connection))
           )
         )
       )
@@ -198,7 +200,7 @@ const make = Effect.gen(function* () {
 
   const unsafeOpen = (socket: Transport.TransportSocket, admission: Handshake.Admission): Transport.SocketHandlers => {
     const connection = new Connection(`conn-${++opened}`, socket, admission, around)
-    runSync(Effect.flatMap(Scope.make(), (scope) => Scope.extend(open(connection, scope), scope)))
+    runSync(open(connection))
     // It may have been revoked since the authenticator was asked.
     if (!authenticator.unsafeHolds(admission.principal)) unauthorize(connection, "revoked")
     if (draining) socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")

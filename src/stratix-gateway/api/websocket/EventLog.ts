@@ -13,6 +13,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Offset, SyncMode } from "../../../stratix-core/stratix-protocol.js"
+import { type EventKind, eventKind } from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Filter from "./Filter.js"
 
@@ -117,15 +118,28 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     readonly unsafeHead: () => Position
     /** The events this process learned of after `index`, or `undefined` where some of them have left its history. Synchronous: the fan-out reads with it. */
     readonly unsafeTail: (index: number) => ReadonlyArray<LogEntry> | undefined
+    /** How far behind the newest place a reader is who has been given everything up to `cursor`; one without a cursor has been given nothing. */
+    readonly unsafeDistance: (cursor: Offset | undefined) => Distance
     /** How much is held, and how much was let go. */
     readonly unsafeStats: () => Stats
   }
 >() {}
 
+/** How far a cursor is behind the newest place.
+ * @since 0.1.0
+ * @category models */
+export interface Distance {
+  readonly events: number
+  /** Age of the oldest event after the cursor, in milliseconds; where that has left the history, of the oldest one that has not. */
+  readonly millis: number
+}
+
 /** How much a log holds.
  * @since 0.1.0
  * @category models */
 export interface Stats {
+  /** Events that were appended by this process, by what they are. */
+  readonly appended: Readonly<Record<EventKind, number>>
   readonly historyEvents: number
   readonly historyBytes: number
   readonly keys: number
@@ -189,6 +203,12 @@ const make = Effect.gen(function* () {
   let lastDropped = 0
   let finishedDropped = 0
   let keysDropped = 0
+  const appended: Record<EventKind, number> = {
+    agent_status_update: 0,
+    command_status_update: 0,
+    agent_create: 0,
+    other: 0
+  }
 
   const offsetAt = (seq: number, keylessCount: number): Offset =>
     `${epoch}-${seq.toString(36)}-${keylessCount.toString(36)}`
@@ -247,6 +267,7 @@ const make = Effect.gen(function* () {
 
   const unsafeAppend = (draft: Draft, now: number): Stored => {
     const seq = ++last
+    appended[eventKind(draft.eventType)]++
     if (draft.key === undefined) keyless++
     const entry: Stored = {
       eventType: draft.eventType,
@@ -381,6 +402,14 @@ const make = Effect.gen(function* () {
       }
     })
 
+  const unsafeDistance = (cursor: Offset | undefined): Distance => {
+    const seq = (cursor === undefined ? undefined : parse(cursor))?.seq ?? 0
+    if (seq >= last) return { events: 0, millis: 0 }
+    // A clock that was set back makes nothing younger than now.
+    const millis = Math.max(0, clock.unsafeCurrentTimeMillis() - at(Math.max(seq + 1, first)).appendedAt)
+    return { events: last - seq, millis }
+  }
+
   return EventLog.of({
     append,
     since,
@@ -393,7 +422,9 @@ const make = Effect.gen(function* () {
       for (let seq = index + 1; seq <= last; seq++) entries.push(at(seq))
       return entries
     },
+    unsafeDistance,
     unsafeStats: () => ({
+      appended: { ...appended },
       historyEvents: last - first + 1,
       historyBytes: bytes,
       keys: byKey.size,

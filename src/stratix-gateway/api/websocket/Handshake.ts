@@ -18,7 +18,7 @@ import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../../
 import type { RefusalReason } from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Authenticator from "./Authenticator.js"
-import type * as Broadcast from "./Broadcast.js"
+import * as Broadcast from "./Broadcast.js"
 import * as Deadlines from "./Deadlines.js"
 import * as Filter from "./Filter.js"
 import * as Limits from "./Limits.js"
@@ -140,27 +140,27 @@ export const recogniser: Effect.Effect<
     principal.expiresAt === undefined || DateTime.toEpochMillis(principal.expiresAt) > clock.unsafeCurrentTimeMillis()
 
   return (credentials) =>
-    // Most authenticators decide at once: only one that has to wait gets a place among the waits.
-    Effect.async<Authenticator.Principal, Authenticator.Unauthenticated>((resume) => {
+    Effect.suspend(() => {
       const fiber = runFork(authenticate(credentials))
-      const exit = fiber.unsafePoll()
-      if (exit !== null) {
-        resume(exit)
-        return
-      }
-      const wait = new Deadlines.Wait(() => {
-        resume(tooSlow)
-        fiber.unsafeInterruptAsFork(FiberId.none)
-      })
-      waits.unsafeStart(wait)
-      fiber.addObserver((end) => {
-        waits.unsafeStop(wait)
-        resume(end)
-      })
-      return Effect.sync(() => {
-        waits.unsafeStop(wait)
-        fiber.unsafeInterruptAsFork(FiberId.none)
-      })
+      // Most authenticators decide at once: only one that has to wait gets a place among the waits.
+      return (
+        fiber.unsafePoll() ??
+        Effect.async<Authenticator.Principal, Authenticator.Unauthenticated>((resume) => {
+          const wait = new Deadlines.Wait(() => {
+            resume(tooSlow)
+            fiber.unsafeInterruptAsFork(FiberId.none)
+          })
+          waits.unsafeStart(wait)
+          fiber.addObserver((end) => {
+            waits.unsafeStop(wait)
+            resume(end)
+          })
+          return Effect.sync(() => {
+            waits.unsafeStop(wait)
+            fiber.unsafeInterruptAsFork(FiberId.none)
+          })
+        })
+      )
     }).pipe(
       Effect.filterOrFail(
         inTime,
@@ -299,8 +299,8 @@ const make = Effect.gen(function* () {
       sync && query.since !== undefined
         ? { _tag: "Since", offset: query.since }
         : sync || query.snapshot
-          ? { _tag: "Snapshot" }
-          : { _tag: "Head" }
+          ? Broadcast.atSnapshot
+          : Broadcast.atHead
     return { subprotocol, sync, filter: query.filter, start, principal, address, place }
   })
 

@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Deadlines from "./Deadlines.js"
 
@@ -72,19 +72,22 @@ const make = Effect.gen(function* () {
 
   return Heartbeat.of({
     track: (peer) =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const watched = new Watched(peer, deaths)
-          pings.unsafeStart(watched.ping)
-          deaths.unsafeStart(watched.death)
-          return watched
-        }),
-        (watched) =>
-          Effect.sync(() => {
-            pings.unsafeStop(watched.ping)
-            deaths.unsafeStop(watched.death)
-          })
-      )
+      Effect.flatMap(Effect.scope, (scope) => {
+        const watched = new Watched(peer, deaths)
+        pings.unsafeStart(watched.ping)
+        deaths.unsafeStart(watched.death)
+        // Not `acquireRelease`, which would keep the fiber's references for as long as the connection: 1 KB each.
+        return Effect.as(
+          Scope.addFinalizer(
+            scope,
+            Effect.sync(() => {
+              pings.unsafeStop(watched.ping)
+              deaths.unsafeStop(watched.death)
+            })
+          ),
+          watched
+        )
+      })
   })
 })
 

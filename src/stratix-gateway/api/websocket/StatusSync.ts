@@ -5,11 +5,11 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import {
   AGENT_CREATE,
   AGENT_STATUS_UPDATE,
@@ -20,6 +20,7 @@ import {
   StratixStateSyncEvent
 } from "../../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Tracing from "../../Tracing.js"
 import * as Broadcast from "./Broadcast.js"
 import * as Connections from "./Connections.js"
 import { type EventInput, encode, PublishError } from "./EventEncoder.js"
@@ -73,8 +74,11 @@ const make = Effect.gen(function* () {
   const refused = (error: EventLog.EventLogError) =>
     new PublishError({ reason: error.reason, field: "", detail: error.message })
 
-  const broadcastAll = Effect.fnUntraced(function* (events: ReadonlyArray<EventInput>) {
-    const requestId = yield* FiberRef.get(Stamp.currentRequestId)
+  const publish = Effect.fnUntraced(function* (
+    events: ReadonlyArray<EventInput>,
+    requestId: Option.Option<string>,
+    unsafeSpan?: () => Tracer.Span
+  ) {
     const fallback = () =>
       Option.match(requestId, { onNone: stamp.unsafeNext, onSome: (id) => ({ ...stamp.unsafeNext(), requestId: id }) })
     const drafts: Array<EventLog.Draft> = []
@@ -88,9 +92,37 @@ const make = Effect.gen(function* () {
       drafts.push(draft.right)
     }
     const offsets = yield* Effect.mapError(log.append(drafts), refused)
-    broadcast.unsafeRelieve()
+    broadcast.unsafePublished(unsafeSpan?.())
     return offsets
   })
+
+  /** In two spans: that of the publication, and one from the request it is part of to the last socket write. */
+  const publishTraced = (events: ReadonlyArray<EventInput>, requestId: Option.Option<string>, tracer: Tracer.Tracer) =>
+    Effect.useSpan(
+      Tracing.spans.publish,
+      { kind: "producer", captureStackTrace: false, attributes: { "stratix.events": events.length } },
+      (span) =>
+        publish(events, requestId, () => {
+          const request = Tracing.requestOf(span)
+          const { startTime } = request.status
+          return tracer.span(
+            Tracing.spans.publishToSocket,
+            Option.some(request),
+            Context.empty(),
+            [],
+            startTime,
+            "internal"
+          )
+        })
+    )
+
+  const broadcastAll = (events: ReadonlyArray<EventInput>) =>
+    Effect.withFiberRuntime<ReadonlyArray<Offset>, PublishError>((fiber) => {
+      const requestId = fiber.getFiberRef(Stamp.currentRequestId)
+      return Tracing.unsafeIsTraced(fiber)
+        ? publishTraced(events, requestId, fiber.currentTracer)
+        : publish(events, requestId)
+    })
 
   const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
 

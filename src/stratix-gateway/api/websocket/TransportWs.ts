@@ -172,12 +172,17 @@ const make = Effect.gen(function* () {
       delete request.headers["sec-websocket-extensions"]
     }
     let opened = false
+    // The answer to the upgrade and the welcome leave in one write.
+    socket.cork()
     wss.handleUpgrade(request, socket, head, (client) => {
       opened = true
+      // `ws` listens for errors from here on.
+      socket.off("error", ignore)
       client.unsafeAttach(socket, admission.address, client.extensions !== "", (attached) =>
         handlers.unsafeOpen(attached, admission)
       )
     })
+    socket.uncork()
     // `ws` has answered by now; it refuses a socket that has ended meanwhile.
     if (!opened) admission.place.unsafeLeave()
   }

@@ -13,7 +13,7 @@ import {
   StatusSyncConfig
 } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { bearer, quiet, recorded, refusedBy, secretOf, token } from "../../support/gateway.js"
+import { bearer, nextTurn, quiet, recorded, refusedBy, secretOf, token } from "../../support/gateway.js"
 
 const over = <E>(
   authenticator: Layer.Layer<Authenticator.Authenticator, E>,
@@ -426,7 +426,7 @@ describe("a file of tokens", () => {
         const client = yield* TestClients.connect(bearer(secretOf("dash")))
         yield* replace(path, `[{"name":"dash","token":"${secretOf("hunter2")}"`)
         while (!lines.some((line) => /ERROR .*tokens\.json: must be a JSON array.*stay in force/.test(line))) {
-          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+          yield* nextTurn
         }
         assert.isTrue(yield* client.isOpen)
         yield* TestClients.connect(bearer(secretOf("dash")))

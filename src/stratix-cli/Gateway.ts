@@ -1,0 +1,190 @@
+/**
+ * Which gateway a command talks to, and as whom.
+ *
+ * @since 0.1.0
+ */
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { type CliError, usage } from "./CliError.js"
+import { visible } from "./Output.js"
+
+/** Where a gateway is when nothing else is said.
+ * @since 0.1.0
+ * @category constants */
+export const DEFAULT_URL = "ws://127.0.0.1:3001/"
+
+/** A gateway by its two faces.
+ * @since 0.1.0
+ * @category models */
+export interface Gateway {
+  /** Of the WebSocket, query included. */
+  readonly socket: URL
+  /** Origin of the HTTP routes. */
+  readonly http: string
+  /** The address without anything secret. */
+  readonly shown: string
+  readonly token: Redacted.Redacted<string> | undefined
+}
+
+/** @since 0.1.0
+ * @category arguments */
+export const urlArg: Args.Args<Option.Option<string>> = Args.text({ name: "url" }).pipe(
+  Args.withDescription(`Address of the gateway: ws, wss, http or https. STRATIX_URL if absent, else ${DEFAULT_URL}`),
+  Args.optional
+)
+
+/** @since 0.1.0
+ * @category arguments */
+export const urlOption: Options.Options<Option.Option<string>> = Options.text("url").pipe(
+  Options.withDescription(`Address of the gateway: ws, wss, http or https. STRATIX_URL if absent, else ${DEFAULT_URL}`),
+  Options.optional
+)
+
+/** @since 0.1.0
+ * @category arguments */
+export const tokenOption: Options.Options<Option.Option<Redacted.Redacted<string>>> = Options.redacted("token").pipe(
+  Options.withDescription(
+    "Bearer token. STRATIX_TOKEN if absent, which is the better place: others can see what a command is started with"
+  ),
+  Options.optional
+)
+
+const SCHEMES: ReadonlyMap<string, readonly [socket: string, http: string]> = new Map([
+  ["ws:", ["ws:", "http:"]],
+  ["http:", ["ws:", "http:"]],
+  ["wss:", ["wss:", "https:"]],
+  ["https:", ["wss:", "https:"]]
+])
+
+/** What a header can carry. */
+const TOKEN = /^[\x21-\x7e]+$/
+
+const fromEnvironment = (name: string): Effect.Effect<string> =>
+  Effect.orDie(Config.withDefault(Config.string(name), ""))
+
+/** Whether a text is meant to be an address.
+ * @since 0.1.0
+ * @category predicates */
+export const isAddress = (text: string): boolean => /^(wss?|https?):/i.test(text)
+
+/** The gateway by what was typed, else by the environment, else where one is by default.
+ * @since 0.1.0
+ * @category constructors */
+export const resolve = (given: {
+  readonly url: Option.Option<string>
+  readonly token: Option.Option<Redacted.Redacted<string>>
+}): Effect.Effect<Gateway, CliError> =>
+  Effect.gen(function* () {
+    const inEnvironment = yield* fromEnvironment("STRATIX_URL")
+    const text = Option.getOrElse(given.url, () => inEnvironment || DEFAULT_URL)
+    const address = URL.canParse(text) ? new URL(text) : undefined
+    const schemes = SCHEMES.get(address?.protocol ?? "")
+    if (address === undefined || schemes === undefined) {
+      const isEnvironment = Option.isNone(given.url)
+      return yield* usage(
+        text.startsWith("-")
+          ? `there is no option ${visible(text)} here: see --help`
+          : `${isEnvironment ? "STRATIX_URL" : "the address of the gateway"} must be like ${DEFAULT_URL}, is "${visible(text)}"`
+      )
+    }
+    const fromEnv = yield* fromEnvironment("STRATIX_TOKEN")
+    const token = Option.match(given.token, {
+      onNone: () => (fromEnv.trim() === "" ? undefined : Redacted.make(fromEnv.trim())),
+      onSome: (typed) => typed
+    })
+    if (token !== undefined && !TOKEN.test(Redacted.value(token))) {
+      return yield* usage("the token has characters that no token has (spaces, line breaks, letters beyond ASCII)")
+    }
+    // Protocols of one kind only: http: cannot become ws: by assignment to a URL.
+    const [socket, http] = schemes
+    const rest = text.slice(address.protocol.length)
+    const shown = new URL(address.pathname, `${http}//${address.host}`)
+    return {
+      socket: new URL(`${socket}${rest}`),
+      http: shown.origin,
+      shown: `${socket}${shown.href.slice(http.length)}`,
+      token
+    }
+  })
+
+const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return ""
+  if ("code" in error && typeof error.code === "string") return error.code
+  if (error instanceof AggregateError) return codeOf(error.errors[0])
+  return codeOf(error.cause)
+}
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? messageOf(error.cause) : error.message
+}
+
+/** Why there is no connection to a gateway, and what can be done about it.
+ * @since 0.1.0
+ * @category conversions */
+export const explain = (error: unknown, gateway: Gateway): string => {
+  const code = codeOf(error)
+  switch (code) {
+    case "ECONNREFUSED":
+      return `no gateway answers at ${gateway.shown}: start one with "stratix-status-sync serve", or say where it is`
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `there is no host ${gateway.socket.hostname}: is it spelled right?`
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+      return `the certificate of ${gateway.shown} is not trusted (${code}): name its authority's file in NODE_EXTRA_CA_CERTS`
+    case "CERT_HAS_EXPIRED":
+      return `the certificate of ${gateway.shown} has expired`
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+      return `the certificate of ${gateway.shown} is for another host`
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+    case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
+    case "EPROTO":
+      return `${gateway.shown} does not speak TLS: ws:// or http:// instead?`
+    case "ETIMEDOUT":
+    case "UND_ERR_CONNECT_TIMEOUT":
+      return `${gateway.shown} does not answer in time`
+    case "ECONNRESET":
+    case "UND_ERR_SOCKET":
+      return `${gateway.shown} hung up: if it speaks TLS, write wss:// or https://`
+    default:
+      return `no connection to ${gateway.shown}: ${visible(messageOf(error))}${code === "" ? "" : ` (${code})`}`
+  }
+}
+
+/** What a gateway means by refusing a request.
+ * @since 0.1.0
+ * @category conversions */
+export const explainStatus = (status: number, body: string, gateway: Gateway): string => {
+  const said = visible(messageIn(body)).slice(0, 500)
+  const because = said === "" ? "" : `: ${said}`
+  switch (status) {
+    case 401:
+      return `${gateway.shown} ${gateway.token === undefined ? "asks for a token: give one with STRATIX_TOKEN or --token" : `refuses the token${because}`}`
+    case 403:
+      return `${gateway.shown} does not allow it${because}`
+    case 404:
+      return `${gateway.shown} answers 404${because || ": is it a Stratix gateway, and this its path?"}`
+    case 429:
+    case 503:
+      return `${gateway.shown} is too busy (${status})${because}`
+    default:
+      return `${gateway.shown} answers ${status}${because}`
+  }
+}
+
+/** What a refusal says, where it says something. */
+const messageIn = (body: string): string => {
+  try {
+    const value: unknown = JSON.parse(body)
+    return typeof value === "object" && value !== null && "message" in value ? String(value.message) : ""
+  } catch {
+    return ""
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * Standard output for results, standard error for everything that is said about them.
+ *
+ * @since 0.1.0
+ */
+import * as Terminal from "@effect/platform/Terminal"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { CliError } from "./CliError.js"
+
+const colours = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36, dim: 2, bold: 1 } as const
+
+/** @since 0.1.0
+ * @category models */
+export type Colour = keyof typeof colours
+
+/** Text in a colour, where there are colours.
+ * @since 0.1.0
+ * @category models */
+export type Paint = (colour: Colour, text: string) => string
+
+/** Where a command says things.
+ * @since 0.1.0
+ * @category tags */
+export class Output extends Context.Tag("stratix/cli/Output")<
+  Output,
+  {
+    /** Writes to standard output, and waits until it has been taken. */
+    readonly write: (text: string) => Effect.Effect<void, CliError>
+    /** A line on standard error. */
+    readonly note: (line: string) => Effect.Effect<void>
+    /** A line on standard error that the next one replaces; nothing where it is no terminal. */
+    readonly progress: (line: string) => Effect.Effect<void>
+    readonly paint: Paint
+    /** For what goes to `note`. */
+    readonly paintNote: Paint
+    /** Of the terminal; `undefined` where standard output is none. */
+    readonly columns: Effect.Effect<number | undefined>
+  }
+>() {}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const ESCAPES = /\u001b\[[0-9;]*m/g
+
+/** The text without its colours.
+ * @since 0.1.0
+ * @category conversions */
+export const plain = (text: string): string => text.replaceAll(ESCAPES, "")
+
+// Control characters, and those that turn the direction of text: a terminal obeys both.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/** Text of somebody else, such that a terminal shows it and obeys nothing in it.
+ * @since 0.1.0
+ * @category conversions */
+export const visible = (text: string): string =>
+  text.replaceAll(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** JSON on one line, with nothing in it that a terminal obeys.
+ * @since 0.1.0
+ * @category conversions */
+export const jsonLine = (value: unknown): string => `${visible(JSON.stringify(value))}\n`
+
+const widthOf = (text: string): number => [...plain(text)].length
+
+/** Rows below their headings, in columns as wide as they must be. With `width`, rows are cut there.
+ * @since 0.1.0
+ * @category conversions */
+export const table = (
+  headings: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  paint: Paint,
+  width?: number
+): string => {
+  const all = [headings.map((text) => paint("bold", text)), ...rows]
+  const widths = headings.map((_, i) => Math.max(...all.map((row) => widthOf(row[i] ?? ""))))
+  return all
+    .map((row) => {
+      let left = width ?? Number.POSITIVE_INFINITY
+      const cells = row.map((cell, i) => {
+        const size = widthOf(cell)
+        const room = Math.max(0, left)
+        left -= (widths[i] ?? 0) + 2
+        // A cell that does not fit loses its colours with its end.
+        const shown = size <= room ? cell : room === 0 ? "" : `${[...plain(cell)].slice(0, room - 1).join("")}…`
+        return i === row.length - 1 || size > room ? shown : shown + " ".repeat((widths[i] ?? 0) - size)
+      })
+      return cells.join("  ").trimEnd()
+    })
+    .join("\n")
+    .concat("\n")
+}
+
+const two = (value: number) => String(value).padStart(2, "0")
+
+/** A time of day in the zone of this machine.
+ * @since 0.1.0
+ * @category conversions */
+export const timeOfDay = (millis: number): string => {
+  const local = DateTime.make(millis).pipe((made) =>
+    made._tag === "Some" ? DateTime.setZone(made.value, DateTime.zoneMakeLocal()) : undefined
+  )
+  // Beyond what a date can be.
+  if (local === undefined) return String(millis)
+  const { hours, millis: rest, minutes, seconds } = DateTime.toParts(local)
+  return `${two(hours)}:${two(minutes)}:${two(seconds)}.${String(rest).padStart(3, "0")}`
+}
+
+/** A length of time in its two largest units.
+ * @since 0.1.0
+ * @category conversions */
+export const shortDuration = (millis: number): string => {
+  if (millis < 1000) return `${Math.max(0, Math.round(millis))}ms`
+  const seconds = Math.floor(millis / 1000)
+  if (seconds < 60) return `${seconds}s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes}m ${seconds % 60}s`
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? `${hours}h ${minutes % 60}m` : `${Math.floor(hours / 24)}d`
+}
+
+const coloursOf: Record<string, Colour> = {
+  online: "green",
+  busy: "yellow",
+  offline: "dim",
+  error: "red",
+  pending: "dim",
+  running: "cyan",
+  success: "green",
+  failed: "red"
+}
+
+/** A status in its colour.
+ * @since 0.1.0
+ * @category conversions */
+export const status = (text: string, paint: Paint): string => {
+  const colour = coloursOf[text]
+  return colour === undefined ? visible(text) : paint(colour, text)
+}
+
+/** Whoever sets NO_COLOR to anything wants none (no-color.org). */
+const wantsColours = Effect.gen(function* () {
+  const noColour = yield* Config.withDefault(Config.string("NO_COLOR"), "")
+  const force = yield* Config.withDefault(Config.string("FORCE_COLOR"), "")
+  const term = yield* Config.withDefault(Config.string("TERM"), "")
+  return { never: noColour !== "" || (term === "dumb" && force === ""), always: force !== "" && force !== "0" }
+}).pipe(Effect.orDie)
+
+const make = Effect.gen(function* () {
+  const terminal = yield* Terminal.Terminal
+  const wants = yield* wantsColours
+  const isTerminal = yield* terminal.isTTY
+  const { stderr, stdout } = process
+  // A stream without a listener for its errors ends the process: a reader that goes is told to whoever writes, below.
+  const ignore = () => undefined
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      stdout.on("error", ignore)
+      stderr.on("error", ignore)
+    }),
+    // The listeners stay: what is written may fail later.
+    () => Effect.void
+  )
+  const painter =
+    (isTty: boolean): Paint =>
+    (colour, text) =>
+      !wants.never && (isTty || wants.always) ? `\u001b[${colours[colour]}m${text}\u001b[0m` : text
+  const erase = stderr.isTTY === true ? "\r\u001b[K" : ""
+  let hasProgress = false
+  const note = (text: string) =>
+    Effect.sync(() => {
+      stderr.write(hasProgress ? `${erase}${text}` : text)
+      hasProgress = false
+    })
+
+  return Output.of({
+    write: (text) =>
+      Effect.mapError(
+        terminal.display(text),
+        ({ message }) => new CliError({ reason: "ReaderGone", message: `standard output is closed: ${message}` })
+      ),
+    note: (line) => note(`${line}\n`),
+    progress: (line) =>
+      erase === ""
+        ? Effect.void
+        : Effect.zipRight(
+            note(line),
+            Effect.sync(() => {
+              hasProgress = true
+            })
+          ),
+    paint: painter(isTerminal),
+    paintNote: painter(stderr.isTTY === true),
+    columns: Effect.map(terminal.columns, (columns) => (isTerminal && columns > 0 ? columns : undefined))
+  })
+})
+
+/** The streams of this process.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Output, never, Terminal.Terminal> = Layer.scoped(Output, make)
+
+/** Lines that the help of every option has and that say nothing. */
+const NOISE: ReadonlySet<string> = new Set([
+  "A true or false value.",
+  "A user-defined piece of text.",
+  "A user-defined piece of text that is confidential.",
+  "An integer.",
+  "A floating point number.",
+  "This setting is optional.",
+  "This option may be repeated zero or more times."
+])
+
+/** The help of `@effect/cli`, without what says nothing, one line below the other. */
+const tidy = (text: string, name: string): string =>
+  text
+    .split("\n")
+    .filter((line) => !NOISE.has(plain(line).trim()))
+    .map((line) => line.trimEnd().replace(/^\$ (?!stratix)/, `$ ${name} `))
+    .join("\n")
+    .replaceAll(/\n(\S*--?\S.*|\S*<.*)\n\n+(?= {2}\S)/g, "\n$1\n")
+    .replaceAll(/\n\n+(?= {2}- )/g, "\n")
+    .replaceAll(/\n{3,}/g, "\n\n")
+    .trim()
+
+/** The console that `@effect/cli` prints its help and complaints on: colours only where they are wanted.
+ * @since 0.1.0
+ * @category layers */
+export const layerConsole = (name: string): Layer.Layer<never, never, Output> =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const { paint, paintNote } = yield* Output
+      const console = yield* Effect.console
+      const shown = (lines: ReadonlyArray<unknown>, by: Paint) => {
+        const text = tidy(lines.map(String).join(" "), name)
+        return by("bold", "") === "" ? plain(text) : text
+      }
+      return Console.setConsole<Console.Console>({
+        ...console,
+        log: (...lines: ReadonlyArray<unknown>) => console.log(shown(lines, paint)),
+        error: (...lines: ReadonlyArray<unknown>) => console.error(`${name}: ${shown(lines, paintNote)}`)
+      })
+    })
+  )

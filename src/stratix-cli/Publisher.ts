@@ -1,0 +1,190 @@
+/**
+ * Events on their way into a gateway: in order, in batches, at the pace it asks for.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { MAX_EVENTS } from "../stratix-gateway/api/http/StratixApi.js"
+import * as Api from "./Api.js"
+import { type CliError, failed } from "./CliError.js"
+import { explainStatus, type Gateway } from "./Gateway.js"
+import { Output, shortDuration, visible } from "./Output.js"
+
+/** An event, and which line of the input it stands on.
+ * @since 0.1.0
+ * @category models */
+export interface Line {
+  readonly number: number
+  /** The event as JSON. */
+  readonly json: string
+}
+
+/** Publishes what it is given.
+ * @since 0.1.0
+ * @category models */
+export interface Publisher {
+  /** Publishes now and then; waits while the gateway is behind. */
+  readonly add: (line: Line) => Effect.Effect<void, CliError, HttpClient.HttpClient>
+  /** Publishes what was added. */
+  readonly flush: Effect.Effect<void, CliError, HttpClient.HttpClient>
+  /** A line that is no event. What was added before it is published first. */
+  readonly refuse: (line: number, why: string) => Effect.Effect<void, CliError, HttpClient.HttpClient>
+  readonly published: () => number
+  readonly refused: () => number
+}
+
+/** Characters of one request. A gateway takes 4 MiB of UTF-8, unless it was told otherwise. */
+const MAX_CHARACTERS = 1024 * 1024
+
+/** Longest that one batch is tried. A gateway that is too busy for longer has other problems. */
+const PATIENCE = 10 * 60 * 1000
+
+/** Where a busy gateway does not say when to come back, in seconds. */
+const DEFAULT_RETRY = 1
+
+type Outcome =
+  | { readonly _tag: "Accepted"; readonly body: string }
+  | { readonly _tag: "Refused"; readonly index: number; readonly why: string }
+  | { readonly _tag: "TooLarge" }
+
+/** Which event a problem is about, and what is wrong with it. */
+const problemOf = (body: string, count: number): { readonly index: number; readonly why: string } => {
+  try {
+    const value: unknown = JSON.parse(body)
+    if (typeof value === "object" && value !== null && "message" in value) {
+      const field = "field" in value ? String(value.field) : ""
+      const at = count > 1 ? /^(\d+)(?:\.|$)/.exec(field)?.[1] : undefined
+      const message = at === undefined ? String(value.message) : String(value.message).replace(/^\d+(\.|: )/, "")
+      return { index: Number(at ?? 0), why: visible(message) }
+    }
+  } catch {
+    // Not the answer of a gateway.
+  }
+  return { index: 0, why: visible(body.slice(0, 200)) }
+}
+
+/** Publishes one request's worth, however often the gateway has to be asked; answers what it said.
+ * @since 0.1.0
+ * @category effects */
+export const publish = (
+  gateway: Gateway,
+  events: ReadonlyArray<string>
+): Effect.Effect<Outcome, CliError, HttpClient.HttpClient | Output> =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    const begin = yield* Clock.currentTimeMillis
+    const json = events.length === 1 ? events.join() : `[${events.join()}]`
+    while (true) {
+      const { body, retryAfter, status } = yield* Api.post(gateway, "/api/stratix/events", json)
+      if (status === 202) return { _tag: "Accepted", body }
+      if (status === 400) return { _tag: "Refused", ...problemOf(body, events.length) }
+      if (status === 413) return { _tag: "TooLarge" }
+      const now = yield* Clock.currentTimeMillis
+      const wait = (retryAfter ?? DEFAULT_RETRY) * 1000
+      if ((status !== 429 && status !== 503) || now - begin + wait > PATIENCE) {
+        return yield* failed(explainStatus(status, body, gateway))
+      }
+      yield* output.progress(`the gateway answers ${status}: waiting ${shortDuration(wait)}`)
+      yield* Effect.sleep(wait)
+    }
+  })
+
+/** A publisher that tells its progress on standard error. Without `keepGoing` the first event that is refused is the last one tried.
+ * @since 0.1.0
+ * @category constructors */
+export const make = (
+  gateway: Gateway,
+  keepGoing: boolean
+): Effect.Effect<Publisher, never, Output> =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    const begin = yield* Clock.currentTimeMillis
+    // Bound: MAX_EVENTS lines or MAX_CHARACTERS; then they are published before another is taken.
+    let waiting: Array<Line> = []
+    let size = 0
+    let published = 0
+    let refused = 0
+
+    const progress = Effect.gen(function* () {
+      const seconds = ((yield* Clock.currentTimeMillis) - begin) / 1000
+      const rate = seconds > 0 ? `, ${Math.round(published / seconds)} a second` : ""
+      yield* output.progress(`published ${published} events${rate}`)
+    })
+    const complain = (line: number, why: string) =>
+      Effect.suspend(() => {
+        refused++
+        const message = `line ${line}: ${why}`
+        if (keepGoing) return output.note(message)
+        return failed(
+          `${message}; ${published === 0 ? "nothing was published" : `the ${published} events before it were published`}, and nothing after it`
+        )
+      })
+
+    const sendAll = (lines: ReadonlyArray<Line>): Effect.Effect<void, CliError, HttpClient.HttpClient> =>
+      Effect.gen(function* () {
+        const [first] = lines
+        if (first === undefined) return
+        const outcome = yield* publish(
+          gateway,
+          lines.map(({ json }) => json)
+        ).pipe(Effect.provideService(Output, output))
+        switch (outcome._tag) {
+          case "Accepted":
+            published += lines.length
+            return yield* progress
+          case "TooLarge": {
+            if (lines.length === 1) return yield* complain(first.number, "the event is larger than the gateway takes")
+            const half = lines.length >> 1
+            yield* sendAll(lines.slice(0, half))
+            return yield* sendAll(lines.slice(half))
+          }
+          case "Refused": {
+            const wrong = lines[outcome.index] ?? first
+            // All or nothing: those before it were in order and were not published either.
+            yield* sendAll(lines.slice(0, outcome.index))
+            yield* complain(wrong.number, outcome.why)
+            return yield* sendAll(lines.slice(outcome.index + 1))
+          }
+        }
+      })
+
+    const flush = Effect.suspend(() => {
+      const lines = waiting
+      waiting = []
+      size = 0
+      return sendAll(lines)
+    })
+
+    return {
+      add: (line) =>
+        Effect.suspend(() => {
+          const isFull = waiting.length >= MAX_EVENTS || size + line.json.length > MAX_CHARACTERS
+          return Effect.zipRight(
+            isFull ? flush : Effect.void,
+            Effect.sync(() => {
+              waiting.push(line)
+              size += line.json.length
+            })
+          )
+        }),
+      flush,
+      refuse: (line, why) => Effect.zipRight(flush, complain(line, why)),
+      published: () => published,
+      refused: () => refused
+    }
+  })
+
+/** The last word on what was published.
+ * @since 0.1.0
+ * @category effects */
+export const summarise = (publisher: Publisher, since: number): Effect.Effect<void, CliError, Output> =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    const published = publisher.published()
+    const took = (yield* Clock.currentTimeMillis) - since
+    yield* output.note(`published ${published} ${published === 1 ? "event" : "events"} in ${shortDuration(took)}`)
+    const refused = publisher.refused()
+    if (refused > 0) yield* failed(`${refused} ${refused === 1 ? "line was" : "lines were"} refused`)
+  })
