@@ -60,18 +60,18 @@ export const post = (
     HttpClientRequest.post(`${gateway.http}${path}`).pipe(HttpClientRequest.bodyText(json, "application/json"))
   )
 
-/** Gets what a route answers, and the text it came as.
+/** Gets what a route answers.
  * @since 0.1.0
  * @category requests */
 export const get = <A, I>(
   gateway: Gateway,
   path: string,
   schema: Schema.Schema<A, I>
-): Effect.Effect<readonly [A, string], CliError, HttpClient.HttpClient> =>
+): Effect.Effect<A, CliError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const { body, status } = yield* send(gateway, HttpClientRequest.get(`${gateway.http}${path}`))
     if (status !== 200) return yield* failed(explainStatus(status, body, gateway))
-    const value = yield* Schema.decode(Schema.parseJson(schema))(body).pipe(
+    return yield* Schema.decode(Schema.parseJson(schema))(body).pipe(
       Effect.mapError((error) => {
         const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
         const where = issue?.path.join(".") ?? ""
@@ -80,5 +80,4 @@ export const get = <A, I>(
         )
       })
     )
-    return [value, body] as const
   })

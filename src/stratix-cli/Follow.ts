@@ -45,7 +45,10 @@ const PAUSE_ABOVE = 8192
 const MAX_BODY = 8192
 
 /** Whether the event is what is known of its key already. */
-const isKnown = ({ agentInfos, agents, commands }: StatusState, { eventType, offset, payload }: StatusEvent): boolean => {
+const isKnown = (
+  { agentInfos, agents, commands }: StatusState,
+  { eventType, offset, payload }: StatusEvent
+): boolean => {
   if (offset === undefined) return false
   const of = (id: unknown) => (typeof id === "string" ? id : "")
   const key = eventKey({ eventType, payload })
@@ -73,7 +76,11 @@ const socketClass = (gateway: Gateway, trouble: Trouble, opened: (socket: WebSoc
   class extends WebSocket {
     constructor(url: string, protocols: Array<string>) {
       const { token } = gateway
-      super(url, protocols, token === undefined ? {} : { headers: { authorization: `Bearer ${Redacted.value(token)}` } })
+      super(
+        url,
+        protocols,
+        token === undefined ? {} : { headers: { authorization: `Bearer ${Redacted.value(token)}` } }
+      )
       this.on("unexpected-response", (_request, response: IncomingMessage) => {
         const { statusCode = 0 } = response
         const chunks: Array<Buffer> = []
@@ -162,7 +169,6 @@ const subscribe = (
           connect(gateway.socket, {
             filter,
             onError,
-            // Nothing of it is shown but what is new.
             WebSocket: socketClass(gateway, trouble, (opened) => {
               socket = opened
               if (isPaused) opened.pause()
@@ -174,28 +180,26 @@ const subscribe = (
     )
 
     let left = 0
+    let expectsMore = false
     let isSnapshot = false
     let snapshots = 0
     let known = client.state
     client.on(Types.SYNC, ({ count, lost, mode, more }) => {
       // The steps of a snapshot after its first come as conflated.
-      const continues = isSnapshot && left === -1 && mode === "conflated"
-      if (!continues) {
+      const goesOn = isSnapshot && expectsMore && mode === "conflated"
+      if (!goesOn) {
         isSnapshot = mode === "snapshot"
-        if (isSnapshot) {
-          snapshots++
-          known = client.state
-        }
+        if (isSnapshot) snapshots++
+        known = client.state
       }
-      left = count > 0 ? count : more === true ? -1 : 0
-      hasMore = more === true
-      if (lost > 0 || (mode === "conflated" && !continues)) offer({ _tag: "Lost", events: lost })
+      left = count
+      expectsMore = more === true
+      if (lost > 0 || (mode === "conflated" && !goesOn)) offer({ _tag: "Lost", events: lost })
     })
-    let hasMore = false
     client.onEvent((event) => {
-      const inCatchUp = left > 0
-      if (inCatchUp && --left === 0 && hasMore) left = -1
-      const inSnapshot = inCatchUp && isSnapshot
+      const inSnapshot = isSnapshot && left > 0
+      if (left > 0) left--
+      // Of what it shows again, only what is new is told again.
       if (inSnapshot && isKnown(known, event)) return
       offer({ _tag: "Event", event, inFirstSnapshot: inSnapshot && snapshots === 1 })
     })

@@ -94,10 +94,7 @@ export const publish = (
 /** A publisher that tells its progress on standard error. Without `keepGoing` the first event that is refused is the last one tried.
  * @since 0.1.0
  * @category constructors */
-export const make = (
-  gateway: Gateway,
-  keepGoing: boolean
-): Effect.Effect<Publisher, never, Output> =>
+export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publisher, never, Output> =>
   Effect.gen(function* () {
     const output = yield* Output
     const begin = yield* Clock.currentTimeMillis

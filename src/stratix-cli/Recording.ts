@@ -51,7 +51,10 @@ export const parseHeader = (line: string): Either.Either<Header, string> =>
 /** @since 0.1.0
  * @category conversions */
 export const parseEntry = (line: string): Either.Either<Entry, string> =>
-  Either.mapLeft(decodeEntry(line), () => 'must be like {"at":0,"event":{"eventType","payload","timestamp","requestId"}}')
+  Either.mapLeft(
+    decodeEntry(line),
+    () => 'must be like {"at":0,"event":{"eventType","payload","timestamp","requestId"}}'
+  )
 
 /** @since 0.1.0
  * @category conversions */

@@ -6,12 +6,7 @@
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
-import {
-  AGENT_CREATE,
-  AGENT_STATUS_UPDATE,
-  COMMAND_STATUS_UPDATE,
-  SyncMode
-} from "../stratix-core/stratix-protocol.js"
+import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, SyncMode } from "../stratix-core/stratix-protocol.js"
 
 /** Why something was refused: the labels of `refusals`, and no others.
  * @since 0.1.0
@@ -212,19 +207,27 @@ export const deliveries = counter("stratix_deliveries_total", "Events times the 
 /** Bytes of events, frames included.
  * @since 0.1.0
  * @category metrics */
-export const sentBytes = counter("stratix_sent_bytes_total", "Bytes of events that were written to sockets, with frames")
+export const sentBytes = counter(
+  "stratix_sent_bytes_total",
+  "Bytes of events that were written to sockets, with frames"
+)
 
 /** Flushes of the fan-out.
  * @since 0.1.0
  * @category metrics */
-export const flushes = counter("stratix_flushes_total", "Flushes of the fan-out: one write for each connection concerned")
+export const flushes = counter(
+  "stratix_flushes_total",
+  "Flushes of the fan-out: one write for each connection concerned"
+)
 
 /** Events that shared a flush.
  * @since 0.1.0
  * @category metrics */
-export const flushEvents = histogram("stratix_flush_events", "Events that shared a flush", [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000
-])
+export const flushEvents = histogram(
+  "stratix_flush_events",
+  "Events that shared a flush",
+  [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+)
 
 /** From when the oldest event of a flush had its place in the log until after the last socket write of the flush.
  * @since 0.1.0

@@ -21,6 +21,7 @@ import * as Stamp from "./api/websocket/Stamp.js"
 import * as StatusSync from "./api/websocket/StatusSync.js"
 import type { Transport } from "./api/websocket/Transport.js"
 import * as TransportWs from "./api/websocket/TransportWs.js"
+import * as Collector from "./Collector.js"
 import * as StatusSyncConfig from "./StatusSyncConfig.js"
 
 /** Everything the service offers.
@@ -35,6 +36,7 @@ export type Services =
   | Limits.Limits
   | Refusals.Refusals
   | Stamp.Stamp
+  | Collector.Collector
 
 /** The service on whatever transport, log and authenticator it is given.
  * @since 0.1.0
@@ -43,7 +45,7 @@ export const layerCore: Layer.Layer<
   Services,
   never,
   StatusSyncConfig.StatusSyncConfig | Transport | EventLog.EventLog | Authenticator.Authenticator
-> = StatusSync.layer.pipe(
+> = Layer.mergeAll(StatusSync.layer, Collector.layer).pipe(
   Layer.provideMerge(Connections.layer),
   Layer.provideMerge(Broadcast.layer),
   Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamp.layer)),

@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logging from "./Logging.js"
 import * as StatusSyncServer from "./StatusSyncServer.js"
 
 const complain = (cause: Cause.Cause<{ readonly message: string }>) =>
@@ -17,5 +18,6 @@ const complain = (cause: Cause.Cause<{ readonly message: string }>) =>
 
 Layer.launch(StatusSyncServer.layerConfig).pipe(
   Effect.tapErrorCause(complain),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+  Effect.provide(Layer.tapErrorCause(Logging.layerConfig, complain)),
+  NodeRuntime.runMain({ disableErrorReporting: true, disablePrettyLogger: true })
 )

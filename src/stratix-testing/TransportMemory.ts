@@ -187,7 +187,7 @@ const make = Effect.sync(() => {
     connect: (options = {}) =>
       Effect.suspend(() => {
         if (handlers === undefined) return Effect.fail(closed)
-        const { decide, unsafeOpen } = handlers
+        const { decide, unsafeAccept } = handlers
         const remoteAddress = options.remoteAddress ?? "127.0.0.1"
         const key = Buffer.alloc(16)
         key.writeUInt32BE(++keys)
@@ -206,10 +206,11 @@ const make = Effect.sync(() => {
             ...options.headers
           }
         }
-        return Effect.map(decide(request), (admission) => {
+        return Effect.flatMap(decide(request), (admission) => {
           const socket = new MemorySocket(admission.address, options.answersPings ?? true)
-          socket.attach(unsafeOpen(socket, admission))
-          return clientOf(socket, admission.subprotocol)
+          const accepted = unsafeAccept(socket, admission)
+          socket.attach(accepted.handlers)
+          return Effect.as(accepted.open, clientOf(socket, admission.subprotocol))
         })
       })
   })

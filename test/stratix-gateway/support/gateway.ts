@@ -16,7 +16,9 @@ export const recorded = (lines: Array<string>): Layer.Layer<never> =>
   Logger.replace(
     Logger.defaultLogger,
     Logger.make(({ annotations, logLevel, message }) => {
-      lines.push(`${logLevel.label} ${[message].flat().join(" ")} ${JSON.stringify(Object.fromEntries(annotations))}`)
+      lines.push(
+        `${logLevel.label} ${[message].flat().join(" ")} ${JSON.stringify(Object.fromEntries([...annotations].sort()))}`
+      )
     })
   )
 

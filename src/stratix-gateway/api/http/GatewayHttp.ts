@@ -6,6 +6,7 @@
 import type { IncomingMessage } from "node:http"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -17,6 +18,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import {
   AGENT_CREATE,
@@ -24,8 +26,11 @@ import {
   COMMAND_STATUS_UPDATE,
   MAX_ID_LENGTH
 } from "../../../stratix-core/stratix-protocol.js"
+import * as Collector from "../../Collector.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Tracing from "../../Tracing.js"
 import type * as Authenticator from "../websocket/Authenticator.js"
+import type * as Broadcast from "../websocket/Broadcast.js"
 import * as Connections from "../websocket/Connections.js"
 import * as EventLog from "../websocket/EventLog.js"
 import * as Handshake from "../websocket/Handshake.js"
@@ -33,7 +38,9 @@ import * as Limits from "../websocket/Limits.js"
 import * as Origin from "../websocket/Origin.js"
 import * as Refusals from "../websocket/Refusals.js"
 import * as StatusSync from "../websocket/StatusSync.js"
+import * as ConnectionReports from "./ConnectionReports.js"
 import { NodeServer } from "./NodeServer.js"
+import * as Prometheus from "./Prometheus.js"
 import { MAX_EVENTS, type Problem, StratixApi } from "./StratixApi.js"
 
 const problem = (
@@ -292,6 +299,32 @@ const state = HttpApiBuilder.group(StratixApi, "state", (handlers) =>
   )
 )
 
+/** Prefix of the gateway's own metrics: a host application has others in the same registry, and an exporter of its own for them. */
+const OWN_METRICS = "stratix_"
+
+const operations = HttpApiBuilder.group(StratixApi, "operations", (handlers) =>
+  handlers
+    .handleRaw("connections", ({ request }) =>
+      Effect.gen(function* () {
+        yield* Effect.flatMap(Gate, ({ permit }) => permit("operator", request))
+        return HttpServerResponse.text(yield* ConnectionReports.json, { contentType: "application/json" })
+      }).pipe(answer)
+    )
+    .handleRaw("metrics", ({ request }) =>
+      Effect.gen(function* () {
+        const { metrics } = yield* StatusSyncConfig.StatusSyncConfig
+        if (!metrics) {
+          return yield* refused(problem(404, "NotFound", "metrics are switched off: STRATIX_METRICS is false"))
+        }
+        yield* Effect.flatMap(Gate, ({ permit }) => permit("operator", request))
+        yield* Effect.flatMap(Collector.Collector, ({ collect }) => collect)
+        return HttpServerResponse.text(Prometheus.render(yield* Metric.snapshot, OWN_METRICS), {
+          contentType: Prometheus.CONTENT_TYPE
+        })
+      }).pipe(answer)
+    )
+)
+
 const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
   handlers
     .handle("healthz", () => Effect.succeed({ status: "ok" as const }))
@@ -350,9 +383,11 @@ export type AppServices =
   | Authenticator.Authenticator
   | Limits.Limits
   | Refusals.Refusals
+  | Broadcast.Broadcast
+  | Collector.Collector
 
 const routes = HttpApiBuilder.middlewareOpenApi().pipe(
-  Layer.provideMerge(Layer.provide(HttpApiBuilder.api(StratixApi), [publish, state, health])),
+  Layer.provideMerge(Layer.provide(HttpApiBuilder.api(StratixApi), [publish, state, operations, health])),
   Layer.provide(gate),
   Layer.provideMerge(
     Layer.mergeAll(HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext)
@@ -374,16 +409,29 @@ export const app: Effect.Effect<HttpApp.Default, never, AppServices | Scope.Scop
   return Effect.provide(guard(notFound(built)), Context.merge(given, context))
 })
 
+/** Asked for every few seconds by machines; nobody looks at their traces. */
+const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
+
+/** Serves the routes, in the trace of whoever asks; where nobody listens, without the spans that the platform would make for nobody. */
+const handler = Effect.gen(function* () {
+  const served = yield* app
+  const tracer = yield* Tracing.listening
+  return yield* HttpMiddleware.withTracerDisabledWhenEffect(
+    NodeHttpServer.makeHandler(served),
+    ({ url }) => tracer === undefined || PROBES.has(url.split("?", 1)[0] ?? "")
+  )
+})
+
 /** The routes on the `NodeServer`.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<never, never, AppServices | NodeServer> = Layer.scopedDiscard(
   Effect.gen(function* () {
     const server = yield* NodeServer
-    const handler = yield* Effect.flatMap(app, (routes) => NodeHttpServer.makeHandler(routes))
+    const onRequest = yield* handler
     yield* Effect.acquireRelease(
-      Effect.sync(() => server.on("request", handler)),
-      () => Effect.sync(() => server.off("request", handler))
+      Effect.sync(() => server.on("request", onRequest)),
+      () => Effect.sync(() => server.off("request", onRequest))
     )
   })
 )

@@ -14,10 +14,12 @@ import {
   AgentStatusPayload,
   AnyPayload,
   CommandStatusPayload,
+  FilterFields,
   Offset,
   RequestId,
   Timestamp
 } from "../../../stratix-core/stratix-protocol.js"
+import * as Prometheus from "./Prometheus.js"
 
 /** Events in one request.
  * @since 0.1.0
@@ -70,6 +72,49 @@ export const State = Schema.Struct({
     })
   )
 }).annotations({ identifier: "State" })
+
+const milliseconds = Schema.NonNegative.annotations({ description: "milliseconds" })
+
+/** One connection, and how far behind it is.
+ * @since 0.1.0
+ * @category schemas */
+export const ConnectionReport = Schema.Struct({
+  id: Schema.String,
+  /** The client's: the peer's, or what a trusted proxy says it is. */
+  address: Schema.String,
+  principal: Schema.String,
+  protocol: Schema.Literal("plain", "sync"),
+  /** What it asked for, within what it may see; an absent field asks for nothing. */
+  filter: FilterFields,
+  /** `live`: at the head. `stalled`: it does not take its bytes. `behind`: it is catching up. */
+  state: Schema.Literal("live", "stalled", "behind"),
+  openedAt: Timestamp,
+  ageMs: milliseconds,
+  /** Events of the log after its cursor, whether or not its filter lets them through. */
+  lagEvents: Schema.NonNegativeInt,
+  /** Age of the oldest of them. */
+  lagMs: milliseconds,
+  unsentBytes: Schema.NonNegativeInt,
+  /** From the last ping to its pong; absent before the first pong. */
+  roundTripMs: Schema.optionalWith(milliseconds, { exact: true }),
+  catchUps: Schema.NonNegativeInt,
+  /** Events without a key that were left out for it. */
+  lost: Schema.NonNegativeInt
+}).annotations({ identifier: "ConnectionReport" })
+/** @since 0.1.0
+ * @category schemas */
+export type ConnectionReport = typeof ConnectionReport.Type
+
+/** Every connection, the one that was opened first first.
+ * @since 0.1.0
+ * @category schemas */
+export const ConnectionReports = Schema.Struct({
+  head: Offset,
+  connections: Schema.Array(ConnectionReport)
+}).annotations({ identifier: "ConnectionReports" })
+/** @since 0.1.0
+ * @category schemas */
+export type ConnectionReports = typeof ConnectionReports.Type
 
 const Health = Schema.Struct({ status: Schema.Literal("ok", "draining") }).annotations({ identifier: "Health" })
 
@@ -137,7 +182,27 @@ export const StateGroup = HttpApiGroup.make("state")
   )
   .annotateEndpoints(...asksForToken)
 
-/** Routes for whoever runs the gateway.
+/** Routes that show what goes on inside, for operators.
+ * @since 0.1.0
+ * @category groups */
+export const OperationsGroup = HttpApiGroup.make("operations")
+  .add(
+    HttpApiEndpoint.get("connections", "/api/stratix/connections")
+      .annotate(OpenApi.Summary, "Every connection: its filter, its lag, what is unsent, its round trip")
+      .addSuccess(ConnectionReports)
+  )
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics")
+      .annotate(OpenApi.Summary, "Metrics as Prometheus reads them; 404 where they are switched off")
+      .addSuccess(HttpApiSchema.Text({ contentType: Prometheus.CONTENT_TYPE }))
+      .addError(Problem, { status: 404 })
+  )
+  .addError(Problem, { status: 401 })
+  .addError(Problem, { status: 403 })
+  .addError(Problem, { status: 503 })
+  .annotateEndpoints(...asksForToken)
+
+/** Routes that tell whether the gateway is well.
  * @since 0.1.0
  * @category groups */
 export const HealthGroup = HttpApiGroup.make("health")
@@ -155,6 +220,7 @@ export const HealthGroup = HttpApiGroup.make("health")
 export class StratixApi extends HttpApi.make("stratix")
   .add(PublishGroup)
   .add(StateGroup)
+  .add(OperationsGroup)
   .add(HealthGroup)
   .annotate(OpenApi.Title, "Stratix status sync")
   .annotate(OpenApi.Description, "Publishes agent and command status to every connected dashboard.")

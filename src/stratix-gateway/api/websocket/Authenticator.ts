@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
@@ -80,6 +81,9 @@ const firstOf = (
         first.recognise(credentials)
       )
 
+const isKnown = (found: Effect.Effect<Principal, Unauthenticated>): found is Exit.Success<Principal, never> =>
+  Exit.isExit(found) && Exit.isSuccess(found)
+
 /** An authenticator that asks these recognisers, in this order. A custom one is `make({ recognisers: [{ recognise }] })`.
  * @since 0.1.0
  * @category constructors */
@@ -110,12 +114,16 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return {
     open,
-    authenticate: (credentials) =>
-      Effect.filterOrFail(
-        firstOf(recognisers, credentials),
+    authenticate: (credentials) => {
+      const found = firstOf(recognisers, credentials)
+      // What is known at once needs no fiber to find it out: see `Handshake.recogniser`.
+      if (isKnown(found) && !isRevoked(found.value)) return found
+      return Effect.filterOrFail(
+        found,
         (principal) => !isRevoked(principal),
         () => new Unauthenticated({ reason: "Revoked", message: "the token was revoked" })
-      ),
+      )
+    },
     revoke: Effect.fnUntraced(function* (name) {
       revokedAt.delete(name)
       revokedAt.set(name, yield* Clock.currentTimeMillis)

@@ -132,6 +132,8 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
     /** Completes once every connection is at the head. A frozen client can hold it up: give it a bound. */
     readonly caughtUp: Effect.Effect<void>
     readonly unsafeStats: () => Stats
+    /** Completes at the next flush, join, leave or end of a catch-up; at once while somebody is not at the head. What watches the counts waits for it, and an idle gateway wakes nobody. */
+    readonly stirred: Effect.Effect<void>
     /** Looks at every connection that is not live. */
     readonly unsafeFarthest: () => Farthest
   }
@@ -143,7 +145,10 @@ const CHUNK = 64 * 1024
 /** Steps of catch-up between two turns of the event loop. */
 const STEPS_PER_TURN = 16
 
-const endOfTurn = Effect.async<void>((resume) => {
+/** Lets whatever waits for the event loop have its turn.
+ * @since 0.1.0
+ * @category effects */
+export const endOfTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   const handle = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(handle))
 })
@@ -239,6 +244,7 @@ const make = Effect.gen(function* () {
   // Those who are not live.
   const away = new Set<Member>()
   let waiter: Deferred.Deferred<void> | undefined
+  let watcher: Deferred.Deferred<void> | undefined
   const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, conflations: 0, lost: 0, stalled: 0 }
   const catchUps: Record<SyncMode, number> = { snapshot: 0, resume: 0, conflated: 0 }
 
@@ -302,8 +308,20 @@ const make = Effect.gen(function* () {
     span.end(clock.unsafeCurrentTimeNanos(), Exit.void)
   }
 
+  const stir = () => {
+    if (watcher === undefined) return
+    Deferred.unsafeDone(watcher, Exit.void)
+    watcher = undefined
+  }
+  const stirred = Effect.suspend(() => {
+    if (away.size > 0) return Effect.void
+    watcher ??= Deferred.unsafeMake<void>(FiberId.none)
+    return Deferred.await(watcher)
+  })
+
   const goLive = (member: Member) => {
     member.state = "live"
+    stir()
     away.delete(member)
     if (member.catchingUp) catchUpEnds(member)
     liveMembers++
@@ -388,6 +406,7 @@ const make = Effect.gen(function* () {
     }
     compressions.clear()
     stats.flushes++
+    stir()
     meter.unsafeFlushed(entries.length, stats.deliveries - deliveries, stats.bytes - bytes)
   }
 
@@ -556,6 +575,7 @@ const make = Effect.gen(function* () {
       if (member.state === "stalled") unstall(member)
       member.state = "gone"
       away.delete(member)
+      stir()
       if (member.catchingUp) catchUpEnds(member)
       members--
       exit(member)
@@ -577,6 +597,7 @@ const make = Effect.gen(function* () {
     enter(member, group)
     members++
     away.add(member)
+    stir()
     const { start } = recipient
     if (start._tag === "Head") goLive(member)
     else {
@@ -609,6 +630,7 @@ const make = Effect.gen(function* () {
       behind: members - liveMembers - stats.stalled,
       groups: groups.size
     }),
+    stirred,
     unsafeFarthest: () => {
       let events = 0
       let millis = 0

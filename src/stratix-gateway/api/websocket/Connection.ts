@@ -5,11 +5,12 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Either from "effect/Either"
+import * as Metric from "effect/Metric"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { ERROR, HEARTBEAT, PingMessage, SUBSCRIBED, SubscribeMessage } from "../../../stratix-core/stratix-protocol.js"
-import type { RefusalReason } from "../../Metrics.js"
+import * as Metrics from "../../Metrics.js"
 import type { Settings } from "../../StatusSyncConfig.js"
 import type { Broadcast, Membership } from "./Broadcast.js"
 import { unsafeMonotonicMillis } from "./Deadlines.js"
@@ -56,6 +57,8 @@ const STRIKE_WINDOW = 10_000
 const decodeSubscribe = Schema.decodeUnknownEither(SubscribeMessage, { onExcessProperty: "error" })
 const decodePing = Schema.decodeUnknownEither(PingMessage, { onExcessProperty: "error" })
 
+const terminations = Metric.tagged(Metrics.terminations, "reason", "silent" satisfies Metrics.TerminationReason)
+
 const typeOf = (message: unknown): unknown =>
   typeof message === "object" && message !== null && "type" in message ? message.type : undefined
 
@@ -78,7 +81,9 @@ export class Connection implements SocketHandlers {
   /** The last time from ping to pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
-  private pingedAt = 0
+  closed = false
+  /** When the ping that is not answered yet was sent. */
+  private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
   /** When it may send as many frames at once as anybody; see `Rate`. */
   private allowedAt = 0
@@ -117,7 +122,11 @@ export class Connection implements SocketHandlers {
   }
 
   onPong(): void {
+    // A client may send pongs that nobody asked for.
+    if (this.pingedAt === undefined) return
     this.roundTripMillis = unsafeMonotonicMillis(this.around.clock) - this.pingedAt
+    this.pingedAt = undefined
+    Metrics.roundTrip.unsafeUpdate(this.roundTripMillis / 1000, [])
   }
 
   onDrain(): void {
@@ -129,6 +138,7 @@ export class Connection implements SocketHandlers {
   }
 
   onClose(code: number, reason: string): void {
+    this.closed = true
     this.around.unsafeClosed(this, code, reason)
   }
 
@@ -165,6 +175,7 @@ export class Connection implements SocketHandlers {
 
   /** From the heartbeat: no sign of life for the whole timeout. */
   unsafeTimeout(): void {
+    terminations.unsafeUpdate(1, [])
     this.socket.unsafeTerminate()
   }
 
@@ -218,7 +229,7 @@ export class Connection implements SocketHandlers {
     if (this.strikes.length >= STRIKES) this.violation("malformed_messages", "too many malformed messages")
   }
 
-  private violation(why: RefusalReason, reason: string): void {
+  private violation(why: Metrics.RefusalReason, reason: string): void {
     if (!this.unsafeEnd(CloseCodes.POLICY_VIOLATION, reason)) return
     this.around.unsafeRefused(why, `${reason} from ${this.admission.principal.name}`, this.socket.remoteAddress)
   }

@@ -9,7 +9,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
+import * as LogLevel from "effect/LogLevel"
+import * as Metric from "effect/Metric"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
@@ -18,7 +21,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { CLOSING, CONNECTED, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
-import type { RefusalReason } from "../../Metrics.js"
+import * as Metrics from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Alarms from "./Alarms.js"
 import * as Authenticator from "./Authenticator.js"
@@ -70,10 +73,15 @@ const atMost = (effect: Effect.Effect<void>, duration: Duration.DurationInput) =
 const MESSAGES_AT_ONCE = 2
 
 /** What `ws` calls the limits it keeps. */
-const limitsOfWs: { readonly [code: string]: RefusalReason } = {
+const limitsOfWs: { readonly [code: string]: Metrics.RefusalReason } = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "message_size",
   WS_ERR_TOO_MANY_BUFFERED_PARTS: "fragments"
 }
+
+const joins = {
+  plain: Metric.tagged(Metrics.joins, "protocol", "plain"),
+  sync: Metric.tagged(Metrics.joins, "protocol", "sync")
+} as const
 
 /** How widely clients are asked to spread their return after a drain. */
 const RETRY_SPREAD = { min: 500, max: 5000 }
@@ -90,7 +98,6 @@ const make = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
-  const runSync = Runtime.runSync(runtime)
 
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
   const pool = new Map<Connection, Scope.CloseableScope>()
@@ -100,14 +107,21 @@ const make = Effect.gen(function* () {
   let draining = false
   let opened = 0
 
-  // Joins, leaves and errors are logged at debug level: a thousand dashboards that come back at once must not cost a thousand lines, which are dearer than their handshakes.
-  const annotate = (connection: Connection) =>
-    Effect.annotateLogs({
-      module: "Connections",
-      connectionId: connection.id,
-      remoteAddress: connection.socket.remoteAddress,
-      protocol: connection.admission.sync ? "sync" : "plain"
-    })
+  // Joins, leaves and errors are logged at debug level: a thousand dashboards that come back at once must not cost a thousand
+  // lines, which are dearer than their handshakes. Where nobody reads them, not even their annotations are made.
+  const logsDebug = LogLevel.lessThanEqual(yield* FiberRef.get(FiberRef.currentMinimumLogLevel), LogLevel.Debug)
+  const debug = (connection: Connection, message: string, more: Record<string, unknown> = {}) =>
+    logsDebug
+      ? Effect.logDebug(message).pipe(
+          Effect.annotateLogs({
+            module: "Connections",
+            connectionId: connection.id,
+            remoteAddress: connection.socket.remoteAddress,
+            protocol: connection.admission.sync ? "sync" : "plain",
+            ...more
+          })
+        )
+      : Effect.void
 
   const unauthorize = (connection: Connection, why: "expired" | "revoked") => {
     const { address, principal } = connection.admission
@@ -157,6 +171,8 @@ const make = Effect.gen(function* () {
 
   // Finalizers are added to the scope itself: `acquireRelease` would keep the fiber's references for as long as the connection, 1 KB each.
   const open = Effect.fnUntraced(function* (connection: Connection) {
+    // Between its first byte and this step it may have ended already.
+    if (connection.closed) return connection.admission.place.unsafeLeave()
     const scope = yield* Scope.make()
     pool.set(connection, scope)
     yield* Scope.addFinalizer(scope, release(connection))
@@ -164,8 +180,12 @@ const make = Effect.gen(function* () {
     if (expiresAt !== undefined) yield* expire(connection, scope, expiresAt)
     connection.pulse = yield* Scope.extend(heartbeat.track(connection), scope)
     connection.membership = welcome(connection)
+    joins[connection.admission.sync ? "sync" : "plain"].unsafeUpdate(1, [])
     yield* PubSub.publish(changes, { _tag: "Joined", connection: connection.info })
-    yield* Effect.logDebug("client joined").pipe(annotate(connection))
+    yield* debug(connection, "client joined")
+    // It may have been revoked since the authenticator was asked.
+    if (!authenticator.unsafeHolds(connection.admission.principal)) unauthorize(connection, "revoked")
+    if (draining) connection.socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
   })
 
   const around: Surroundings = {
@@ -180,31 +200,26 @@ const make = Effect.gen(function* () {
       if (limit !== undefined) unsafeRefused(limit, error.message, connection.admission.address)
       runFork(
         PubSub.publish(changes, { _tag: "Failed", connection: connection.info, error }).pipe(
-          Effect.zipRight(Effect.logDebug(`client failed: ${error.message}`).pipe(annotate(connection)))
+          Effect.zipRight(debug(connection, `client failed: ${error.message}`))
         )
       )
     },
     unsafeClosed: (connection, code, reason) => {
       const scope = pool.get(connection)
       if (scope === undefined) return
+      Metric.tagged(Metrics.leaves, "code", Metrics.leaveCode(code)).unsafeUpdate(1, [])
       runFork(
         Scope.close(scope, Exit.void).pipe(
           Effect.zipRight(PubSub.publish(changes, { _tag: "Left", connection: connection.info, code, reason })),
-          Effect.zipRight(
-            Effect.logDebug("client left").pipe(Effect.annotateLogs({ code, reason }), annotate(connection))
-          )
+          Effect.zipRight(debug(connection, "client left", { code, reason }))
         )
       )
     }
   }
 
-  const unsafeOpen = (socket: Transport.TransportSocket, admission: Handshake.Admission): Transport.SocketHandlers => {
+  const unsafeAccept = (socket: Transport.TransportSocket, admission: Handshake.Admission): Transport.Accepted => {
     const connection = new Connection(`conn-${++opened}`, socket, admission, around)
-    runSync(open(connection))
-    // It may have been revoked since the authenticator was asked.
-    if (!authenticator.unsafeHolds(admission.principal)) unauthorize(connection, "revoked")
-    if (draining) socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
-    return connection
+    return { handlers: connection, open: open(connection) }
   }
 
   const closeAll = Effect.gen(function* () {
@@ -257,7 +272,7 @@ const make = Effect.gen(function* () {
       draining
         ? Effect.fail(Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" }))
         : handshake.decide(request),
-    unsafeOpen
+    unsafeAccept
   })
 
   return Connections.of({

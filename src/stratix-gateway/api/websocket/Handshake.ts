@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Headers from "@effect/platform/Headers"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -10,6 +12,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
@@ -17,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../../stratix-core/stratix-protocol.js"
 import type { RefusalReason } from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
+import * as Tracing from "../../Tracing.js"
 import * as Authenticator from "./Authenticator.js"
 import * as Broadcast from "./Broadcast.js"
 import * as Deadlines from "./Deadlines.js"
@@ -141,7 +145,9 @@ export const recogniser: Effect.Effect<
 
   return (credentials) =>
     Effect.suspend(() => {
-      const fiber = runFork(authenticate(credentials))
+      const deciding = authenticate(credentials)
+      if (Exit.isExit(deciding)) return deciding
+      const fiber = runFork(deciding)
       // Most authenticators decide at once: only one that has to wait gets a place among the waits.
       return (
         fiber.unsafePoll() ??
@@ -310,20 +316,48 @@ const make = Effect.gen(function* () {
       address
     )(refuse(status === 429 ? "too-many" : "full", status, message, { "retry-after": String(retryAfterSeconds) }))
 
+  const tracer = yield* Tracing.listening
+  /** In the trace of the client, where it has one. */
+  const traced = (request: UpgradeRequest, address: string, decision: Effect.Effect<Admission, Refusal>) => {
+    const traceparent = one(request.headers["traceparent"])
+    const parent =
+      traceparent === undefined
+        ? undefined
+        : Option.getOrUndefined(HttpTraceContext.w3c(Headers.fromInput({ traceparent })))
+    return decision.pipe(
+      Effect.tap(({ principal, sync }) =>
+        Effect.annotateCurrentSpan({ "stratix.protocol": sync ? "sync" : "plain", "stratix.principal": principal.name })
+      ),
+      Effect.tapError(({ reason, status }) =>
+        Effect.annotateCurrentSpan({ "stratix.refusal": reason, "http.response.status_code": status })
+      ),
+      // Without the query string: there may be a token in it.
+      Effect.withSpan(Tracing.spans.handshake, {
+        kind: "server",
+        captureStackTrace: false,
+        attributes: { "client.address": address, "url.path": request.url.split("?", 1)[0] },
+        ...(parent === undefined ? { root: true } : { parent })
+      })
+    )
+  }
+
   return Handshake.of({
     decide: (request) =>
       Effect.suspend(() => {
         const address = limits.clientAddress(request.remoteAddress, one(request.headers["x-forwarded-for"]))
-        return Either.match(limits.unsafeEnter(address), {
-          onLeft: (over) => full(over, address),
-          onRight: (place) =>
-            Effect.onExit(admit(request, address, place), (exit) =>
-              Effect.sync(() => {
-                place.unsafeSettle()
-                if (Exit.isFailure(exit)) place.unsafeLeave()
-              })
-            )
-        })
+        const decision = Effect.suspend(() =>
+          Either.match(limits.unsafeEnter(address), {
+            onLeft: (over) => full(over, address),
+            onRight: (place) =>
+              Effect.onExit(admit(request, address, place), (exit) =>
+                Effect.sync(() => {
+                  place.unsafeSettle()
+                  if (Exit.isFailure(exit)) place.unsafeLeave()
+                })
+              )
+          })
+        )
+        return tracer === undefined ? decision : traced(request, address, decision)
       })
   })
 })

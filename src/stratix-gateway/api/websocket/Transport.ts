@@ -58,14 +58,24 @@ export interface SocketHandlers {
   readonly onClose: (code: number, reason: string) => void
 }
 
+/** What an open socket is given.
+ * @since 0.1.0
+ * @category models */
+export interface Accepted {
+  /** Attached at once, so that no frame is missed. */
+  readonly handlers: SocketHandlers
+  /** The opening; run right after, in the fiber of the handshake. */
+  readonly open: Effect.Effect<void>
+}
+
 /** What a transport asks for every upgrade.
  * @since 0.1.0
  * @category models */
 export interface TransportHandlers {
   /** Decides on an upgrade. */
   readonly decide: (request: UpgradeRequest) => Effect.Effect<Admission, Refusal>
-  /** A socket is open; synchronous, so that no frame is missed. */
-  readonly unsafeOpen: (socket: TransportSocket, admission: Admission) => SocketHandlers
+  /** A socket is open. */
+  readonly unsafeAccept: (socket: TransportSocket, admission: Admission) => Accepted
 }
 
 /** Where connections come from.

@@ -19,6 +19,7 @@ import { NodeServer } from "../http/NodeServer.js"
 import type { Admission, Refusal } from "./Handshake.js"
 import { isLoopback } from "./Origin.js"
 import {
+  type Accepted,
   type SocketHandlers,
   Transport,
   type TransportHandlers,
@@ -43,17 +44,19 @@ class GatewaySocket extends WebSocket implements TransportSocket {
     raw: Duplex,
     remoteAddress: string,
     compressed: boolean,
-    open: (socket: GatewaySocket) => SocketHandlers
-  ): void {
+    accept: (socket: GatewaySocket) => Accepted
+  ): Effect.Effect<void> {
     this.raw = raw
     this.remoteAddress = remoteAddress
     this.compressed = compressed
-    this.handlers = open(this)
+    const { handlers, open } = accept(this)
+    this.handlers = handlers
     this.on("message", onMessage)
     this.on("ping", onPing)
     this.on("pong", onPong)
     this.on("error", onError)
     this.on("close", onClose)
+    return open
   }
 
   unsafeWrite(frames: Uint8Array): number {
@@ -165,26 +168,27 @@ const make = Effect.gen(function* () {
     request: Http.IncomingMessage,
     socket: Duplex,
     head: Buffer
-  ) => {
+  ): Effect.Effect<void> => {
     admissions.set(request, admission)
     // A client that wants a smaller window could not read what is compressed for all: it gets plain frames (`ws` would refuse it).
     if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
       delete request.headers["sec-websocket-extensions"]
     }
-    let opened = false
+    let open: Effect.Effect<void> = Effect.sync(() => admission.place.unsafeLeave())
     // The answer to the upgrade and the welcome leave in one write.
     socket.cork()
     wss.handleUpgrade(request, socket, head, (client) => {
-      opened = true
       // `ws` listens for errors from here on.
       socket.off("error", ignore)
-      client.unsafeAttach(socket, admission.address, client.extensions !== "", (attached) =>
-        handlers.unsafeOpen(attached, admission)
+      open = client.unsafeAttach(socket, admission.address, client.extensions !== "", (attached) =>
+        handlers.unsafeAccept(attached, admission)
       )
     })
-    socket.uncork()
-    // `ws` has answered by now; it refuses a socket that has ended meanwhile.
-    if (!opened) admission.place.unsafeLeave()
+    // `ws` has answered by now; a socket that has ended meanwhile it refuses, and the place is free again.
+    return Effect.zipRight(
+      open,
+      Effect.sync(() => socket.uncork())
+    )
   }
 
   const serve = (handlers: TransportHandlers) =>
@@ -197,9 +201,9 @@ const make = Effect.gen(function* () {
         if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
         run(
           handlers.decide(upgradeRequest(request, socket)).pipe(
-            Effect.match({
+            Effect.matchEffect({
               onSuccess: (admission) => accept(handlers, admission, request, socket, head),
-              onFailure: (refusal) => unsafeRefuse(socket, refusal)
+              onFailure: (refusal) => Effect.sync(() => unsafeRefuse(socket, refusal))
             }),
             Effect.catchAllCause((cause) =>
               Effect.zipRight(

@@ -7,7 +7,7 @@ import { Effect, Either, Layer, Redacted, type Scope, TestClock } from "effect"
 import * as Jose from "jose"
 import { Authenticator, Connections, StatusSync } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { bearer, nextTurn, quiet } from "../../support/gateway.js"
+import { bearer, nextTurn, quiet, recorded } from "../../support/gateway.js"
 
 const SECRET = "correct horse battery staple, twice over"
 const AUDIENCE = "stratix"
@@ -26,8 +26,8 @@ const sign = (
 const bySecret = (more: Record<string, unknown> = {}, alg = "HS256") =>
   sign(new TextEncoder().encode(SECRET), alg, more)
 
-const over = (options: Authenticator.JwtOptions) =>
-  StatusSyncTest.layer.pipe(Layer.provide(Authenticator.layerJwt(options)), Layer.orDie)
+const over = (options: Authenticator.JwtOptions, log = quiet) =>
+  StatusSyncTest.layer.pipe(Layer.provide(Authenticator.layerJwt(options)), Layer.orDie, Layer.provideMerge(log))
 
 const secretKeys = { _tag: "Secret", secret: Redacted.make(SECRET) } as const
 const withSecret = (more: Partial<Authenticator.JwtOptions> = {}) => over({ keys: secretKeys, ...more })
@@ -254,11 +254,7 @@ describe("keys", () => {
         yield* replace(JSON.stringify({ keys: [next.jwk] }))
         yield* Effect.eventually(Effect.zipRight(nextTurn, connect(jwt)))
         assert.strictEqual((yield* refused(yield* sign(old.privateKey, "ES256", { exp }, { kid: "old" }))).status, 401)
-      }).pipe(
-        Effect.provide(
-          Layer.provideMerge(over({ keys: { _tag: "JwksFile", path }, audience: AUDIENCE }), recorded(lines))
-        )
-      )
+      }).pipe(Effect.provide(over({ keys: { _tag: "JwksFile", path }, audience: AUDIENCE }, recorded(lines))))
     })
   )
 })

@@ -1,0 +1,74 @@
+/**
+ * The command line: all commands under one name.
+ *
+ * @since 0.1.0
+ */
+import { createRequire } from "node:module"
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import type * as ValidationError from "@effect/cli/ValidationError"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { CliError } from "./CliError.js"
+import { connections } from "./commands/connections.js"
+import { doctor } from "./commands/doctor.js"
+import { publish } from "./commands/publish.js"
+import { record } from "./commands/record.js"
+import { replay } from "./commands/replay.js"
+import { serve } from "./commands/serve.js"
+import { state } from "./commands/state.js"
+import { watch } from "./commands/watch.js"
+import * as Output from "./Output.js"
+
+const NAME = "stratix-status-sync"
+
+const version = (): string => {
+  const manifest: unknown = createRequire(import.meta.url)(`${NAME}/package.json`)
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : ""
+}
+
+/** The program's name with its commands under it.
+ * @since 0.1.0
+ * @category commands */
+export const command = Command.make(NAME).pipe(
+  Command.withDescription(
+    HelpDoc.blocks([
+      HelpDoc.p("Tells every open dashboard what each agent and each command is doing."),
+      HelpDoc.h1("ENVIRONMENT"),
+      HelpDoc.p("  STRATIX_URL     where the gateway is; ws://127.0.0.1:3001/ if absent"),
+      HelpDoc.p("  STRATIX_TOKEN   bearer token, where the gateway asks for one"),
+      HelpDoc.p("  NO_COLOR        no colours, whatever it is set to"),
+      HelpDoc.p("  STRATIX_...     settings of serve and doctor: see Configuration in the README"),
+      HelpDoc.h1("EXIT CODES"),
+      HelpDoc.p("  0    it worked, or serve, watch or record was ended, or nobody reads the output any more"),
+      HelpDoc.p("  1    it was tried and did not work"),
+      HelpDoc.p("  2    what was typed cannot be done"),
+      HelpDoc.p("  130  Ctrl-C before the work was done"),
+      HelpDoc.h1("MORE"),
+      HelpDoc.p(`  ${NAME} <command> --help             what a command does, with examples`),
+      HelpDoc.p(`  ${NAME} --completions bash|zsh|fish  a completion script for your shell`),
+      HelpDoc.p(`  ${NAME} --version`)
+    ])
+  ),
+  Command.withSubcommands([serve, watch, publish, state, record, replay, connections, doctor])
+)
+
+const parse = Command.run(command, { name: NAME, version: version() })
+
+/** Runs the program with these arguments (node's own two before them), and says on standard error why it failed.
+ * @since 0.1.0
+ * @category effects */
+export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>
+  parse(argv).pipe(
+    Effect.tapErrorTag("CliError", ({ message, reason }) =>
+      reason === "ReaderGone"
+        ? Effect.void
+        : Effect.flatMap(Output.Output, ({ note, paintNote }) => note(`${paintNote("red", NAME)}: ${message}`))
+    ),
+    Effect.provide(Output.layerConsole(NAME)),
+    Effect.provide(Layer.mergeAll(FetchHttpClient.layer, CliConfig.layer({ showBuiltIns: false }))),
+    Effect.provide(Layer.provideMerge(Output.layer, NodeContext.layer))
+  )

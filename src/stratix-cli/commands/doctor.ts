@@ -1,0 +1,334 @@
+/**
+ * `doctor`: whether a gateway could run with these settings, and whether it should.
+ *
+ * @since 0.1.0
+ */
+import * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as NodeServer from "../../stratix-gateway/api/http/NodeServer.js"
+import * as Authenticator from "../../stratix-gateway/api/websocket/Authenticator.js"
+import { isLoopback } from "../../stratix-gateway/api/websocket/Origin.js"
+import {
+  make as check,
+  defaults,
+  knobs,
+  type Settings,
+  StatusSyncConfig
+} from "../../stratix-gateway/StatusSyncConfig.js"
+import { failed } from "../CliError.js"
+import { described } from "../Command.js"
+import { jsonLine, Output, visible } from "../Output.js"
+import * as Typed from "../Settings.js"
+
+/** `problem`: it does not start, or must not be started so. `warning`: somebody should look at it. */
+interface Finding {
+  readonly level: "ok" | "warning" | "problem"
+  readonly about: string
+  readonly what: string
+  /** What would be right. */
+  readonly instead?: string
+}
+
+const ok = (about: string, what: string): Finding => ({ level: "ok", about, what })
+const warning = (about: string, what: string, instead: string): Finding => ({ level: "warning", about, what, instead })
+const problem = (about: string, what: string, instead?: string): Finding => ({
+  level: "problem",
+  about,
+  what,
+  ...(instead !== undefined && { instead })
+})
+
+/** Names that programs of this package read besides the knobs. */
+const OTHER_NAMES: ReadonlyArray<string> = ["STRATIX_URL", "STRATIX_TOKEN"]
+
+/** A certificate that ends sooner than this should have been replaced: those that live for 90 days are after 60. */
+const EXPIRES_SOON = Duration.toMillis("14 days")
+
+/** How many single edits lie between two words. */
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+/** More than this is another word, not a slip. */
+const MAX_SLIPS = 3
+
+const unknownNames = (names: ReadonlyArray<string>): ReadonlyArray<Finding> => {
+  const known = [...Object.values(knobs).map(({ env }) => env), ...OTHER_NAMES]
+  return names
+    .filter((name) => name.startsWith("STRATIX_") && !known.includes(name))
+    .map((name) => {
+      const [nearest = ""] = [...known].sort((a, b) => distance(name, a) - distance(name, b))
+      const isNear = distance(name, nearest) <= MAX_SLIPS
+      return warning(
+        "settings",
+        `${visible(name)} is no setting, so it does nothing`,
+        isNear ? `${nearest}?` : "see Configuration in the README"
+      )
+    })
+}
+
+/** The settings as they are, those that cannot be read left at their defaults, and what is wrong with them. */
+const settings: Effect.Effect<readonly [Settings, ReadonlyArray<Finding>]> = Effect.gen(function* () {
+  const findings: Array<Finding> = []
+  const readable = new Map<string, string>()
+  for (const knob of Object.values(knobs)) {
+    const text = yield* Effect.option(Config.string(knob.env))
+    const value = yield* Effect.either<unknown, unknown, never>(knob)
+    if (Either.isRight(value)) {
+      if (Option.isSome(text)) readable.set(knob.env, text.value)
+    } else {
+      const shown = Array.isArray(knob.default) || knob.default === undefined ? "" : `; like ${knob.default}`
+      findings.push(problem("settings", `${knob.env} cannot be read`, `${visible(knob.doc)}${shown}`))
+    }
+  }
+  const given = yield* Config.all(knobs).pipe(
+    Effect.withConfigProvider(ConfigProvider.fromMap(readable)),
+    Effect.orElseSucceed(() => defaults)
+  )
+  const checked = yield* Effect.either(check(given))
+  if (Either.isLeft(checked)) findings.push(...checked.left.problems.map((text) => problem("settings", text)))
+  if (findings.length === 0) {
+    const { heartbeatInterval, heartbeatTimeout } = given
+    const format = (input: Duration.DurationInput) => Duration.format(input)
+    findings.push(
+      ok(
+        "settings",
+        `all can be read and none is out of range; ${readable.size} of ${Object.keys(knobs).length} are set`
+      ),
+      ok("heartbeat", `pings every ${format(heartbeatInterval)}, gives up after ${format(heartbeatTimeout)}`)
+    )
+  }
+  return [given, findings]
+})
+
+const authentication = (
+  given: Settings
+): Effect.Effect<ReadonlyArray<Finding>, never, StatusSyncConfig | Scope.Scope> =>
+  Effect.gen(function* () {
+    const built = yield* Effect.either(Layer.build(Authenticator.layer))
+    const open = Either.isRight(built) && Context.get(built.right, Authenticator.Authenticator).open
+    const reachable = !isLoopback(given.host)
+    const findings: Array<Finding> = []
+    if (Either.isLeft(built)) {
+      findings.push(
+        problem("authentication", built.left.message, "docs/SECURITY.md shows how tokens and keys are written")
+      )
+    } else if (open && reachable) {
+      findings.push(
+        problem(
+          "authentication",
+          `${given.host} can be reached from other machines, and nobody is asked for a token`,
+          "set STRATIX_TOKENS_FILE or a STRATIX_JWT_ key, or bind to 127.0.0.1 (STRATIX_HOST)"
+        )
+      )
+    } else {
+      findings.push(
+        ok(
+          "authentication",
+          open ? `nobody is asked for a token, and only this machine reaches ${given.host}` : "a token is asked for"
+        )
+      )
+    }
+    if (reachable && !open && given.tlsCert === undefined) {
+      findings.push(
+        warning(
+          "authentication",
+          `tokens travel unencrypted on ${given.host}`,
+          "set STRATIX_TLS_CERT and STRATIX_TLS_KEY, or let a proxy on this machine speak TLS and bind to 127.0.0.1"
+        )
+      )
+    }
+    if (given.queryTokens) {
+      findings.push(
+        warning(
+          "authentication",
+          "tokens may stand in addresses (STRATIX_QUERY_TOKENS), which proxies and browsers log",
+          "take it out where the Authorization header or a subprotocol can carry the token"
+        )
+      )
+    }
+    if (given.allowedOrigins.includes("*")) {
+      const what = "web pages of every origin may connect and publish (STRATIX_ALLOWED_ORIGINS=*)"
+      const instead = "list the origins of your dashboards, like https://dashboard.example"
+      findings.push(open ? problem("origins", what, instead) : warning("origins", what, instead))
+    }
+    for (const origin of given.allowedOrigins) {
+      const url = URL.canParse(origin) ? new URL(origin) : undefined
+      if (origin !== "*" && url?.origin !== origin.toLowerCase()) {
+        findings.push(
+          problem(
+            "origins",
+            `"${visible(origin)}" in STRATIX_ALLOWED_ORIGINS is no origin, so it matches no page`,
+            url === undefined || url.origin === "null"
+              ? "an origin is like https://dashboard.example"
+              : `${url.origin}?`
+          )
+        )
+      }
+    }
+    return findings
+  })
+
+/** Whether others than its owner may read a file with secrets in it. */
+const readableByOthers = (path: string): boolean => {
+  try {
+    return (Fs.statSync(path).mode & 0o044) !== 0
+  } catch {
+    return false
+  }
+}
+
+const secretFiles = (given: Settings): ReadonlyArray<Finding> =>
+  [given.tokensFile, given.tlsKey]
+    .filter((path) => path !== undefined)
+    .filter(readableByOthers)
+    .map((path) =>
+      warning("files", `${visible(path)} can be read by other users of this machine`, `chmod 600 ${visible(path)}`)
+    )
+
+const certificate = (path: string, now: number): ReadonlyArray<Finding> => {
+  try {
+    const { validFrom, validTo } = new Crypto.X509Certificate(Fs.readFileSync(path))
+    const left = DateTime.toEpochMillis(DateTime.unsafeMake(validTo)) - now
+    const replace = "replace it; a running gateway reads it again by itself"
+    if (left <= 0) return [problem("tls", `the certificate in ${visible(path)} has expired`, replace)]
+    if (DateTime.toEpochMillis(DateTime.unsafeMake(validFrom)) > now)
+      return [
+        problem("tls", `the certificate in ${visible(path)} is not valid yet`, "is the clock of this machine right?")
+      ]
+    const days = Math.floor(left / Duration.toMillis("1 day"))
+    return [
+      left < EXPIRES_SOON
+        ? warning("tls", `the certificate in ${visible(path)} expires in ${days} days`, replace)
+        : ok("tls", `the certificate and its key fit together, and are good for ${days} days`)
+    ]
+  } catch {
+    return []
+  }
+}
+
+const listening = (given: Settings): Effect.Effect<ReadonlyArray<Finding>, never, StatusSyncConfig | Scope.Scope> =>
+  Effect.gen(function* () {
+    const findings: Array<Finding> = []
+    const built = yield* Effect.either(Layer.build(NodeServer.layer))
+    if (Either.isLeft(built)) {
+      findings.push(
+        problem("tls", built.left.message, "STRATIX_TLS_CERT and STRATIX_TLS_KEY name PEM files that belong together")
+      )
+    } else if (given.tlsCert === undefined) {
+      findings.push(ok("tls", "none: the gateway speaks ws and http"))
+    } else findings.push(...certificate(given.tlsCert, yield* Clock.currentTimeMillis))
+    // Whatever port the settings say that is none has been told of already.
+    if (!Number.isInteger(given.port) || given.port < 0 || given.port > 65535) return findings
+    const server = Either.isRight(built) ? Context.get(built.right, NodeServer.NodeServer) : Http.createServer()
+    const listened = yield* NodeServer.listen.pipe(Effect.provideService(NodeServer.NodeServer, server), Effect.either)
+    findings.push(
+      Either.isLeft(listened)
+        ? problem("address", listened.left.message)
+        : ok("address", given.port === 0 ? `${given.host}, any free port` : `${given.host}:${given.port} is free`)
+    )
+    return findings
+  })
+
+/** Sockets and files a process may have, beyond those of connections: the log's own, node's, those of publishers. */
+const SPARE_FILES = 1100
+
+/** The limit of this process; Linux only. */
+const fileLimit = (given: Settings): ReadonlyArray<Finding> => {
+  try {
+    const limit = Number(/^Max open files\s+\d+\s+(\d+)/m.exec(Fs.readFileSync("/proc/self/limits", "utf8"))?.[1])
+    const needed = given.maxConnections + SPARE_FILES
+    return limit < needed
+      ? [
+          warning(
+            "files",
+            `${given.maxConnections} connections (STRATIX_MAX_CONNECTIONS) need ${needed} open files, and ${limit} are allowed here`,
+            `ulimit -n ${needed}, LimitNOFILE= in a systemd unit, or fewer connections`
+          )
+        ]
+      : []
+  } catch {
+    return []
+  }
+}
+
+const colourOf = { ok: "green", warning: "yellow", problem: "red" } as const
+
+const WIDTHS = { level: 9, about: 16 }
+
+/** @since 0.1.0
+ * @category commands */
+export const doctor = Command.make(
+  "doctor",
+  {
+    ...Typed.flags,
+    json: Options.boolean("json").pipe(Options.withDescription("The findings as JSON, for programs")),
+    strict: Options.boolean("strict").pipe(Options.withDescription("Fails for warnings, too"))
+  },
+  ({ json, strict, ...typed }) =>
+    Effect.gen(function* () {
+      const { paint, write } = yield* Output
+      const [given, found] = yield* settings
+      const findings = yield* Effect.all([authentication(given), listening(given)]).pipe(
+        Effect.scoped,
+        Effect.provideService(StatusSyncConfig, given),
+        Effect.map((more) => [
+          ...found,
+          ...unknownNames(Object.keys(process.env)),
+          ...more.flat(),
+          ...secretFiles(given),
+          ...fileLimit(given)
+        ])
+      )
+      const count = (level: Finding["level"]) => findings.filter((finding) => finding.level === level).length
+      if (json) yield* write(jsonLine(findings))
+      else {
+        const indent = " ".repeat(WIDTHS.level + WIDTHS.about)
+        const lines = findings.map(
+          ({ about, instead, level, what }) =>
+            `${paint(colourOf[level], level.padEnd(WIDTHS.level))}${about.padEnd(WIDTHS.about)}${what}\n${
+              instead === undefined ? "" : `${indent}${paint("dim", `right: ${instead}`)}\n`
+            }`
+        )
+        yield* write(lines.join(""))
+      }
+      const counted = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`
+      const problems = count("problem")
+      const warnings = count("warning")
+      if (problems > 0 || (strict && warnings > 0)) {
+        yield* failed(`${counted(problems, "problem")}, ${counted(warnings, "warning")}`)
+      }
+    }).pipe(Typed.withTyped(typed))
+).pipe(
+  Command.withDescription(
+    described(
+      "Looks at the settings that serve would run with, tries what it would do, and says what is wrong and what would be right.",
+      ["doctor", "with the environment as it is"],
+      ["doctor --host 0.0.0.0 --tokens-file tokens.json", "with the flags of serve"],
+      ["doctor --strict --json", "before a deployment"]
+    )
+  )
+)

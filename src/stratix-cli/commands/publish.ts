@@ -1,0 +1,263 @@
+/**
+ * `publish`: one event by its fields, or many from standard input.
+ *
+ * @since 0.1.0
+ */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  AgentStatus,
+  COMMAND_STATUS_UPDATE,
+  CommandStatus,
+  Offset
+} from "../../stratix-core/stratix-protocol.js"
+import { failed, usage } from "../CliError.js"
+import { described, textArg, wordArg } from "../Command.js"
+import * as Gateway from "../Gateway.js"
+import { Output, visible } from "../Output.js"
+import * as Publisher from "../Publisher.js"
+
+const common = { url: Gateway.urlOption, token: Gateway.tokenOption }
+
+interface Given {
+  readonly url: Option.Option<string>
+  readonly token: Option.Option<Redacted.Redacted<string>>
+}
+
+const json = (name: string, text: string) =>
+  Either.try({ try: (): unknown => JSON.parse(text), catch: () => usage(`${name} must be JSON, is ${visible(text)}`) })
+
+/** One event a line. What `watch --json` writes is taken, too: its offset is the position in another log. */
+const parseLine = (text: string): Either.Either<string, string> => {
+  const parsed = Either.try({
+    try: (): unknown => JSON.parse(text),
+    catch: (error) => `is not JSON: ${visible(error instanceof Error ? error.message : String(error))}`
+  })
+  return Either.flatMap(parsed, (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return Either.left('must be an event like {"eventType":"stratix:…","payload":{…}}')
+    }
+    if (!("offset" in value)) return Either.right(text)
+    const { offset: _, ...event } = value
+    return Either.right(JSON.stringify(event))
+  })
+}
+
+const fromInput = (given: Given, keepGoing: boolean) =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    const gateway = yield* Gateway.resolve(given)
+    if (process.stdin.isTTY === true) {
+      return yield* usage(
+        "publish what? Say agent-status, command-status, agent-create or event, or give events on standard input: see publish --help"
+      )
+    }
+    const begin = yield* Clock.currentTimeMillis
+    const publisher = yield* Publisher.make(gateway, keepGoing)
+    let number = 0
+    yield* NodeStream.stdin.pipe(
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.chunks,
+      Stream.runForEach((lines) =>
+        Effect.gen(function* () {
+          for (const text of lines) {
+            number++
+            if (text.trim() === "") continue
+            const parsed = parseLine(text)
+            if (Either.isLeft(parsed)) yield* publisher.refuse(number, parsed.left)
+            else yield* publisher.add({ number, json: parsed.right })
+          }
+          // Whoever writes slowly wants each line published when it is written.
+          if (Chunk.isNonEmpty(lines)) yield* publisher.flush
+        })
+      ),
+      Effect.onExit((exit) =>
+        exit._tag === "Failure" && publisher.published() > 0
+          ? output.note(`${publisher.published()} events were published`)
+          : Effect.void
+      )
+    )
+    yield* Publisher.summarise(publisher, begin)
+  })
+
+const Offsets = Schema.parseJson(Schema.Struct({ offsets: Schema.Array(Offset) }))
+
+const publishParent = Command.make(
+  "publish",
+  {
+    ...common,
+    keepGoing: Options.boolean("keep-going").pipe(
+      Options.withDescription("Goes on after a line that is refused, and fails at the end; by default it stops there")
+    )
+  },
+  ({ keepGoing, ...given }) => fromInput(given, keepGoing)
+).pipe(
+  Command.withDescription(
+    described(
+      "Publishes one event, or one for each line of standard input. Waits when the gateway asks for it.",
+      ["publish agent-status agent-001 busy", "the status of an agent"],
+      ["publish command-status cmd-001 agent-001 running --progress 40", "the status of a command"],
+      ["publish agent-create agent-001 Scout researcher", "a new agent"],
+      ['publish event stratix:maintenance \'{"from":"22:00"}\'', "anything else"],
+      ["publish < events.ndjson", "many, one JSON object a line"],
+      ["watch --json | stratix-status-sync publish --url ws://other:3001/", "one gateway into another"]
+    )
+  )
+)
+
+/** Publishes one event, and prints its offset. */
+const one = (
+  given: Given,
+  event: { readonly eventType: string; readonly payload: object },
+  requestId: Option.Option<string>
+) =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    // Before the name of the event or behind it: whoever types does not care.
+    const before = yield* publishParent
+    const gateway = yield* Gateway.resolve({
+      url: Option.orElse(given.url, () => before.url),
+      token: Option.orElse(given.token, () => before.token)
+    })
+    const outcome = yield* Publisher.publish(gateway, [
+      JSON.stringify({
+        ...event,
+        ...Option.match(requestId, { onNone: () => ({}), onSome: (id) => ({ requestId: id }) })
+      })
+    ])
+    switch (outcome._tag) {
+      case "Refused":
+        return yield* failed(`refused: ${outcome.why}`)
+      case "TooLarge":
+        return yield* failed("the event is larger than the gateway takes")
+      case "Accepted": {
+        const { offsets } = yield* Effect.mapError(Schema.decode(Offsets)(outcome.body), () =>
+          failed(`${gateway.shown} does not answer as a gateway does`)
+        )
+        return yield* output.write(`${visible(offsets.join(" "))}\n`)
+      }
+    }
+  })
+
+const requestId = Options.text("request-id").pipe(
+  Options.withDescription("The requestId of the event, instead of one that the gateway makes"),
+  Options.optional
+)
+
+const agentId = textArg("agent", "Id of the agent")
+
+const agentStatus = Command.make(
+  "agent-status",
+  { agentId, status: wordArg("status", AgentStatus.literals), requestId, ...common },
+  ({ agentId: id, requestId: request, status, ...given }) =>
+    one(given, { eventType: AGENT_STATUS_UPDATE, payload: { agentId: id, status } }, request)
+).pipe(
+  Command.withDescription(
+    described("Publishes the status of an agent, and prints the offset of the event.", [
+      "publish agent-status agent-001 busy",
+      "agent-001 is busy"
+    ])
+  )
+)
+
+const commandStatus = Command.make(
+  "command-status",
+  {
+    commandId: textArg("command", "Id of the command"),
+    agentId,
+    status: wordArg("status", CommandStatus.literals),
+    progress: Options.float("progress").pipe(Options.withDescription("Percent, 0 to 100"), Options.optional),
+    result: Options.text("result").pipe(
+      Options.withPseudoName("json"),
+      Options.withDescription("What the command has brought, as JSON"),
+      Options.optional
+    ),
+    error: Options.text("error").pipe(Options.withDescription("Why it failed"), Options.optional),
+    requestId,
+    ...common
+  },
+  ({ agentId: agent, commandId, error, progress, requestId: request, result, status, ...given }) =>
+    Effect.gen(function* () {
+      const parsed = Option.isSome(result) ? { result: yield* json("--result", result.value) } : {}
+      const payload = {
+        commandId,
+        agentId: agent,
+        commandStatus: status,
+        ...(Option.isSome(progress) && { progress: progress.value }),
+        ...parsed,
+        ...(Option.isSome(error) && { error: error.value })
+      }
+      yield* one(given, { eventType: COMMAND_STATUS_UPDATE, payload }, request)
+    })
+).pipe(
+  Command.withDescription(
+    described(
+      "Publishes the status of a command, and prints the offset of the event.",
+      ["publish command-status cmd-001 agent-001 running --progress 40", "40 % done"],
+      ["publish command-status cmd-001 agent-001 success --result '{\"files\":2}'", "done"],
+      ['publish command-status cmd-001 agent-001 failed --error "no space left"', "and not done"]
+    )
+  )
+)
+
+const agentCreate = Command.make(
+  "agent-create",
+  {
+    agentId,
+    name: textArg("name", "What people call it"),
+    type: textArg("type", "What kind of agent it is"),
+    requestId,
+    ...common
+  },
+  ({ agentId: id, name, requestId: request, type, ...given }) =>
+    one(given, { eventType: AGENT_CREATE, payload: { agentId: id, name, type } }, request)
+).pipe(
+  Command.withDescription(
+    described("Publishes that there is a new agent, and prints the offset of the event.", [
+      "publish agent-create agent-001 Scout researcher",
+      "agent-001 is Scout"
+    ])
+  )
+)
+
+const event = Command.make(
+  "event",
+  {
+    eventType: textArg("type", "stratix: and a name; the prefix may be left out"),
+    payload: textArg("payload", "A JSON object"),
+    requestId,
+    ...common
+  },
+  ({ eventType, payload, requestId: request, ...given }) =>
+    Effect.gen(function* () {
+      const value = yield* json("<payload>", payload)
+      if (typeof value !== "object" || value === null) {
+        return yield* usage(`<payload> must be a JSON object, is ${visible(payload)}`)
+      }
+      const type = eventType.startsWith("stratix:") ? eventType : `stratix:${eventType}`
+      yield* one(given, { eventType: type, payload: value }, request)
+    })
+).pipe(
+  Command.withDescription(
+    described("Publishes an event of any type, and prints its offset.", [
+      'publish event stratix:maintenance \'{"from":"22:00"}\'',
+      "something of your own"
+    ])
+  )
+)
+
+/** @since 0.1.0
+ * @category commands */
+export const publish = publishParent.pipe(Command.withSubcommands([agentStatus, commandStatus, agentCreate, event]))

@@ -1,0 +1,34 @@
+/**
+ * `serve`: the gateway.
+ *
+ * @since 0.1.0
+ */
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logging from "../../stratix-gateway/Logging.js"
+import * as StatusSyncServer from "../../stratix-gateway/StatusSyncServer.js"
+import { failed } from "../CliError.js"
+import { described } from "../Command.js"
+import { asLongAsWanted } from "../exit.js"
+import * as Settings from "../Settings.js"
+
+/** @since 0.1.0
+ * @category commands */
+export const serve = Command.make("serve", Settings.flags, (typed) =>
+  Layer.launch(Layer.provide(StatusSyncServer.layerConfig, Logging.layerConfig)).pipe(
+    Effect.mapError((error) => failed(`the gateway cannot start: ${Settings.messageOf(error)}`)),
+    Settings.withTyped(typed),
+    asLongAsWanted
+  )
+).pipe(
+  Command.withDescription(
+    described(
+      "Runs the gateway until Ctrl-C. What has no flag is set by the environment: see Configuration in the README.",
+      ["serve", "on ws://127.0.0.1:3001/, for this machine"],
+      ["serve --port 4000 --heartbeat-interval 10s --heartbeat-timeout 25s", "another port, a faster heartbeat"],
+      ["serve --host 0.0.0.0 --tokens-file tokens.json --tls-cert cert.pem --tls-key key.pem", "for others"],
+      ["doctor --host 0.0.0.0", "what would be wrong with these settings"]
+    )
+  )
+)

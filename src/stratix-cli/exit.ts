@@ -1,0 +1,57 @@
+/**
+ * What a command's end means to the shell.
+ *
+ * @since 0.1.0
+ */
+import * as ValidationError from "@effect/cli/ValidationError"
+import type { Teardown } from "@effect/platform/Runtime"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { CliError } from "./CliError.js"
+
+/** It worked; or it was ended by who started it, and goes on until then.
+ * @since 0.1.0
+ * @category constants */
+export const OK = 0
+
+/** It was tried and did not work.
+ * @since 0.1.0
+ * @category constants */
+export const FAILED = 1
+
+/** What was typed cannot be done.
+ * @since 0.1.0
+ * @category constants */
+export const USAGE = 2
+
+/** Ctrl-C before the work was done: 128 and the number of SIGINT, as in shells.
+ * @since 0.1.0
+ * @category constants */
+export const INTERRUPTED = 130
+
+/** A command that has no end of its own: being ended is how it succeeds.
+ * @since 0.1.0
+ * @category combinators */
+export const asLongAsWanted = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onInterrupt(effect, () =>
+    Effect.sync(() => {
+      process.exitCode = OK
+    })
+  )
+
+const codeOf = (error: unknown): number => {
+  if (error instanceof CliError) return error.reason === "ReaderGone" ? OK : error.reason === "Usage" ? USAGE : FAILED
+  return ValidationError.isValidationError(error) ? USAGE : FAILED
+}
+
+/** Ends the process with the code of how it went.
+ * @since 0.1.0
+ * @category constructors */
+export const teardown: Teardown = (exit, onExit) => {
+  if (Exit.isSuccess(exit)) return onExit(OK)
+  const failure = Cause.failureOption(exit.cause)
+  if (Option.isSome(failure)) return onExit(codeOf(failure.value))
+  onExit(Cause.isInterruptedOnly(exit.cause) ? Number(process.exitCode ?? INTERRUPTED) : FAILED)
+}

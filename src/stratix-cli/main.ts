@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/**
+ * `stratix-status-sync`, the program.
+ *
+ * @since 0.1.0
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { run } from "./Cli.js"
+import { teardown } from "./exit.js"
+
+NodeRuntime.runMain(run(process.argv), { disableErrorReporting: true, disablePrettyLogger: true, teardown })
