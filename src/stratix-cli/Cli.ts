@@ -21,6 +21,7 @@ import { replay } from "./commands/replay.js"
 import { serve } from "./commands/serve.js"
 import { state } from "./commands/state.js"
 import { watch } from "./commands/watch.js"
+import { layerConsole } from "./Help.js"
 import * as Output from "./Output.js"
 
 const NAME = "stratix-status-sync"
@@ -30,6 +31,11 @@ const version = (): string => {
   return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : ""
 }
 
+const section = (heading: string, ...lines: ReadonlyArray<string>): ReadonlyArray<HelpDoc.HelpDoc> => [
+  HelpDoc.h1(heading),
+  ...lines.map((line) => HelpDoc.p(line))
+]
+
 /** The program's name with its commands under it.
  * @since 0.1.0
  * @category commands */
@@ -37,20 +43,38 @@ export const command = Command.make(NAME).pipe(
   Command.withDescription(
     HelpDoc.blocks([
       HelpDoc.p("Tells every open dashboard what each agent and each command is doing."),
-      HelpDoc.h1("ENVIRONMENT"),
-      HelpDoc.p("  STRATIX_URL     where the gateway is; ws://127.0.0.1:3001/ if absent"),
-      HelpDoc.p("  STRATIX_TOKEN   bearer token, where the gateway asks for one"),
-      HelpDoc.p("  NO_COLOR        no colours, whatever it is set to"),
-      HelpDoc.p("  STRATIX_...     settings of serve and doctor: see Configuration in the README"),
-      HelpDoc.h1("EXIT CODES"),
-      HelpDoc.p("  0    it worked, or serve, watch or record was ended, or nobody reads the output any more"),
-      HelpDoc.p("  1    it was tried and did not work"),
-      HelpDoc.p("  2    what was typed cannot be done"),
-      HelpDoc.p("  130  Ctrl-C before the work was done"),
-      HelpDoc.h1("MORE"),
-      HelpDoc.p(`  ${NAME} <command> --help             what a command does, with examples`),
-      HelpDoc.p(`  ${NAME} --completions bash|zsh|fish  a completion script for your shell`),
-      HelpDoc.p(`  ${NAME} --version`)
+      ...section(
+        "COMMANDS",
+        "serve         runs the gateway",
+        "watch         shows events as they happen",
+        "publish       publishes one event, or many from standard input",
+        "state         shows what every agent and every command is doing",
+        "record        writes events into a file",
+        "replay        publishes what was recorded, at the pace it came",
+        "connections   shows who is connected, and how far behind",
+        "doctor        says what is wrong with the settings of the gateway"
+      ),
+      ...section(
+        "OPTIONS",
+        "-h, --help                      what a command does, with examples, behind its name",
+        "--version                       the version of this program",
+        "--completions bash|zsh|fish     a completion script for your shell",
+        "--wizard                        asks for what is needed, and puts the command together"
+      ),
+      ...section(
+        "ENVIRONMENT",
+        "STRATIX_URL     where the gateway is; ws://127.0.0.1:3001/ if absent",
+        "STRATIX_TOKEN   bearer token, where the gateway asks for one",
+        "NO_COLOR        no colours, whatever it is set to",
+        "STRATIX_...     settings of serve and doctor: see Configuration in the README"
+      ),
+      ...section(
+        "EXIT CODES",
+        "0     it worked; serve, watch or record was ended; nobody reads the output any more",
+        "1     it was tried and did not work",
+        "2     what was typed cannot be done",
+        "130   Ctrl-C before the work was done"
+      )
     ])
   ),
   Command.withSubcommands([serve, watch, publish, state, record, replay, connections, doctor])
@@ -68,7 +92,7 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError |
         ? Effect.void
         : Effect.flatMap(Output.Output, ({ note, paintNote }) => note(`${paintNote("red", NAME)}: ${message}`))
     ),
-    Effect.provide(Output.layerConsole(NAME)),
+    Effect.provide(layerConsole(NAME)),
     Effect.provide(Layer.mergeAll(FetchHttpClient.layer, CliConfig.layer({ showBuiltIns: false }))),
     Effect.provide(Layer.provideMerge(Output.layer, NodeContext.layer))
   )

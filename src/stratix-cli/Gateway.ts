@@ -47,6 +47,7 @@ export const urlOption: Options.Options<Option.Option<string>> = Options.text("u
 /** @since 0.1.0
  * @category arguments */
 export const tokenOption: Options.Options<Option.Option<Redacted.Redacted<string>>> = Options.redacted("token").pipe(
+  Options.withPseudoName("token"),
   Options.withDescription(
     "Bearer token. STRATIX_TOKEN if absent, which is the better place: others can see what a command is started with"
   ),

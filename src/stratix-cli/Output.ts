@@ -5,7 +5,6 @@
  */
 import * as Terminal from "@effect/platform/Terminal"
 import * as Config from "effect/Config"
-import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -204,46 +203,3 @@ const make = Effect.gen(function* () {
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<Output, never, Terminal.Terminal> = Layer.scoped(Output, make)
-
-/** Lines that the help of every option has and that say nothing. */
-const NOISE: ReadonlySet<string> = new Set([
-  "A true or false value.",
-  "A user-defined piece of text.",
-  "A user-defined piece of text that is confidential.",
-  "An integer.",
-  "A floating point number.",
-  "This setting is optional.",
-  "This option may be repeated zero or more times."
-])
-
-/** The help of `@effect/cli`, without what says nothing, one line below the other. */
-const tidy = (text: string, name: string): string =>
-  text
-    .split("\n")
-    .filter((line) => !NOISE.has(plain(line).trim()))
-    .map((line) => line.trimEnd().replace(/^\$ (?!stratix)/, `$ ${name} `))
-    .join("\n")
-    .replaceAll(/\n(\S*--?\S.*|\S*<.*)\n\n+(?= {2}\S)/g, "\n$1\n")
-    .replaceAll(/\n\n+(?= {2}- )/g, "\n")
-    .replaceAll(/\n{3,}/g, "\n\n")
-    .trim()
-
-/** The console that `@effect/cli` prints its help and complaints on: colours only where they are wanted.
- * @since 0.1.0
- * @category layers */
-export const layerConsole = (name: string): Layer.Layer<never, never, Output> =>
-  Layer.unwrapEffect(
-    Effect.gen(function* () {
-      const { paint, paintNote } = yield* Output
-      const console = yield* Effect.console
-      const shown = (lines: ReadonlyArray<unknown>, by: Paint) => {
-        const text = tidy(lines.map(String).join(" "), name)
-        return by("bold", "") === "" ? plain(text) : text
-      }
-      return Console.setConsole<Console.Console>({
-        ...console,
-        log: (...lines: ReadonlyArray<unknown>) => console.log(shown(lines, paint)),
-        error: (...lines: ReadonlyArray<unknown>) => console.error(`${name}: ${shown(lines, paintNote)}`)
-      })
-    })
-  )

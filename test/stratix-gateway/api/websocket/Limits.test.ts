@@ -4,18 +4,7 @@ import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import WebSocket from "ws"
 import { Authenticator, Connections, NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import {
-  bearer,
-  nextTurn,
-  port,
-  quiet,
-  recorded,
-  refusals,
-  refusedBy,
-  request,
-  secretOf,
-  token
-} from "../../support/gateway.js"
+import { bearer, port, quiet, recorded, refusals, refusedBy, request, secretOf, token } from "../../support/gateway.js"
 
 type Settings = Partial<StatusSyncConfig.Settings>
 

@@ -1,0 +1,89 @@
+/**
+ * What `@effect/cli` says of commands and mistakes, shorter: it says of every option that it is a piece of text and optional.
+ *
+ * @since 0.1.0
+ */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Output, plain } from "./Output.js"
+
+/** Lines that the help of every option has and that say nothing. */
+const NOISE: ReadonlySet<string> = new Set([
+  "",
+  "A true or false value.",
+  "A user-defined piece of text.",
+  "A user-defined piece of text that is confidential.",
+  "An integer.",
+  "A floating point number.",
+  "This setting is optional.",
+  "This option may be repeated zero or more times."
+])
+
+const isHeading = (line: string) => /^[A-Z]+( [A-Z]+)*$/.test(line)
+
+/** A usage with all of its options as one word: they are listed below it. */
+const shortUsage = (line: string): string =>
+  line
+    .replaceAll(/\[--?[^[\]]*\]|--\S+ \S+\.\.\./g, "[options]")
+    .replaceAll(/(\[options\] )(?:\[options\] ?)+/g, "$1")
+    .trimEnd()
+
+const bodyLine = (heading: string, line: string, name: string): string => {
+  const text = line.trim()
+  switch (heading) {
+    case "USAGE":
+      return `  ${shortUsage(text.replace(/^\$ /, "").replace(new RegExp(`^(?!${name})`), `${name} `))}`
+    case "COMMANDS":
+      return `  ${shortUsage(text.replace(/^- /, ""))}`
+    case "ARGUMENTS":
+    case "OPTIONS":
+      return line.startsWith(" ") ? `      ${text}` : `  ${text}`
+    default:
+      return heading === "" ? text : `  ${text}`
+  }
+}
+
+/** The help as sections of lines. Of two sections with one heading, the first is the one written for people.
+ * @since 0.1.0
+ * @category conversions */
+export const tidy = (text: string, name: string, heading: (text: string) => string): string => {
+  const sections: Array<{ readonly heading: string; readonly lines: Array<string> }> = [{ heading: "", lines: [] }]
+  for (const line of plain(text).split("\n")) {
+    if (NOISE.has(line.trim())) continue
+    const last = sections.at(-1)
+    if (isHeading(line)) sections.push({ heading: line, lines: [] })
+    else if (last?.lines.length === 0 && line === name) continue
+    else last?.lines.push(bodyLine(last.heading, line.trimEnd(), name))
+  }
+  const seen = new Set<string>()
+  return sections
+    .filter((section) => !seen.has(section.heading) && seen.add(section.heading))
+    .map((section) => [...(section.heading === "" ? [] : [heading(section.heading)]), ...section.lines].join("\n"))
+    .filter((section) => section !== "")
+    .join("\n\n")
+}
+
+/** The console that `@effect/cli` prints help, completions and complaints on.
+ * @since 0.1.0
+ * @category layers */
+export const layerConsole = (name: string): Layer.Layer<never, never, Output> =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const { paint, paintNote } = yield* Output
+      const console = yield* Effect.console
+      return Console.setConsole<Console.Console>({
+        ...console,
+        log: (...lines: ReadonlyArray<unknown>) => {
+          const text = lines.map(String).join(" ")
+          // A completion script is for a shell, and is printed as it is.
+          const isHelp = /^OPTIONS$|^USAGE$|^\d+\.\d+\.\d+/m.test(plain(text))
+          return console.log(isHelp ? tidy(text, name, (heading) => paint("bold", heading)) : text)
+        },
+        error: (...lines: ReadonlyArray<unknown>) => {
+          const text = plain(lines.map(String).join(" ")).replaceAll(/\s+/g, " ").trim()
+          return console.error(`${paintNote("red", name)}: ${text}${text.includes("--help") ? "" : "; see --help"}`)
+        }
+      })
+    })
+  )
