@@ -92,7 +92,7 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError |
         ? Effect.void
         : Effect.flatMap(Output.Output, ({ note, paintNote }) => note(`${paintNote("red", NAME)}: ${message}`))
     ),
-    Effect.provide(layerConsole(NAME)),
+    Effect.provide(layerConsole(NAME, argv.slice(2).find((arg) => !arg.startsWith("-")) ?? "")),
     Effect.provide(Layer.mergeAll(FetchHttpClient.layer, CliConfig.layer({ showBuiltIns: false }))),
     Effect.provide(Layer.provideMerge(Output.layer, NodeContext.layer))
   )

@@ -61,6 +61,7 @@ export const wordArg = <A extends string>(name: string, words: ReadonlyArray<A>)
  * @category options */
 export const listOption = (name: string, description: string): Options.Options<ReadonlyArray<string>> =>
   Options.text(name).pipe(
+    Options.withPseudoName("list"),
     Options.withDescription(description),
     Options.repeated,
     Options.map((all) => all.flatMap((text) => text.split(",")).filter((text) => text !== ""))

@@ -29,11 +29,19 @@ const shortUsage = (line: string): string =>
     .replaceAll(/(\[options\] )(?:\[options\] ?)+/g, "$1")
     .trimEnd()
 
-const bodyLine = (heading: string, line: string, name: string): string => {
+/** The usage behind everything that has to be typed before it. */
+const usageOf = (text: string, name: string, typed: string): string => {
+  const usage = shortUsage(text)
+  if (usage === name) return `${name} <command> [options]`
+  const above = typed === "" || usage.split(" ", 1)[0] === typed ? "" : `${typed} `
+  return `${name} ${above}${usage}`
+}
+
+const bodyLine = (heading: string, line: string, name: string, typed: string): string => {
   const text = line.trim()
   switch (heading) {
     case "USAGE":
-      return `  ${shortUsage(text.replace(/^\$ /, "").replace(new RegExp(`^(?!${name})`), `${name} `))}`
+      return `  ${usageOf(text.replace(/^\$ /, ""), name, typed)}`
     case "COMMANDS":
       return `  ${shortUsage(text.replace(/^- /, ""))}`
     case "ARGUMENTS":
@@ -44,17 +52,17 @@ const bodyLine = (heading: string, line: string, name: string): string => {
   }
 }
 
-/** The help as sections of lines. Of two sections with one heading, the first is the one written for people.
+/** The help as sections of lines; `typed` is the command it was asked for. Of two sections with one heading, the first is the one written for people.
  * @since 0.1.0
  * @category conversions */
-export const tidy = (text: string, name: string, heading: (text: string) => string): string => {
+export const tidy = (text: string, name: string, typed: string, heading: (text: string) => string): string => {
   const sections: Array<{ readonly heading: string; readonly lines: Array<string> }> = [{ heading: "", lines: [] }]
   for (const line of plain(text).split("\n")) {
     if (NOISE.has(line.trim())) continue
     const last = sections.at(-1)
     if (isHeading(line)) sections.push({ heading: line, lines: [] })
     else if (last?.lines.length === 0 && line === name) continue
-    else last?.lines.push(bodyLine(last.heading, line.trimEnd(), name))
+    else last?.lines.push(bodyLine(last.heading, line.trimEnd(), name, typed))
   }
   const seen = new Set<string>()
   return sections
@@ -67,7 +75,7 @@ export const tidy = (text: string, name: string, heading: (text: string) => stri
 /** The console that `@effect/cli` prints help, completions and complaints on.
  * @since 0.1.0
  * @category layers */
-export const layerConsole = (name: string): Layer.Layer<never, never, Output> =>
+export const layerConsole = (name: string, typed: string): Layer.Layer<never, never, Output> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const { paint, paintNote } = yield* Output
@@ -78,7 +86,7 @@ export const layerConsole = (name: string): Layer.Layer<never, never, Output> =>
           const text = lines.map(String).join(" ")
           // A completion script is for a shell, and is printed as it is.
           const isHelp = /^OPTIONS$|^USAGE$|^\d+\.\d+\.\d+/m.test(plain(text))
-          return console.log(isHelp ? tidy(text, name, (heading) => paint("bold", heading)) : text)
+          return console.log(isHelp ? tidy(text, name, typed, (heading) => paint("bold", heading)) : text)
         },
         error: (...lines: ReadonlyArray<unknown>) => {
           const text = plain(lines.map(String).join(" ")).replaceAll(/\s+/g, " ").trim()

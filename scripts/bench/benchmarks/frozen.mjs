@@ -41,7 +41,7 @@ const oneOf = (peer, { clients, rest, warm, lone, ms, memorySeconds }, frozen, w
     await trial.server.ask("memoryStart")
     await trial.server.ask("paced", {
       count: (memorySeconds * 1000) / MEMORY_EVERY_MS,
-      size: 5,
+      size: 2,
       everyMs: MEMORY_EVERY_MS
     })
     const peak = await trial.server.ask("memoryStop")
@@ -58,7 +58,7 @@ const oneOf = (peer, { clients, rest, warm, lone, ms, memorySeconds }, frozen, w
 export const frozen = {
   title: "Frozen clients",
   about:
-    "1,000 clients of which none, one or 100 stop reading after the welcome, while 6 MB of events fill what the operating system buffers for them. Latency of lone events and rate in bursts of 100: of the same 900 others each time. CPU: of the server for one event to all who are not frozen. Memory: of the server, over 60 s with 50 events a second, measured in the first round.",
+    "1,000 clients of which none, one or 100 stop reading after the welcome, while 6 MB of events fill what the operating system buffers for them. Latency of lone events and rate in bursts of 100: of the same 900 others each time. CPU: of the server for one event to all who are not frozen. Memory: of the server, over 60 s with 20 events a second, measured in the first round.",
   peers: ["ours", "ws"],
   measure: async (peer, scale, round) => {
     const size = sizes[scale]

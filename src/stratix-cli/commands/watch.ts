@@ -30,7 +30,7 @@ export const snapshotOption: Options.Options<boolean> = Options.boolean("no-snap
   negationNames: ["snapshot"]
 }).pipe(
   Options.withDescription(
-    "Whether it begins with the newest event of every agent and every command; it does by default"
+    "Whether it begins with the newest event of every agent and command; it does if neither is said"
   )
 )
 

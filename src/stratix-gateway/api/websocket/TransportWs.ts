@@ -143,7 +143,10 @@ const upgradeRequest = (request: Http.IncomingMessage, socket: Duplex): UpgradeR
   url: request.url ?? "/",
   headers: request.headers,
   remoteAddress: (isNetSocket(socket) ? socket.remoteAddress : undefined) ?? "",
-  local: isNetSocket(socket) && isLoopback(socket.localAddress ?? "")
+  // Asked of the operating system only where a browser is to be judged by it.
+  get local() {
+    return isNetSocket(socket) && isLoopback(socket.localAddress ?? "")
+  }
 })
 
 const make = Effect.gen(function* () {

@@ -86,6 +86,33 @@ describe("connections in total", () => {
   )
 })
 
+describe("sockets of any kind", () => {
+  it.live("above the connections and a reserve are dropped, and those that are open stay", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      const to = yield* port
+      const opened: Array<Net.Socket> = []
+      const dropped = yield* refusedBy(
+        "sockets",
+        Effect.async<void>((resume) => {
+          // One after the other, so that the one above the limit is the last.
+          const next = () => {
+            const socket = Net.connect(to, "127.0.0.1", next)
+            opened.push(socket)
+            socket.on("error", () => undefined)
+            socket.on("close", () => resume(Effect.void))
+          }
+          next()
+        })
+      )
+      for (const socket of opened) socket.destroy()
+      assert.isAtLeast(dropped, 1)
+      assert.isAtLeast(opened.length, 1 + 1024)
+      assert.isTrue(yield* client.isOpen)
+    }).pipe(Effect.provide(overWs({ maxConnections: 1 })))
+  )
+})
+
 describe("connections from one address", () => {
   it.effect("above the limit are refused with 429 and Retry-After; other addresses are not concerned", () =>
     Effect.gen(function* () {
