@@ -2,7 +2,8 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   // The package by its own name is its source: see the conditions in package.json "exports".
-  ssr: { resolve: { conditions: ["stratix-source", "module", "node", "development|production"] } },
+  // Not "module": what packages have under it is for bundlers, and node cannot load all of it.
+  ssr: { resolve: { conditions: ["stratix-source", "node", "development|production"] } },
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     // Forks, not threads: some tests open thousands of sockets, and their end must give every descriptor back.

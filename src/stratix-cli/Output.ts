@@ -97,6 +97,11 @@ export const table = (
 
 const two = (value: number) => String(value).padStart(2, "0")
 
+/** A number of things.
+ * @since 0.1.0
+ * @category conversions */
+export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`
+
 /** A time of day in the zone of this machine.
  * @since 0.1.0
  * @category conversions */

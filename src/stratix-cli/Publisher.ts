@@ -10,7 +10,7 @@ import { MAX_EVENTS } from "../stratix-gateway/api/http/StratixApi.js"
 import * as Api from "./Api.js"
 import { type CliError, failed } from "./CliError.js"
 import { explainStatus, type Gateway } from "./Gateway.js"
-import { Output, shortDuration, visible } from "./Output.js"
+import { counted, Output, shortDuration, visible } from "./Output.js"
 
 /** An event, and which line of the input it stands on.
  * @since 0.1.0
@@ -107,7 +107,7 @@ export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publis
     const progress = Effect.gen(function* () {
       const seconds = ((yield* Clock.currentTimeMillis) - begin) / 1000
       const rate = seconds > 0 ? `, ${Math.round(published / seconds)} a second` : ""
-      yield* output.progress(`published ${published} events${rate}`)
+      yield* output.progress(`published ${counted(published, "event")}${rate}`)
     })
     const complain = (line: number, why: string) =>
       Effect.suspend(() => {
@@ -115,7 +115,7 @@ export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publis
         const message = `line ${line}: ${why}`
         if (keepGoing) return output.note(message)
         return failed(
-          `${message}; ${published === 0 ? "nothing was published" : `the ${published} events before it were published`}, and nothing after it`
+          `${message}; ${published === 0 ? "nothing was published" : `the ${counted(published, "event")} before it ${published === 1 ? "was" : "were"} published`}, and nothing after it`
         )
       })
 
@@ -173,6 +173,20 @@ export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publis
     }
   })
 
+/** What a failure or Ctrl-C leaves: how much of it was published.
+ * @since 0.1.0
+ * @category combinators */
+export const tellIfCutOff =
+  (publisher: Publisher) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Output> =>
+    Effect.onError(effect, () =>
+      Effect.flatMap(Output, ({ note }) =>
+        publisher.published() === 0
+          ? Effect.void
+          : note(`${counted(publisher.published(), "event")} ${publisher.published() === 1 ? "was" : "were"} published`)
+      )
+    )
+
 /** The last word on what was published.
  * @since 0.1.0
  * @category effects */
@@ -181,7 +195,7 @@ export const summarise = (publisher: Publisher, since: number): Effect.Effect<vo
     const output = yield* Output
     const published = publisher.published()
     const took = (yield* Clock.currentTimeMillis) - since
-    yield* output.note(`published ${published} ${published === 1 ? "event" : "events"} in ${shortDuration(took)}`)
+    yield* output.note(`published ${counted(published, "event")} in ${shortDuration(took)}`)
     const refused = publisher.refused()
-    if (refused > 0) yield* failed(`${refused} ${refused === 1 ? "line was" : "lines were"} refused`)
+    if (refused > 0) yield* failed(`${counted(refused, "line")} ${refused === 1 ? "was" : "were"} refused`)
   })

@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Headers from "@effect/platform/Headers"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
@@ -32,6 +34,12 @@ const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 export const listening: Effect.Effect<Tracer.Tracer | undefined> = Effect.map(Effect.tracer, (tracer) =>
   tracer === native ? undefined : tracer
 )
+
+/** The trace that whoever sent these headers is in.
+ * @since 0.1.0
+ * @category accessors */
+export const callerOf = (headers: Headers.Input): Tracer.ExternalSpan | undefined =>
+  Option.getOrUndefined(HttpTraceContext.fromHeaders(Headers.fromInput(headers)))
 
 /** Whether a fiber is in a span that is recorded, and somebody listens.
  * @since 0.1.0

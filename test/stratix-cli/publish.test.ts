@@ -1,23 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { EventLog, StatusSync } from "stratix-status-sync"
-import {
-  background,
-  fakeGateway,
-  gateway,
-  isOneLine,
-  port,
-  run,
-  runInTerminal,
-  shell,
-  start,
-  url
-} from "./support/cli.js"
+import { EventLog, Filter, StatusSync } from "stratix-status-sync"
+import { background, fakeGateway, gateway, isOneLine, run, runInTerminal, shell, start, url } from "./support/cli.js"
 
 /** The newest event of every key, as published. */
 const latest = Effect.gen(function* () {
   const log = yield* EventLog.EventLog
-  const { entries } = yield* Effect.orDie(log.latest(() => true))
+  const { entries } = yield* Effect.orDie(log.latest(Filter.all))
   return entries.map(({ json }): { eventType: string; payload: unknown; requestId: string } => JSON.parse(json))
 })
 
@@ -128,6 +117,7 @@ describe("publish", () => {
       )
       const { code, out } = yield* Effect.promise(() => terminal.ended)
       assert.strictEqual(code, 0, out)
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the line is erased by one
       assert.match(out, /\r\u001b\[Kpublished \d+ events, \d+ a second/)
       assert.match(out, /published 2500 events in \d+m?s\r\n$/)
     }).pipe(Effect.provide(gateway()))
@@ -203,13 +193,11 @@ describe("publish", () => {
       const from = yield* url
       yield* Effect.gen(function* () {
         const to = yield* url
-        const piped = yield* background(() => shell(`stratix watch --json ${from} | stratix publish --url ${to}`))
+        yield* background(() => shell(`stratix watch --json ${from} | stratix publish --url ${to}`))
         const log = yield* EventLog.EventLog
         yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.unsafeHead().index >= 1 })
         const [copy] = yield* latest
-        assert.deepInclude(copy, { timestamp: 7, requestId: "mine" })
-        assert.isAbove(yield* port, 0)
-        assert.isString(piped.out())
+        assert.include(JSON.stringify(copy), '"timestamp":7,"requestId":"mine"')
       }).pipe(Effect.provide(gateway()))
     }).pipe(Effect.provide(gateway()))
   )
@@ -225,7 +213,7 @@ describe("publish", () => {
       publish.child.kill("SIGINT")
       const { code, err } = yield* Effect.promise(() => publish.ended)
       assert.strictEqual(code, 130)
-      assert.include(err, "1 events were published")
+      assert.include(err, "1 event was published")
     }).pipe(Effect.provide(gateway()))
   )
 

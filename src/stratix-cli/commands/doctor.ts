@@ -31,7 +31,7 @@ import {
 } from "../../stratix-gateway/StatusSyncConfig.js"
 import { failed } from "../CliError.js"
 import { described } from "../Command.js"
-import { jsonLine, Output, visible } from "../Output.js"
+import { counted, jsonLine, Output, visible } from "../Output.js"
 import * as Typed from "../Settings.js"
 
 /** `problem`: it does not start, or must not be started so. `warning`: somebody should look at it. */
@@ -315,7 +315,6 @@ export const doctor = Command.make(
         )
         yield* write(lines.join(""))
       }
-      const counted = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`
       const problems = count("problem")
       const warnings = count("warning")
       if (problems > 0 || (strict && warnings > 0)) {

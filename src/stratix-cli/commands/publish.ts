@@ -83,11 +83,7 @@ const fromInput = (given: Given, keepGoing: boolean) =>
           if (Chunk.isNonEmpty(lines)) yield* publisher.flush
         })
       ),
-      Effect.onExit((exit) =>
-        exit._tag === "Failure" && publisher.published() > 0
-          ? output.note(`${publisher.published()} events were published`)
-          : Effect.void
-      )
+      Publisher.tellIfCutOff(publisher)
     )
     yield* Publisher.summarise(publisher, begin)
   })

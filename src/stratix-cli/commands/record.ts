@@ -17,7 +17,7 @@ import { described, durationOption, textArg } from "../Command.js"
 import { asLongAsWanted } from "../exit.js"
 import { follow } from "../Follow.js"
 import * as Gateway from "../Gateway.js"
-import { Output, visible } from "../Output.js"
+import { counted, Output, visible } from "../Output.js"
 import * as Recording from "../Recording.js"
 import { filterOf, filterOptions, makeTeller, snapshotOption } from "./watch.js"
 
@@ -87,7 +87,7 @@ export const record = Command.make(
           if (text !== "") {
             // What was begun is ended, so that Ctrl-C leaves no half of a line.
             yield* Effect.uninterruptible(write(text))
-            yield* output.progress(`recorded ${recorded} events`)
+            yield* output.progress(`recorded ${counted(recorded, "event")}`)
           }
           if (recorded >= most) yield* enough
         })
@@ -100,11 +100,7 @@ export const record = Command.make(
           (error) => error === enough,
           () => Effect.void
         ),
-        Effect.ensuring(
-          Effect.suspend(() =>
-            output.note(`recorded ${recorded} ${recorded === 1 ? "event" : "events"} in ${visible(file)}`)
-          )
-        )
+        Effect.ensuring(Effect.suspend(() => output.note(`recorded ${counted(recorded, "event")} in ${visible(file)}`)))
       )
     }).pipe(Effect.scoped, asLongAsWanted)
 ).pipe(

@@ -91,11 +91,7 @@ export const replay = Command.make(
           })
         ),
         Effect.zipRight(publisher.flush),
-        Effect.onExit((exit) =>
-          exit._tag === "Failure" && publisher.published() > 0
-            ? output.note(`${publisher.published()} events were published`)
-            : Effect.void
-        )
+        Publisher.tellIfCutOff(publisher)
       )
       if (number === 0) return yield* failed(`${visible(file)} is no recording: it is empty`)
       yield* Publisher.summarise(publisher, begin)

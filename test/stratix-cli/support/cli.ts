@@ -76,7 +76,7 @@ const running = (child: ChildProcess, what: string): Running => {
 
 /** The command in pipes. */
 export const start = (args: ReadonlyArray<string>, { cwd, env, input }: Options = {}): Running => {
-  const child = spawn(process.execPath, [main, ...args], { env: environment(env), cwd, stdio: "pipe" })
+  const child = spawn(process.execPath, [main, ...args], { env: environment(env), cwd, stdio: "pipe", detached: true })
   if (input !== undefined) child.stdin.end(input)
   return running(child, args.join(" "))
 }
@@ -89,7 +89,8 @@ export const shell = (line: string, { cwd, env }: Options = {}): Running =>
     spawn("bash", ["-c", `stratix() { ${quote(process.execPath)} ${quote(main)} "$@"; }\n${line}`], {
       env: environment(env),
       cwd,
-      stdio: "pipe"
+      stdio: "pipe",
+      detached: true
     }),
     line
   )
@@ -116,11 +117,22 @@ export const run = (args: ReadonlyArray<string>, options: Options = {}): Effect.
 export const runInTerminal = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ended> =>
   Effect.promise(() => startInTerminal(args, options).ended)
 
+/** Ends a command and all that it started: it leads a process group of its own. */
+const endGroup = ({ exitCode, pid, signalCode }: ChildProcess) => {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, "SIGKILL")
+  } catch (error) {
+    // Gone already, which is as well.
+    if (exitCode === null && signalCode === null) throw error
+  }
+}
+
 /** A command that is ended with the scope, if it has not ended by itself. */
 export const background = (begin: () => Running) =>
   Effect.acquireRelease(Effect.sync(begin), ({ child, ended }) =>
     Effect.promise(() => {
-      child.kill("SIGKILL")
+      endGroup(child)
       return ended
     })
   )

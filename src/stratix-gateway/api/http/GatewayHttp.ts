@@ -418,7 +418,11 @@ const handler = Effect.gen(function* () {
   const tracer = yield* Tracing.listening
   return yield* HttpMiddleware.withTracerDisabledWhenEffect(
     NodeHttpServer.makeHandler(served),
-    ({ url }) => tracer === undefined || PROBES.has(url.split("?", 1)[0] ?? "")
+    ({ headers, url }) =>
+      tracer === undefined ||
+      PROBES.has(url.split("?", 1)[0] ?? "") ||
+      // Who does not record its trace does not want it recorded here.
+      Tracing.callerOf(headers)?.sampled === false
   )
 })
 

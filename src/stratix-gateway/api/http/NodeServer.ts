@@ -47,6 +47,9 @@ const listenError = (error: Error, address: string): ListenError => {
   return new ListenError({ reason, message: `${address} ${advice}` })
 }
 
+/** Connections the operating system may hold that were not accepted yet. Thousands of dashboards come back in the same moment after a restart; beyond node's 511 they would wait for retries of their SYN, which take seconds. (Linux bounds it by `net.core.somaxconn`, 4096 by default.) */
+const BACKLOG = 4096
+
 /** Listens by `host` and `port` until the scope closes; answers the port.
  * @since 0.1.0
  * @category constructors */
@@ -58,7 +61,7 @@ export const listen: Effect.Effect<number, ListenError, NodeServer | StatusSyncC
       Effect.async<void, ListenError>((resume) => {
         const onError = (error: Error) => resume(Effect.fail(listenError(error, `${host}:${port}`)))
         server.once("error", onError)
-        server.listen(port, host, () => {
+        server.listen({ port, host, backlog: BACKLOG }, () => {
           server.off("error", onError)
           resume(Effect.void)
         })

@@ -142,6 +142,15 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
 /** Characters of events in one step of a catch-up: small enough that live events never wait long behind it. */
 const CHUNK = 64 * 1024
 
+/** Steps of catch-ups remembered at a time. */
+const CHUNKS = 64
+
+/** A step of a catch-up: what the log said, and its events as they are written. */
+interface Chunk {
+  readonly result: EventLog.CatchUp
+  readonly frames: Buffer
+}
+
 /** Steps of catch-up between two turns of the event loop. */
 const STEPS_PER_TURN = 16
 
@@ -416,6 +425,7 @@ const make = Effect.gen(function* () {
     if (next.index === from.index) return
     const entries = log.unsafeTail(from.index)
     head = next
+    chunks.clear()
     if (entries !== undefined) return deliver(entries)
     // More was published in one turn than the history holds: everybody is behind.
     meter.unsafeOverrun()
@@ -445,8 +455,19 @@ const make = Effect.gen(function* () {
     return JSON.stringify(message)
   }
 
-  const give = (member: Member, from: Offset | undefined, until: Offset, result: EventLog.CatchUp) => {
-    const { sync } = member.group
+  // Clients that were live when they all lost their connection come back with the same cursor: what one of them is told serves all.
+  // Bound: CHUNKS; forgotten when the head moves, and when nobody is behind any more.
+  const chunks = new Map<string, Chunk>()
+  const chunkKey = (member: Member, until: Offset) =>
+    `${member.group.key}|${member.cursor ?? ""}|${until}|${member.conflateFrom ?? ""}`
+  const encodeChunk = (group: Group, result: EventLog.CatchUp): Buffer => {
+    const texts = result.entries.map((entry) => textOf(entry, group.sync))
+    return group.compressed
+      ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
+      : Frame.texts(texts)
+  }
+
+  const give = (member: Member, from: Offset | undefined, until: Offset, { frames, result }: Chunk) => {
     if (result.mode !== "resume" && member.conflateFrom === undefined) {
       if (member.joined) {
         if (config.slowPolicy === "close")
@@ -468,16 +489,9 @@ const make = Effect.gen(function* () {
     stats.lost += result.lost
     stats.deliveries += result.entries.length
     const live = !result.more && result.to === head.offset
-    const texts = result.entries.map((entry) => textOf(entry, sync))
-    if (sync) texts.unshift(syncText(from, result, !live))
-    let unsent = 0
-    if (texts.length > 0) {
-      const frames = member.group.compressed
-        ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
-        : Frame.texts(texts)
-      stats.bytes += frames.length
-      unsent = member.socket.unsafeWrite(frames)
-    }
+    const written = member.group.sync ? Buffer.concat([Frame.text(syncText(from, result, !live)), frames]) : frames
+    stats.bytes += written.length
+    const unsent = written.length > 0 ? member.socket.unsafeWrite(written) : 0
     if (unsent > config.highWaterMark) stall(member, result.to)
     else if (live) goLive(member)
     else catchUpLater(member, result.to)
@@ -489,6 +503,9 @@ const make = Effect.gen(function* () {
       if (member.state !== "behind") return Effect.void
       const { cursor, group } = member
       const until = member.target ?? head.offset
+      const key = chunkKey(member, until)
+      const known = chunks.get(key)
+      if (known !== undefined) return Effect.sync(() => give(member, cursor, until, known))
       return log
         .since(cursor, {
           filter: group.filter,
@@ -504,7 +521,9 @@ const make = Effect.gen(function* () {
                 // It may have left, or have another filter, since the log was asked.
                 if (member.state !== "behind" || member.queued) return
                 if (member.group !== group || member.cursor !== cursor) return catchUpLater(member, member.cursor)
-                give(member, cursor, until, result)
+                const chunk = { result, frames: encodeChunk(group, result) }
+                if (chunks.size < CHUNKS) chunks.set(key, chunk)
+                give(member, cursor, until, chunk)
               }),
             onFailure: (error) =>
               Effect.zipRight(
@@ -533,6 +552,11 @@ const make = Effect.gen(function* () {
   yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
     Effect.flatMap(
       Effect.forEach((member) => step(member).pipe(logged("catch-up")), { concurrency: "unbounded", discard: true })
+    ),
+    Effect.zipRight(
+      Effect.sync(() => {
+        if (liveMembers + stats.stalled === members) chunks.clear()
+      })
     ),
     Effect.zipRight(endOfTurn),
     Effect.forever,

@@ -270,7 +270,11 @@ const make = Effect.gen(function* () {
   yield* transport.serve({
     decide: (request) =>
       draining
-        ? Effect.fail(Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" }))
+        ? Effect.suspend(() => {
+            const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
+            unsafeRefused("closing", refusal.message, request.remoteAddress)
+            return refusal
+          })
         : handshake.decide(request),
     unsafeAccept
   })

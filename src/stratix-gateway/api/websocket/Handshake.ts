@@ -3,8 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Headers from "@effect/platform/Headers"
-import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -12,7 +10,6 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
@@ -319,11 +316,9 @@ const make = Effect.gen(function* () {
   const tracer = yield* Tracing.listening
   /** In the trace of the client, where it has one. */
   const traced = (request: UpgradeRequest, address: string, decision: Effect.Effect<Admission, Refusal>) => {
-    const traceparent = one(request.headers["traceparent"])
-    const parent =
-      traceparent === undefined
-        ? undefined
-        : Option.getOrUndefined(HttpTraceContext.w3c(Headers.fromInput({ traceparent })))
+    const parent = Tracing.callerOf({ traceparent: one(request.headers["traceparent"]) })
+    // Who does not record its trace does not want it recorded here.
+    if (parent?.sampled === false) return decision
     return decision.pipe(
       Effect.tap(({ principal, sync }) =>
         Effect.annotateCurrentSpan({ "stratix.protocol": sync ? "sync" : "plain", "stratix.principal": principal.name })

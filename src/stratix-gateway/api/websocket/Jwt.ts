@@ -14,12 +14,13 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Jose from "jose"
-import { FilterFields, MAX_ID_LENGTH } from "../../../stratix-core/stratix-protocol.js"
+import { FilterFields } from "../../../stratix-core/stratix-protocol.js"
 import * as FileWatch from "../../FileWatch.js"
 import * as Filter from "./Filter.js"
 import { isLoopback } from "./Origin.js"
 import {
   AuthenticatorError,
+  Name,
   Permission,
   type Principal,
   type Recogniser,
@@ -60,7 +61,7 @@ export interface JwtOptions {
 const SCOPE_PREFIX = "stratix:"
 
 const Claims = Schema.Struct({
-  sub: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(MAX_ID_LENGTH)),
+  sub: Name,
   scope: Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String))),
   stratix_visible: Schema.optional(FilterFields)
 })

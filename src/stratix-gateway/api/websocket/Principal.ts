@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { MAX_ID_LENGTH } from "../../../stratix-core/stratix-protocol.js"
 import type { FileError } from "../../FileWatch.js"
 import * as Filter from "./Filter.js"
 
@@ -21,6 +22,15 @@ export const Permission = Schema.Literal("subscribe", "publish", "operator").ann
 /** @since 0.1.0
  * @category models */
 export type Permission = typeof Permission.Type
+
+/** What a principal can be called: 1 to 256 characters, none of them a control character, because it stands in logs.
+ * @since 0.1.0
+ * @category models */
+export const Name = Schema.String.pipe(
+  Schema.filter((text) => text.length > 0 && text.length <= MAX_ID_LENGTH && !/\p{Cc}/u.test(text), {
+    message: () => ({ message: `must be a text of 1 to ${MAX_ID_LENGTH} printable characters`, override: true })
+  })
+)
 
 /** Whoever is behind a request.
  * @since 0.1.0

@@ -28,6 +28,10 @@ const QUIET = "10 seconds"
 /** Of a detail, which can be as long as a header. */
 const MAX_DETAIL = 200
 
+/** A detail as it may stand in a log: no line of its own, no command to the terminal that shows it. */
+const printable = (detail: string): string =>
+  (detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL)}…` : detail).replace(/\p{Cc}/gu, "?")
+
 class Subject {
   readonly metric: Metric.Metric.Counter<number>
   readonly quiet: Deadlines.Wait<Subject>
@@ -67,7 +71,7 @@ const make = Effect.gen(function* () {
         return
       }
       silences.unsafeStart(subject.quiet)
-      say(reason, `refused: ${detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL)}…` : detail}`, address)
+      say(reason, `refused: ${printable(detail)}`, address)
     }
   })
 })

@@ -11,9 +11,9 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { FilterFields, MAX_ID_LENGTH } from "../../../stratix-core/stratix-protocol.js"
+import { FilterFields } from "../../../stratix-core/stratix-protocol.js"
 import * as Filter from "./Filter.js"
-import { Permission, type Principal, type Recogniser, Unauthenticated } from "./Principal.js"
+import { Name, Permission, type Principal, type Recogniser, Unauthenticated } from "./Principal.js"
 
 /** Fewer characters than this can be guessed. */
 const MIN_TOKEN_LENGTH = 16
@@ -35,9 +35,7 @@ const Token = Schema.String.pipe(
  * @since 0.1.0
  * @category models */
 export const StaticToken = Schema.Struct({
-  name: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(MAX_ID_LENGTH)).annotations({
-    message: () => ({ message: `must be a string of 1 to ${MAX_ID_LENGTH} characters`, override: true })
-  }),
+  name: Name,
   token: Schema.Redacted(Token),
   permissions: Schema.Array(Permission),
   /** What it can see at the most; all if absent. */
@@ -77,7 +75,9 @@ export const fromJson = (text: string): Either.Either<ReadonlyArray<StaticToken>
     const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
     return Either.left(issues.map(({ message, path }) => `${path.join(".")}: ${message}`).join("; "))
   }
-  return Either.right(decoded.right)
+  const texts = decoded.right.map(({ token }) => Redacted.value(token))
+  const twice = texts.findIndex((text, place) => texts.indexOf(text) < place)
+  return twice === -1 ? Either.right(decoded.right) : Either.left(`${twice}.token: is there twice`)
 }
 
 const digestOf = (token: string): Buffer => Crypto.createHash("sha256").update(token).digest()

@@ -157,7 +157,7 @@ describe("static tokens", () => {
         [{ name: "a", token: `${secretOf("hunter2")} and a space`, permissions: [] }],
         /0\.token: must be a text of at least 16 letters/
       ],
-      [[{ name: "", token: secretOf("hunter2"), permissions: [] }], /0\.name: must be a string of 1 to 256/],
+      [[{ name: "", token: secretOf("hunter2"), permissions: [] }], /0\.name: must be a text of 1 to 256/],
       [
         [{ name: "a", token: secretOf("hunter2"), permissions: ["root"] }],
         /0\.permissions\.0: must be "subscribe", "publish" or "operator"/
@@ -540,6 +540,29 @@ describe("an authenticator of one's own", () => {
         )
       }).pipe(Effect.provide(over(Layer.scoped(Authenticator.Authenticator, own))))
     })
+  )
+
+  it.effect("that gives a principal whose time is over lets nobody in", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* refusal({}), { status: 401, message: "the token has expired" })
+    }).pipe(
+      Effect.provide(
+        over(
+          Layer.scoped(
+            Authenticator.Authenticator,
+            Authenticator.make({
+              recognisers: [
+                {
+                  recognise: () =>
+                    Effect.succeed({ ...Authenticator.anyone, name: "late", expiresAt: DateTime.unsafeMake(60_000) })
+                }
+              ]
+            })
+          )
+        )
+      )
+    )
   )
 
   it.effect("that cannot tell makes it 503 with Retry-After, not 401: the client's token may be good", () =>

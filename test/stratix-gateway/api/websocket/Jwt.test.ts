@@ -117,6 +117,7 @@ describe("a JWT", () => {
         [yield* bySecret({ nbf: 1 }), /nbf/],
         [yield* bySecret({ sub: undefined }), /claim sub/],
         [yield* bySecret({ sub: "" }), /claim sub/],
+        [yield* bySecret({ sub: "alice\u009b2J" }), /claim sub/],
         [yield* bySecret({ stratix_visible: { agents: "mine" } }), /claim stratix_visible\.agents/],
         [yield* bySecret({ scope: 7 }), /claim scope/]
       ]

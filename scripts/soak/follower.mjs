@@ -1,0 +1,292 @@
+/**
+ * A well-behaved client that checks the laws while it follows: order, exactness, resume; at the end of the run its state.
+ *
+ * What it receives is put in line at once and looked at later, when the ledger knows it: a client may hear of an event before the
+ * publisher has heard of its place.
+ */
+import WebSocket from "ws"
+import { admits, keyOf, seqOf } from "./ledger.mjs"
+
+const SYNC = "stratix.sync.v1"
+
+/** A catch-up of a plain client is over by then; it is not told so. */
+const PLAIN_CATCH_UP_MS = 5000
+
+const queryOf = (filter) => Object.entries(filter).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`)
+
+export class Follower {
+  /** Newest event of each key: its request id. */
+  state = new Map()
+  connections = 0
+  conflations = 0
+  resumes = 0
+  snapshots = 0
+  lost = 0
+  received = 0
+  /** Cut off by the gateway; only slow ones may be. */
+  cut = 0
+  isOpen = false
+  #socket
+  #filter
+  /** Offset of the newest event, or of the newest end of a catch-up. */
+  #offset
+  /** Events of a catch-up that are still to come, and what follows them. */
+  #announced = 0
+  #afterwards
+  #line = []
+  /** Everything up to this place was received, as far as the filter lets it through; `undefined`: not known yet. */
+  #exactTo
+  #lastSeq = 0
+  #free = true
+  #timer
+  /** Sequence numbers of each publisher. */
+  #last = new Map()
+  #checkedFilter
+
+  /** `kind`: `{ sync, snapshot, slow, filter }`; `broken(text)` is told what breaks a law. */
+  constructor({ broken, kind, ledger, name, port }) {
+    this.kind = kind
+    this.name = name
+    this.#filter = kind.filter
+    this.#checkedFilter = kind.filter
+    this.ledger = ledger
+    this.port = port
+    this.broken = (text) => broken(`${name}: ${text}`)
+  }
+
+  /** Connects; with `resume`, from where it was. Resolves when it is in. */
+  connect(resume) {
+    const { kind } = this
+    const since = resume && kind.sync ? this.#offset : undefined
+    if (since === undefined) {
+      this.state.clear()
+      this.#offset = undefined
+      this.#line.push({ do: "forget" })
+    }
+    const query = queryOf(this.#filter)
+    if (since !== undefined) query.push(`since=${since}`)
+    if (kind.snapshot) query.push("snapshot=true")
+    const socket = new WebSocket(`ws://127.0.0.1:${this.port}/?${query.join("&")}`, kind.sync ? [SYNC] : [], {
+      perMessageDeflate: false
+    })
+    this.#socket = socket
+    this.connections++
+    this.#announced = 0
+    this.#line.push({ do: "connect" })
+    return new Promise((resolve) => {
+      socket.on("message", (data) => {
+        const message = JSON.parse(data.toString())
+        if (message.eventType === "stratix:connected") {
+          this.isOpen = true
+          if (kind.sync) this.#line.push({ do: "wait" })
+          else if (kind.snapshot) {
+            this.#line.push({ do: "wait" })
+            this.#timer = setTimeout(() => this.#line.push({ do: "exact" }), PLAIN_CATCH_UP_MS)
+          }
+          resolve()
+        } else this.#onMessage(message)
+      })
+      socket.on("error", (error) => {
+        if (!kind.slow && this.#socket === socket) this.broken(`error ${error.message}`)
+        resolve()
+      })
+      socket.on("close", (code) => {
+        clearTimeout(this.#timer)
+        if (this.#socket !== socket) return
+        this.isOpen = false
+        this.cut++
+        if (!kind.slow) this.broken(`closed by the gateway with ${code}`)
+        resolve()
+      })
+    })
+  }
+
+  /** Ends the connection: properly, or as one whose network is gone. */
+  leave(properly) {
+    const socket = this.#socket
+    this.#socket = undefined
+    this.isOpen = false
+    clearTimeout(this.#timer)
+    if (properly) socket?.close(1000)
+    else socket?.terminate()
+  }
+
+  pause() {
+    this.#socket?.pause()
+  }
+
+  read() {
+    this.#socket?.resume()
+  }
+
+  refilter(filter) {
+    if (this.isOpen) this.#socket?.send(JSON.stringify({ type: "subscribe", ...filter }))
+  }
+
+  #onMessage(message) {
+    switch (message.eventType) {
+      case "stratix:heartbeat":
+        return
+      case "stratix:sync":
+        return this.#onSync(message.payload)
+      case "stratix:subscribed":
+        this.#filter = Object.fromEntries(
+          Object.entries(message.payload).map(([name, values]) => [name, values.map((value) => value.replace("stratix:", ""))])
+        )
+        if (!this.kind.sync) this.state.clear()
+        this.#line.push({ do: "filter", filter: this.#filter })
+        return
+      case "stratix:error":
+      case "stratix:closing":
+        return this.broken(`was told ${JSON.stringify(message)}`)
+    }
+    this.received++
+    if (message.offset !== undefined) this.#offset = message.offset
+    else if (this.kind.sync) this.broken(`an event without an offset: ${message.requestId}`)
+    const key = keyOf(message)
+    if (key !== undefined) this.state.set(key, message.requestId)
+    this.#line.push({ do: "event", id: message.requestId, offset: message.offset })
+    if (this.#announced > 0 && --this.#announced === 0) this.#onCaughtUp()
+  }
+
+  #onCaughtUp() {
+    this.#line.push(this.#afterwards)
+    this.#offset = this.#afterwards.offset
+  }
+
+  #onSync({ count, from, lost, mode, more, to }) {
+    if (this.#announced > 0) this.broken(`a sync message in the middle of a catch-up`)
+    if (mode === "snapshot") this.state.clear()
+    if (mode === "resume") {
+      this.resumes++
+      if (lost !== 0) this.broken("a resume that lost something")
+    } else if (mode === "conflated") this.conflations++
+    else this.snapshots++
+    this.lost += lost
+    this.#line.push({ do: mode, seq: from === undefined ? 0 : seqOf(from) })
+    this.#afterwards = { do: "to", mode, offset: to, seq: seqOf(to), more: more === true }
+    this.#announced = count
+    if (count === 0) this.#onCaughtUp()
+  }
+
+  /** Looks at what was received, as far as the ledger knows it. */
+  check() {
+    let done = 0
+    for (const item of this.#line) {
+      if (item.do === "event") {
+        const seq = this.ledger.seq(item.id)
+        if (seq === undefined || seq > this.ledger.head) break
+        this.#checkEvent(item, seq)
+      } else if (item.seq > this.ledger.head) break
+      else this.#checkTurn(item)
+      done++
+    }
+    if (done > 0) this.#line = this.#line.slice(done)
+  }
+
+  #checkTurn(item) {
+    switch (item.do) {
+      case "forget":
+        this.#exactTo = undefined
+        this.#free = false
+        this.#lastSeq = 0
+        this.#last.clear()
+        return
+      case "connect":
+        return
+      case "wait":
+        this.#free = true
+        return
+      case "exact":
+        this.#free = false
+        this.#exactTo = this.#lastSeq || undefined
+        return
+      case "filter":
+        this.#checkedFilter = item.filter
+        this.#exactTo = undefined
+        this.#free = this.kind.sync
+        return
+      case "snapshot":
+        this.#free = true
+        this.#exactTo = undefined
+        this.#lastSeq = 0
+        this.#last.clear()
+        return
+      case "conflated":
+        this.#checkGap(item.seq + 1)
+        this.#free = true
+        this.#exactTo = undefined
+        return
+      case "resume":
+        // The gateway's cursor may be beyond the last event that came, never beyond one that should have come.
+        this.#checkGap(item.seq + 1)
+        if (this.#exactTo !== undefined) {
+          this.#exactTo = Math.max(this.#exactTo, item.seq)
+          this.#free = false
+        }
+        return
+      case "to":
+        if (!this.#free) this.#checkGap(item.seq + 1)
+        if (item.mode === "resume" || !item.more) {
+          this.#exactTo = item.seq
+          this.#free = false
+        }
+    }
+  }
+
+  #checkEvent({ id, offset }, seq) {
+    const entry = this.ledger.at(seq)
+    if (offset !== undefined && seqOf(offset) !== seq) this.broken(`${id} came with the offset of another event`)
+    if (!admits(this.#checkedFilter, entry)) this.broken(`${id} is outside its filter ${JSON.stringify(this.#checkedFilter)}`)
+    if (seq <= this.#lastSeq) this.broken(`order: ${id} at ${seq} after ${this.#lastSeq}`)
+    if (entry.n <= (this.#last.get(entry.publisher) ?? 0)) this.broken(`order: ${id} after ${this.#last.get(entry.publisher)}`)
+    this.#lastSeq = seq
+    this.#last.set(entry.publisher, entry.n)
+    if (this.#free) return
+    if (this.#exactTo !== undefined) this.#checkGap(seq)
+    this.#exactTo = seq
+  }
+
+  /** Nothing its filter lets through lies between where it is and `seq`. */
+  #checkGap(seq) {
+    if (this.#exactTo === undefined) return
+    for (let missing = this.#exactTo + 1; missing < seq; missing++) {
+      const entry = this.ledger.at(missing)
+      if (admits(this.#checkedFilter, entry)) this.broken(`lost ${entry.requestId} at ${missing}, before ${seq}`)
+    }
+  }
+
+  /** Whether everything in the log is with it. */
+  get isThere() {
+    if (!this.isOpen || this.#line.length > 0) return false
+    if (this.#exactTo === undefined || this.#free) return !this.kind.sync && !this.kind.snapshot
+    for (let seq = this.#exactTo + 1; seq <= this.ledger.head; seq++) {
+      if (admits(this.#checkedFilter, this.ledger.at(seq))) return false
+    }
+    return true
+  }
+
+  /** Compares what it folded with the state of the gateway: `[{ eventType, payload, requestId }]`. A plain client at the head knows only what it saw. */
+  compare(events) {
+    const theirs = new Map()
+    for (const event of events) {
+      const { agentId, commandId } = event.payload
+      if (admits(this.#filter, { eventType: event.eventType, agentId, commandId })) theirs.set(keyOf(event), event.requestId)
+    }
+    for (const [key, id] of theirs) {
+      const ours = this.state.get(key)
+      if (ours === undefined && !this.kind.sync && !this.kind.snapshot) continue
+      if (ours !== id) this.broken(`state: ${key} is ${ours}, should be ${id}`)
+    }
+    for (const [key, id] of this.state) {
+      // Finished commands leave the state of the gateway after a time; a screen may go on to show them.
+      if (!theirs.has(key) && this.ledger.at(this.ledger.seq(id))?.finished !== true) this.broken(`state: ${key} is not there`)
+    }
+    return theirs.size
+  }
+
+  /** What it waits for, for a report. */
+  get whereabouts() {
+    return `open ${this.isOpen}, in line ${this.#line.length} (${JSON.stringify(this.#line[0])}), exact to ${this.#exactTo}, head ${this.ledger.head}`
+  }
+}

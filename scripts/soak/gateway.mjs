@@ -1,0 +1,132 @@
+/**
+ * The gateway under soak, composed as a user's application is: the whole service as one layer, publishers in fibers of their own.
+ * Its parent asks over IPC: `publish` (begin), `stop` (publishing), `report`; it tells what it published, and ends with SIGTERM.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { NodeRuntime } from "@effect/platform-node"
+import { Deferred, Effect, Fiber, Layer, Logger } from "effect"
+import { Broadcast, EventLog, NodeServer, StatusSync, StatusSyncServer } from "stratix-status-sync"
+import { seeded } from "../lib/seeded.mjs"
+
+const { publishers, rate, seed, settings } = JSON.parse(process.argv[2])
+
+/** Every so many events one is large: only so do slow readers fill the buffers of the system. */
+const BLOB_EVERY = 10
+const BLOB_SIZE = 32 * 1024
+
+// What would end the process, or hints at a leak, is told; the parent counts it as an error.
+const broken = (what) => (error) => process.send?.({ error: `${what}: ${error?.stack ?? error}` })
+process.on("unhandledRejection", broken("unhandled rejection"))
+process.on("uncaughtExceptionMonitor", broken("uncaught exception"))
+process.on("warning", broken("warning"))
+
+const delay = monitorEventLoopDelay({ resolution: 10 })
+delay.enable()
+
+/** Published since the parent was last told: `[seq, requestId, eventType, agentId, commandId, finished]`. */
+let news = []
+const tell = () => {
+  if (news.length > 0) process.send?.({ published: news })
+  news = []
+}
+
+/** The events of one publisher: agents that change, commands that begin, go on and end, and notes that are nothing's state. */
+const story = (publisher, random) => {
+  const agents = Array.from({ length: 5 }, (_, i) => `agent-${publisher}-${i}`)
+  const commands = []
+  let commandCount = 0
+  let count = 0
+  return () => {
+    const n = ++count
+    const requestId = `soak-${publisher}-${n}`
+    const agentId = random.pick(agents)
+    const event = (eventType, payload, finished = false) => ({ eventType, payload, requestId, finished })
+    if (n % BLOB_EVERY === 0) return event("stratix:soak_blob", { n, pad: "x".repeat(BLOB_SIZE) })
+    if (n <= agents.length) return event("stratix:agent_create", { agentId: agents[n - 1], name: `N${n}`, type: "soak" })
+    const dice = random.next()
+    if (dice < 0.4) {
+      return event("stratix:agent_status_update", { agentId, status: random.pick(["online", "offline", "busy", "error"]) })
+    }
+    if (dice < 0.5) return event("stratix:soak_note", { n, agentId, text: "hé 👍 \u2028" })
+    if (commands.length < 4) {
+      commands.push({ commandId: `cmd-${publisher}-${commandCount++}`, agentId, progress: 0 })
+    }
+    const at = random.between(0, commands.length - 1)
+    const command = commands[at]
+    const { commandId } = command
+    command.progress += random.between(5, 30)
+    if (command.progress < 100) {
+      const { progress } = command
+      return event("stratix:command_status_update", { commandId, agentId: command.agentId, commandStatus: "running", progress })
+    }
+    commands.splice(at, 1)
+    return event("stratix:command_status_update", { commandId, agentId: command.agentId, commandStatus: "success", result: { n } }, true)
+  }
+}
+
+const publisher = (name, index) =>
+  Effect.gen(function* () {
+    const { broadcast } = yield* StatusSync.StatusSync
+    const random = seeded(seed + index)
+    const next = story(name, random)
+    while (true) {
+      const { finished, ...event } = next()
+      const offset = yield* broadcast(event)
+      const { agentId, commandId } = event.payload
+      news.push([offset, event.requestId, event.eventType, agentId ?? null, commandId ?? null, finished])
+      // Exponential: now and then many at once, now and then a pause.
+      yield* Effect.sleep((-Math.log(1 - random.next()) * 1000 * publishers) / rate)
+    }
+  })
+
+const report = Effect.gen(function* () {
+  const sync = yield* StatusSync.StatusSync
+  const server = yield* NodeServer.NodeServer
+  globalThis.gc?.()
+  const { heapUsed, rss } = process.memoryUsage()
+  const millis = (nanos) => Math.round(nanos / 1e5) / 10
+  const loop = { p50: millis(delay.percentile(50)), p99: millis(delay.percentile(99)), max: millis(delay.max) }
+  delay.reset()
+  return {
+    rss,
+    heap: heapUsed,
+    loop,
+    clients: yield* sync.clientCount,
+    sockets: yield* Effect.async((resume) => server.getConnections((_error, count) => resume(Effect.succeed(count)))),
+    broadcast: (yield* Broadcast.Broadcast).unsafeStats(),
+    log: (yield* EventLog.EventLog).unsafeStats()
+  }
+})
+
+const program = Effect.gen(function* () {
+  const server = yield* NodeServer.NodeServer
+  const runtime = yield* Effect.runtime()
+  const run = (id, effect) =>
+    Effect.runPromise(Effect.provide(effect, runtime.context)).then(
+      (answer) => process.send?.({ id, answer }),
+      broken("a question of the soak")
+    )
+  const begun = yield* Deferred.make()
+  const names = Array.from({ length: publishers }, (_, i) => `p${i}`)
+  const publishing = yield* Deferred.await(begun).pipe(
+    Effect.zipRight(Effect.forEach(names, publisher, { concurrency: "unbounded" })),
+    Effect.fork
+  )
+  const telling = setInterval(tell, 100)
+  process.on("message", ({ ask, id }) => {
+    if (ask === "publish") run(id, Deferred.succeed(begun, undefined))
+    if (ask === "stop") run(id, Effect.as(Effect.tap(Fiber.interrupt(publishing), Effect.sync(tell)), true))
+    if (ask === "report") run(id, report)
+  })
+  process.send?.({ port: server.address().port })
+  yield* Effect.addFinalizer(() => Effect.sync(() => {
+    clearInterval(telling)
+    process.disconnect?.()
+  }))
+  yield* Effect.never
+}).pipe(Effect.scoped)
+
+NodeRuntime.runMain(
+  program.pipe(Effect.provide(StatusSyncServer.layer({ port: 0, ...settings })), Effect.provide(Logger.json)),
+  { disablePrettyLogger: true }
+)

@@ -1,0 +1,99 @@
+/** What runs in the page of the browser tests: a dashboard of one agent that notes what it shows, and when. */
+import { connect, type StatusClient, type StatusClientOptions } from "../../../src/stratix-client/StatusClient.js"
+
+/** What the screen said at a moment. */
+export interface Look {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly visibility: string
+  readonly freshness: string
+  readonly status: string | undefined
+}
+
+export interface Dashboard {
+  /** Connects, and shows the status of `agent-001` from now on. */
+  readonly start: (url: string, options?: StatusClientOptions) => void
+  /** `start`, with pauses a hundredth as long. */
+  readonly startHastily: (url: string, options?: StatusClientOptions) => void
+  /** A bare WebSocket, without any library. */
+  readonly startPlain: (url: string, protocols?: Array<string>) => void
+  readonly now: () => Look
+  /** Every time it changed, and the first look after the page came back. */
+  readonly looks: ReadonlyArray<Look>
+  /** What the bare WebSocket was given, to the letter. */
+  readonly frames: ReadonlyArray<string>
+  readonly received: ReadonlyArray<string>
+  /** The longest time between two runs of a timer that should run every 10 ms, since it was asked for last. */
+  readonly longestPause: () => number
+}
+
+declare global {
+  var dashboard: Dashboard
+}
+
+let client: StatusClient | undefined
+const looks: Array<Look> = []
+const frames: Array<string> = []
+const received: Array<string> = []
+
+const now = (): Look => ({
+  at: Date.now(),
+  visibility: document.visibilityState,
+  freshness: client?.freshness._tag ?? "none",
+  status: client?.state.agents.get("agent-001")?.payload.status
+})
+const look = () => {
+  const next = now()
+  const last = looks.at(-1)
+  if (next.visibility !== last?.visibility || next.freshness !== last.freshness || next.status !== last.status)
+    looks.push(next)
+}
+const everyFrame = () => {
+  look()
+  requestAnimationFrame(everyFrame)
+}
+
+let pause = 0
+let ranAt = performance.now()
+setInterval(() => {
+  const time = performance.now()
+  pause = Math.max(pause, time - ranAt)
+  ranAt = time
+}, 10)
+
+const start = (url: string, options: StatusClientOptions = {}) => {
+  // Before the client's own listeners: nobody can look earlier.
+  for (const type of ["visibilitychange", "resume"]) document.addEventListener(type, look)
+  client = connect(url, options)
+  client.onEvent(({ eventType }) => received.push(eventType))
+  client.onState(look)
+  client.onFreshness(look)
+  everyFrame()
+}
+
+globalThis.dashboard = {
+  start,
+  startHastily: (url, options) =>
+    start(url, {
+      ...options,
+      environment: {
+        setTimer: (task, millis) => {
+          const handle = setTimeout(task, millis / 100)
+          return () => clearTimeout(handle)
+        }
+      }
+    }),
+  startPlain: (url, protocols) => {
+    const socket = protocols === undefined ? new WebSocket(url) : new WebSocket(url, protocols)
+    socket.onmessage = ({ data }) => frames.push(data)
+  },
+  now,
+  looks,
+  frames,
+  received,
+  longestPause: () => {
+    const longest = pause
+    pause = 0
+    return longest
+  }
+}

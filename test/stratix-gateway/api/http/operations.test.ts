@@ -1,0 +1,240 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Metric, Schema, TestClock } from "effect"
+import * as ConnectionReports from "../../../../src/stratix-gateway/api/http/ConnectionReports.js"
+import * as Prometheus from "../../../../src/stratix-gateway/api/http/Prometheus.js"
+import {
+  Authenticator,
+  Broadcast,
+  Metrics,
+  StatusSync,
+  type StatusSyncConfig,
+  StratixApi
+} from "../../../../src/stratix-gateway/index.js"
+import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
+import { bearer, nextTurn, port, quiet, request, secretOf, token } from "../../support/gateway.js"
+import { promtool, samplesIn } from "../../support/metrics.js"
+
+const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
+  Layer.provideMerge(StatusSyncTest.layerWs(settings), quiet)
+
+const withTokens = Layer.provideMerge(
+  StatusSyncTest.layerWs().pipe(
+    Layer.provide(
+      Layer.orDie(
+        Authenticator.layerTokens([
+          token("ops", ["operator"]),
+          token("dash", ["subscribe"]),
+          token("ci", ["publish", "subscribe"])
+        ])
+      )
+    )
+  ),
+  quiet
+)
+
+const scrape = Effect.flatMap(port, (at) =>
+  Effect.promise(async () => {
+    const response = await fetch(`http://127.0.0.1:${at}/metrics`)
+    return { status: response.status, type: response.headers.get("content-type"), text: await response.text() }
+  })
+)
+
+const reports = Effect.flatMap(request("GET", "/api/stratix/connections"), ({ body }) =>
+  Schema.decodeUnknown(StratixApi.ConnectionReports, { onExcessProperty: "error" })(body)
+)
+
+const publish = (count: number) =>
+  Effect.flatMap(StatusSync.StatusSync, (service) =>
+    Effect.forEach(
+      Array.from({ length: count }, (_, i) => `agent-${i}`),
+      (agentId) => service.notifyAgentStatus(agentId, "busy"),
+      { discard: true }
+    )
+  )
+
+describe("GET /metrics", () => {
+  it.live("is what Prometheus reads, without a complaint of promtool", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      yield* client.take
+      yield* publish(20)
+      yield* client.takeN(20)
+      const { status, text, type } = yield* scrape
+      assert.strictEqual(status, 200)
+      assert.strictEqual(type, "text/plain; version=0.0.4; charset=utf-8")
+      assert.deepStrictEqual(promtool(["check", "metrics"], text), { status: 0, said: "" })
+      const samples = samplesIn(text)
+      assert.isAtLeast(samples.get("stratix_deliveries_total") ?? 0, 20)
+      assert.strictEqual(samples.get('stratix_connections{state="live"}'), 1)
+      assert.isAbove(samples.get("stratix_resident_memory_bytes") ?? 0, 1e6)
+      assert.isAbove(samples.get("stratix_event_loop_active_seconds_total") ?? 0, 0)
+      assert.strictEqual(
+        samples.get('stratix_flush_events_bucket{le="+Inf"}'),
+        samples.get("stratix_flush_events_count")
+      )
+      for (const reason of Metrics.refusalReasons)
+        assert.isTrue(samples.has(`stratix_refusals_total{reason="${reason}"}`))
+    }).pipe(Effect.provide(over()))
+  )
+
+  it("of what cannot be read, promtool does complain", () => {
+    assert.notStrictEqual(promtool(["check", "metrics"], "stratix_x{ 1\n").status, 0)
+  })
+
+  it.live("two looks in a row differ by what happened between them, and by nothing else that is counted", () =>
+    Effect.gen(function* () {
+      const first = samplesIn((yield* scrape).text)
+      yield* publish(3)
+      yield* Effect.flatMap(Broadcast.Broadcast, ({ flush }) => flush)
+      const second = samplesIn((yield* scrape).text)
+      const by = (name: string) => (second.get(name) ?? 0) - (first.get(name) ?? 0)
+      assert.strictEqual(by('stratix_events_total{type="agent_status_update"}'), 3)
+      assert.strictEqual(by("stratix_flushes_total"), 1)
+      assert.strictEqual(by("stratix_deliveries_total"), 0)
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("is not there where metrics are switched off", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* scrape).status, 404)
+    }).pipe(Effect.provide(over({ metrics: false })))
+  )
+})
+
+describe("the exposition", () => {
+  it("escapes what would break a line or a label, and leaves out what is not the gateway's", () => {
+    const ours = Metric.tagged(
+      Metric.counter("stratix_test_total", { description: "a \\ and\na line" }),
+      "what",
+      'a "b"\n\\'
+    )
+    ours.unsafeUpdate(2, [])
+    Metric.counter("theirs_total").unsafeUpdate(1, [])
+    const text = Prometheus.render(Metric.unsafeSnapshot(), "stratix_test")
+    assert.strictEqual(
+      text,
+      [
+        "# HELP stratix_test_total a \\\\ and\\na line",
+        "# TYPE stratix_test_total counter",
+        'stratix_test_total{what="a \\"b\\"\\n\\\\"} 2',
+        ""
+      ].join("\n")
+    )
+    assert.deepStrictEqual(promtool(["check", "metrics"], text), { status: 0, said: "" })
+  })
+})
+
+describe("GET /api/stratix/connections", () => {
+  it.live("shows each connection: who, with which filter, since when", () =>
+    Effect.gen(function* () {
+      yield* TestClients.connect({ query: "events=agent_status_update&agents=a,b" })
+      const second = yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })
+      yield* second.takeN(2)
+      const { connections, head } = yield* reports
+      assert.isNotEmpty(head)
+      assert.deepInclude(connections[0], {
+        address: "127.0.0.1",
+        principal: "anyone",
+        protocol: "plain",
+        filter: { events: ["stratix:agent_status_update"], agents: ["a", "b"] },
+        state: "live",
+        lagEvents: 0,
+        lagMs: 0,
+        unsentBytes: 0,
+        catchUps: 0,
+        lost: 0
+      })
+      assert.deepInclude(connections[1], { protocol: "sync", filter: {}, catchUps: 1 })
+      assert.strictEqual(connections.length, 2)
+      assert.notStrictEqual(connections[0]?.id, connections[1]?.id)
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.effect("shows how far behind a client is that does not read, in events and in time", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const slow = yield* TestClients.connect()
+      yield* slow.take
+      yield* slow.freeze
+      // What the two kernels take for it stays with them; then the process has to keep the rest.
+      const service = yield* StatusSync.StatusSync
+      const state = Effect.map(reports, ({ connections }) => connections[0]?.state)
+      while ((yield* state) === "live") {
+        yield* service.broadcast({ eventType: "stratix:note", payload: { pad: "x".repeat(200_000) } })
+        yield* broadcast.flush
+      }
+      yield* publish(7)
+      yield* broadcast.flush
+      yield* TestClock.adjust("3 seconds")
+      const [report] = (yield* reports).connections
+      assert.deepInclude(report, { state: "stalled", lagEvents: 7, lagMs: 3000, ageMs: 3000 })
+      assert.isAbove(report?.unsentBytes ?? 0, 100_000)
+    }).pipe(Effect.provide(over({ highWaterMark: 100_000 })))
+  )
+
+  it.effect("shows the time from ping to pong, once there is one", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ answersPings: false })
+      yield* client.take
+      assert.notProperty((yield* reports).connections[0], "roundTripMs")
+      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust("150 millis")
+      yield* client.pong
+      // The pong and the question travel on different sockets.
+      let report = (yield* reports).connections[0]
+      while (report?.roundTripMs === undefined) report = (yield* reports).connections[0]
+      assert.strictEqual(report.roundTripMs, 150)
+      assert.strictEqual(report.ageMs, 30_150)
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.effect(
+    "thousands are told of in more than one turn of the event loop, so that events need not wait for the last",
+    () =>
+      Effect.gen(function* () {
+        yield* Effect.replicateEffect(TestClients.connect(), 600)
+        const asked = yield* Effect.fork(ConnectionReports.json)
+        yield* nextTurn
+        assert.isNull(asked.unsafePoll())
+        const answer: unknown = JSON.parse(yield* asked)
+        const { connections } = yield* Schema.decodeUnknown(StratixApi.ConnectionReports)(answer)
+        assert.strictEqual(connections.length, 600)
+      }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(quiet))
+  )
+})
+
+describe("for operators only", () => {
+  it.live("another token is told which permission is missing; none at all is asked for one", () =>
+    Effect.gen(function* () {
+      for (const path of ["/api/stratix/connections", "/metrics"]) {
+        assert.strictEqual((yield* request("GET", path)).status, 401, path)
+        for (const name of ["dash", "ci"]) {
+          const answer = yield* request("GET", path, { token: secretOf(name) })
+          assert.strictEqual(answer.status, 403, path)
+          assert.include(String(answer.headers["www-authenticate"]), 'scope="stratix:operator"')
+        }
+      }
+      yield* TestClients.connect(bearer(secretOf("dash")))
+      const answer = yield* request("GET", "/api/stratix/connections", { token: secretOf("ops") })
+      const { connections } = yield* Schema.decodeUnknown(StratixApi.ConnectionReports)(answer.body)
+      assert.deepStrictEqual(
+        connections.map(({ principal }) => principal),
+        ["dash"]
+      )
+      const at = yield* port
+      const metrics = yield* Effect.promise(() => fetch(`http://127.0.0.1:${at}/metrics`, bearer(secretOf("ops"))))
+      assert.strictEqual(metrics.status, 200)
+    }).pipe(Effect.provide(withTokens))
+  )
+
+  it.live("both routes are in the OpenAPI document", () =>
+    Effect.gen(function* () {
+      const { body } = yield* request("GET", "/openapi.json")
+      const { paths } = yield* Schema.decodeUnknown(
+        Schema.Struct({ paths: Schema.Record({ key: Schema.String, value: Schema.Unknown }) })
+      )(body)
+      assert.containsAllKeys(paths, ["/api/stratix/connections", "/metrics"])
+      assert.include(JSON.stringify(body), "lagEvents")
+    }).pipe(Effect.provide(over()))
+  )
+})
