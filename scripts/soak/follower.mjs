@@ -51,7 +51,7 @@ export class Follower {
     this.#checkedFilter = kind.filter
     this.ledger = ledger
     this.port = port
-    this.broken = (text) => broken(`${name}: ${text}`)
+    this.broken = (text) => broken(`${name} (${kind.title}): ${text}`)
   }
 
   /** Connects; with `resume`, from where it was. Resolves when it is in. */
@@ -133,7 +133,9 @@ export class Follower {
         this.#filter = Object.fromEntries(
           Object.entries(message.payload).map(([name, values]) => [name, values.map((value) => value.replace("stratix:", ""))])
         )
-        if (!this.kind.sync) this.state.clear()
+        // Until the snapshot for the new filter has come, there is nothing to resume from.
+        if (this.kind.sync) this.#offset = undefined
+        else this.state.clear()
         this.#line.push({ do: "filter", filter: this.#filter })
         return
       case "stratix:error":
@@ -141,8 +143,10 @@ export class Follower {
         return this.broken(`was told ${JSON.stringify(message)}`)
     }
     this.received++
-    if (message.offset !== undefined) this.#offset = message.offset
-    else if (this.kind.sync) this.broken(`an event without an offset: ${message.requestId}`)
+    if (message.offset !== undefined) {
+      // Not one that was under way while the filter changed.
+      if (this.#offset !== undefined || this.#announced > 0) this.#offset = message.offset
+    } else if (this.kind.sync) this.broken(`an event without an offset: ${message.requestId}`)
     const key = keyOf(message)
     if (key !== undefined) this.state.set(key, message.requestId)
     this.#line.push({ do: "event", id: message.requestId, offset: message.offset })

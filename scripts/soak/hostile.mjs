@@ -9,26 +9,48 @@ const HOST = "127.0.0.1"
 /** Longer than any limit of the gateway that ends an attack (60 s without a sign of life). */
 const PATIENCE_MS = 90_000
 
+/** Of attacks that the end of the run found under way. */
+export const CUT_SHORT = "cut short"
+
+/** Their ends. */
+const underWay = new Set()
+
+/** Ends what is still under way. */
+export const cutShort = () => {
+  for (const end of [...underWay]) end()
+}
+
+/** Sees to it that an attack ends: by `end`, after the patience, or when it is cut short. Answers what to call when it has. */
+const bounded = (end) => {
+  const cut = () => end(CUT_SHORT)
+  const timer = setTimeout(() => end("patience"), PATIENCE_MS)
+  underWay.add(cut)
+  return () => {
+    clearTimeout(timer)
+    underWay.delete(cut)
+  }
+}
+
 const upgrade = (path = "/", lines = "", version = "13") =>
   `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: ${version}\r\n` +
   `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${lines}\r\n`
 
-/** A socket that ends by itself: `begin` writes what it will; the answer is the status, `"ended"` or `"patience"`. */
-const raw = (port, begin, patience = PATIENCE_MS) =>
+/** A socket that ends by itself: `begin` writes what it will; the answer is the status, `"ended"`, or why it was ended here. */
+const raw = (port, begin) =>
   new Promise((resolve) => {
     const socket = connect(port, HOST)
     let head = ""
     let outcome = "ended"
-    const timer = setTimeout(() => {
-      outcome = "patience"
+    const over = bounded((how) => {
+      outcome = how
       socket.destroy()
-    }, patience)
+    })
     socket.on("data", (data) => {
       if (head.length < 16) head += data.toString("latin1")
     })
     socket.on("error", () => {})
     socket.on("close", () => {
-      clearTimeout(timer)
+      over()
       const status = /^HTTP\/1\.1 (\d+)/.exec(head)?.[1]
       resolve(status !== undefined && status !== "101" ? status : outcome)
     })
@@ -39,12 +61,16 @@ const raw = (port, begin, patience = PATIENCE_MS) =>
 const webSocket = (port, begin) =>
   new Promise((resolve) => {
     const socket = new WebSocket(`ws://${HOST}:${port}/?events=soak_none`, { perMessageDeflate: false })
-    const timer = setTimeout(() => socket.terminate(), PATIENCE_MS)
+    let outcome
+    const over = bounded((how) => {
+      outcome = how
+      socket.terminate()
+    })
     socket.on("open", () => begin(socket))
     socket.on("error", () => {})
     socket.on("close", (code) => {
-      clearTimeout(timer)
-      resolve(String(code))
+      over()
+      resolve(outcome ?? String(code))
     })
   })
 

@@ -25,7 +25,7 @@ import {
 
 const ESC = "\u001b"
 
-const READY = /ready on (wss?:\S+)/
+const READY = /ready on (wss?:[^\s"]+)/
 
 const serving = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
   background(() => start(["serve", ...args], { env }))

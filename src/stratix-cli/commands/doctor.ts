@@ -209,25 +209,40 @@ const secretFiles = (given: Settings): ReadonlyArray<Finding> =>
       warning("files", `${visible(path)} can be read by other users of this machine`, `chmod 600 ${visible(path)}`)
     )
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+/** The dates of a certificate as OpenSSL writes them, like "Nov  2 17:42:56 2030 GMT"; node has them in no other form before 23. */
+const certificateTime = (text: string): Option.Option<number> => {
+  const [, month = "", day = "", time, year] = /^(\w{3}) +(\d+) (\S+) (\d{4}) GMT$/.exec(text) ?? []
+  const two = (value: number | string) => String(value).padStart(2, "0")
+  return Option.map(
+    DateTime.make(`${year}-${two(MONTHS.indexOf(month) + 1)}-${two(day)}T${time}Z`),
+    DateTime.toEpochMillis
+  )
+}
+
 const certificate = (path: string, now: number): ReadonlyArray<Finding> => {
-  try {
+  const fits = "the certificate and its key fit together"
+  const times = Either.try(() => {
     const { validFrom, validTo } = new Crypto.X509Certificate(Fs.readFileSync(path))
-    const left = DateTime.toEpochMillis(DateTime.unsafeMake(validTo)) - now
-    const replace = "replace it; a running gateway reads it again by itself"
-    if (left <= 0) return [problem("tls", `the certificate in ${visible(path)} has expired`, replace)]
-    if (DateTime.toEpochMillis(DateTime.unsafeMake(validFrom)) > now)
-      return [
-        problem("tls", `the certificate in ${visible(path)} is not valid yet`, "is the clock of this machine right?")
-      ]
-    const days = Math.floor(left / Duration.toMillis("1 day"))
+    return Option.all([certificateTime(validFrom), certificateTime(validTo)])
+  })
+  const [from, to] = Option.getOrElse(Option.flatten(Either.getRight(times)), () => [undefined, undefined] as const)
+  // TLS has taken it already; what it can be asked besides that is no reason to stop.
+  if (from === undefined) return [ok("tls", fits)]
+  const replace = "replace it; a running gateway reads it again by itself"
+  if (to <= now) return [problem("tls", `the certificate in ${visible(path)} has expired`, replace)]
+  if (from > now) {
     return [
-      left < EXPIRES_SOON
-        ? warning("tls", `the certificate in ${visible(path)} expires in ${days} days`, replace)
-        : ok("tls", `the certificate and its key fit together, and are good for ${days} days`)
+      problem("tls", `the certificate in ${visible(path)} is not valid yet`, "is the clock of this machine right?")
     ]
-  } catch {
-    return []
   }
+  const days = Math.floor((to - now) / Duration.toMillis("1 day"))
+  return [
+    to - now < EXPIRES_SOON
+      ? warning("tls", `the certificate in ${visible(path)} expires in ${days} days`, replace)
+      : ok("tls", `${fits}, and are good for ${days} days`)
+  ]
 }
 
 const listening = (given: Settings): Effect.Effect<ReadonlyArray<Finding>, never, StatusSyncConfig | Scope.Scope> =>

@@ -56,7 +56,6 @@ const parseLine = (text: string): Either.Either<string, string> => {
 
 const fromInput = (given: Given, keepGoing: boolean) =>
   Effect.gen(function* () {
-    const output = yield* Output
     const gateway = yield* Gateway.resolve(given)
     if (process.stdin.isTTY === true) {
       return yield* usage(

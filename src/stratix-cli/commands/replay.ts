@@ -16,7 +16,7 @@ import * as Stream from "effect/Stream"
 import { type CliError, failed } from "../CliError.js"
 import { described, textArg } from "../Command.js"
 import * as Gateway from "../Gateway.js"
-import { Output, visible } from "../Output.js"
+import { visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
 import * as Recording from "../Recording.js"
 
@@ -61,7 +61,6 @@ export const replay = Command.make(
   },
   ({ file, speed, ...given }) =>
     Effect.gen(function* () {
-      const output = yield* Output
       const gateway = yield* Gateway.resolve(given)
       const publisher = yield* Publisher.make(gateway, false)
       const begin = yield* Clock.currentTimeMillis

@@ -1,0 +1,306 @@
+/** The client in a real Chromium, against a real gateway. */
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Types from "../../src/stratix-core/event-types.js"
+import * as Authenticator from "../../src/stratix-gateway/api/websocket/Authenticator.js"
+import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
+import type * as StatusSyncConfig from "../../src/stratix-gateway/StatusSyncConfig.js"
+import * as StatusSyncServer from "../../src/stratix-gateway/StatusSyncServer.js"
+import { port, quiet, secretOf, token } from "../stratix-gateway/support/gateway.js"
+import * as Chromium from "./support/Chromium.js"
+import * as Network from "./support/Network.js"
+
+/** A gateway whose heart beats a hundred times as fast, so that silence is noticed within the time of a test. */
+const quick = { heartbeatInterval: "300 millis", heartbeatTimeout: "600 millis" } as const
+
+/** A client that comes back soon. */
+const eager = { backoffBaseMs: 50, connectTimeoutMs: 500 }
+
+/** A gateway as it is deployed, on a free port unless told otherwise. */
+const startGateway = (
+  options: Partial<StatusSyncConfig.Settings> = {},
+  authenticator: Layer.Layer<Authenticator.Authenticator> = Authenticator.layerAllowAll
+) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.Scope
+    const own = yield* Scope.fork(scope, "sequential")
+    const services = yield* StatusSyncServer.layer({ port: 0, drainTimeout: "1 second", ...options }).pipe(
+      Layer.provide(authenticator),
+      Layer.provide(quiet),
+      Layer.buildWithScope(own),
+      Effect.orDie
+    )
+    const sync = Context.get(services, StatusSync)
+    const bound = yield* Effect.provide(port, services)
+    return {
+      port: bound,
+      url: `ws://127.0.0.1:${bound}/`,
+      publish: sync.broadcast,
+      says: (status: "online" | "offline" | "busy" | "error") => sync.notifyAgentStatus("agent-001", status),
+      /** Waits until so many clients are connected. */
+      has: (count: number) =>
+        sync.clientCount.pipe(Effect.repeat({ until: (n) => n === count, schedule: Schedule.spaced("10 millis") })),
+      stop: Scope.close(own, Exit.void)
+    }
+  })
+
+const tab = Effect.flatMap(Chromium.Chromium, (browser) => browser.tab)
+const otherTab = Effect.flatMap(Chromium.Chromium, (browser) => browser.otherTab)
+
+/** The messages of a type among frames. */
+const ofType = (frames: ReadonlyArray<string>, eventType: string) =>
+  frames.map((text) => JSON.parse(text)).filter((message) => message.eventType === eventType)
+
+/** The ways in which a connection was brought up to date. */
+const syncs = ({ received }: Chromium.Connection): ReadonlyArray<unknown> =>
+  ofType(received, Types.SYNC).map(({ payload }) => payload.mode)
+
+/** From the moment that a status was replaced on, nothing that was shown in front called the old one true. */
+const assertNeverWrong = (looks: Effect.Effect.Success<Chromium.Tab["looks"]>, old: string, from: number) => {
+  const wrong = looks.filter(
+    ({ at, freshness, status, visibility }) =>
+      at >= from && visibility === "visible" && freshness === "live" && status === old
+  )
+  assert.deepStrictEqual(wrong, [])
+}
+
+const now = Effect.sync(() => Date.now())
+
+layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in Chromium", (it) => {
+  it.scoped("the client goes live and shows what is published, the moment it is published", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway()
+      yield* gateway.says("online")
+      const dashboard = yield* tab
+      yield* dashboard.start(gateway.url)
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      yield* gateway.says("busy")
+      yield* dashboard.shows({ freshness: "live", status: "busy" })
+      assert.deepStrictEqual(yield* dashboard.events, [Types.AGENT_STATUS_UPDATE, Types.AGENT_STATUS_UPDATE])
+      const [connection, ...more] = dashboard.connections
+      assert.deepStrictEqual([connection?.subprotocol, connection?.status, more], [Types.SYNC_PROTOCOL, 101, []])
+    })
+  )
+
+  it.scoped("a bare WebSocket reads plain mode, to the letter", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway()
+      const dashboard = yield* tab
+      yield* dashboard.startPlain(gateway.url)
+      yield* dashboard.frames(1)
+      const events = [
+        { eventType: Types.AGENT_STATUS_UPDATE, payload: { agentId: "agent-001", status: "busy" } },
+        { eventType: "stratix:note", payload: { text: 'Grüße, 世界 \u{1f600}  "quoted"', nothing: null } }
+      ].map((event, i) => ({ ...event, timestamp: 1645521234567 + i, requestId: `request-${i}` }))
+      for (const event of events) yield* gateway.publish(event)
+      const [welcome, ...rest] = yield* dashboard.frames(3)
+      assert.match(
+        welcome ?? "",
+        /^\{"eventType":"stratix:connected","payload":\{"message":"Connected to Stratix Gateway"\},"timestamp":\d{13},"requestId":"stratix-req-\d{13}(-\d+)?"\}$/
+      )
+      assert.deepStrictEqual(
+        rest,
+        events.map((event) => JSON.stringify(event))
+      )
+    })
+  )
+
+  it.scoped("a token travels as a subprotocol, with the client and without; a wrong one is not let in", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway({}, Authenticator.layerTokens([token("dashboard", ["subscribe"])]))
+      yield* gateway.says("busy")
+      const right = yield* tab
+      yield* right.start(gateway.url, { token: secretOf("dashboard") })
+      yield* right.shows({ freshness: "live", status: "busy" })
+      assert.strictEqual(right.connections[0]?.subprotocol, Types.SYNC_PROTOCOL)
+
+      const plain = yield* tab
+      yield* plain.startPlain(`${gateway.url}?snapshot=true`, [
+        Types.PLAIN_PROTOCOL,
+        Types.BEARER_PROTOCOL_PREFIX + secretOf("dashboard")
+      ])
+      const frames = yield* plain.frames(2)
+      assert.deepStrictEqual(ofType(frames, Types.AGENT_STATUS_UPDATE)[0]?.payload.status, "busy")
+      assert.strictEqual(plain.connections[0]?.subprotocol, Types.PLAIN_PROTOCOL)
+
+      const wrong = yield* tab
+      yield* wrong.start(gateway.url, { ...eager, token: secretOf("stranger") })
+      yield* wrong.shows({ freshness: "reconnecting", status: undefined })
+      assert.strictEqual(wrong.connections[0]?.status, 401)
+    })
+  )
+
+  it.scoped("offline: says that it is not connected; online again: true by itself, with nothing left out", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway()
+      yield* gateway.says("online")
+      const dashboard = yield* tab
+      yield* dashboard.start(gateway.url, eager)
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      yield* dashboard.setOffline(true)
+      yield* gateway.says("busy")
+      const replacedAt = yield* now
+      // The socket is still open as far as the browser is concerned: what finds out is that nobody answers.
+      yield* dashboard.shows({ freshness: "reconnecting", status: "online" })
+      yield* dashboard.setOffline(false)
+      yield* dashboard.shows({ freshness: "live", status: "busy" })
+      const last = dashboard.connections.at(-1)
+      assert.isDefined(last)
+      assert.deepStrictEqual(syncs(last), ["resume"])
+      const looks = yield* dashboard.looks
+      assert.isTrue(looks.some(({ at, freshness }) => at >= replacedAt && freshness === "reconnecting"))
+    })
+  )
+
+  it.scoped("a connection that is cut is resumed: what was missed comes, not all of it again", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway()
+      const network = yield* Network.make(gateway.port)
+      yield* gateway.says("online")
+      const dashboard = yield* tab
+      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, eager)
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      for (const status of ["busy", "error", "offline"] as const) {
+        // It cannot come back before it has missed something.
+        yield* network.freeze
+        yield* network.cut
+        yield* gateway.has(0)
+        yield* gateway.says(status)
+        yield* dashboard.shows({ freshness: "reconnecting" })
+        yield* network.thaw
+        yield* dashboard.shows({ freshness: "live", status })
+        const last = dashboard.connections.at(-1)
+        assert.isDefined(last)
+        assert.deepStrictEqual(syncs(last), ["resume"])
+        assert.strictEqual(ofType(last.received, Types.AGENT_STATUS_UPDATE).length, 1)
+      }
+      const [first] = dashboard.connections
+      assert.isDefined(first)
+      assert.deepStrictEqual(syncs(first), ["snapshot"])
+    })
+  )
+
+  it.scoped("a gateway that restarts with an empty log: what is gone is gone, and what it says is shown", () =>
+    Effect.gen(function* () {
+      const first = yield* startGateway()
+      yield* first.says("busy")
+      const dashboard = yield* tab
+      yield* dashboard.startHastily(first.url)
+      yield* dashboard.shows({ freshness: "live", status: "busy" })
+      yield* first.stop
+      yield* dashboard.shows({ freshness: "reconnecting", status: "busy" })
+      const second = yield* startGateway({ port: first.port })
+      yield* dashboard.shows({ freshness: "live", status: undefined })
+      yield* second.says("online")
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      const last = dashboard.connections.at(-1)
+      assert.isDefined(last)
+      assert.include(last.url, "since=")
+      assert.deepStrictEqual(syncs(last), ["snapshot"])
+    })
+  )
+
+  it.scoped("a tab in the background, its timers throttled, stays live on the connection it has", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway(quick)
+      yield* gateway.says("online")
+      const dashboard = yield* tab
+      yield* dashboard.start(gateway.url, eager)
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      yield* otherTab
+      yield* dashboard.shows({ visibility: "hidden" })
+      // Longer than the gateway's timeout: by its timers alone the client could not tell that it lives.
+      yield* dashboard.timersPause(900)
+      yield* gateway.says("busy")
+      yield* dashboard.shows({ visibility: "hidden", freshness: "live", status: "busy" })
+      yield* dashboard.toFront
+      yield* dashboard.shows({ visibility: "visible", freshness: "live", status: "busy" })
+      assert.strictEqual(dashboard.connections.length, 1)
+    })
+  )
+
+  it.scoped("a tab in the background whose network dies without a word is not live when it is looked at again", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway(quick)
+      const network = yield* Network.make(gateway.port)
+      yield* gateway.says("online")
+      const dashboard = yield* tab
+      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, eager)
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      yield* otherTab
+      yield* dashboard.shows({ visibility: "hidden" })
+      yield* dashboard.timersPause(900)
+      yield* network.freeze
+      yield* gateway.has(0)
+      yield* gateway.says("busy")
+      const replacedAt = yield* now
+      yield* dashboard.toFront
+      yield* dashboard.shows({ visibility: "visible", status: "online" })
+      yield* network.thaw
+      yield* dashboard.shows({ freshness: "live", status: "busy" })
+      assertNeverWrong(yield* dashboard.looks, "online", replacedAt)
+    })
+  )
+
+  it.scoped("a tab that the browser froze is not live on what it knew, and becomes true again", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway(quick)
+      const network = yield* Network.make(gateway.port)
+      yield* gateway.says("online")
+      const dashboard = yield* tab
+      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, eager)
+      yield* dashboard.shows({ freshness: "live", status: "online" })
+      yield* otherTab
+      yield* dashboard.shows({ visibility: "hidden" })
+      yield* dashboard.setFrozen(true)
+      yield* network.freeze
+      yield* gateway.has(0)
+      yield* gateway.says("busy")
+      const replacedAt = yield* now
+      yield* dashboard.setFrozen(false)
+      yield* dashboard.toFront
+      yield* dashboard.shows({ visibility: "visible", status: "online" })
+      yield* network.thaw
+      yield* dashboard.shows({ freshness: "live", status: "busy" })
+      const looks = yield* dashboard.looks
+      assertNeverWrong(looks, "online", replacedAt)
+      // Nothing ran meanwhile: there is no look between the freeze and the thaw.
+      assert.isFalse(looks.some(({ at, visibility }) => at >= replacedAt && visibility === "hidden" && at < replacedAt))
+    })
+  )
+
+  it.scoped("permessage-deflate: Chromium agrees to it and reads what was compressed", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway({ compression: true, compressionThreshold: 0 })
+      const network = yield* Network.make(gateway.port)
+      const dashboard = yield* tab
+      yield* dashboard.startPlain(`ws://127.0.0.1:${network.port}/`)
+      yield* dashboard.frames(1)
+      const before = yield* network.received
+      const event = {
+        eventType: Types.COMMAND_STATUS_UPDATE,
+        payload: {
+          commandId: "cmd-001",
+          agentId: "agent-001",
+          commandStatus: "success",
+          result: "all is well, ".repeat(1000)
+        },
+        timestamp: 1645521234567,
+        requestId: "request-1"
+      }
+      const text = JSON.stringify(event)
+      // Twice: without context takeover each message stands for itself.
+      yield* gateway.publish(event)
+      yield* gateway.publish(event)
+      const frames = yield* dashboard.frames(3)
+      assert.deepStrictEqual(frames.slice(1), [text, text])
+      assert.match(dashboard.connections[0]?.extensions ?? "", /^permessage-deflate\b.*server_no_context_takeover/)
+      assert.isBelow((yield* network.received) - before, text.length / 10)
+    })
+  )
+})
