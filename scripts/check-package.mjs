@@ -119,10 +119,10 @@ const typeCheck = async (project, specifiers) => {
   }
 }
 
-/** The gateway starts, passes an event on, and goes when it is told to. @param {string} project @param {string} name */
-const start = async (project, name) => {
+/** The gateway starts, passes an event on, and goes when it is told to. @param {string} project @param {string} program @param {ReadonlyArray<string>} args */
+const start = async (project, program, args) => {
   const { WebSocket } = createRequire(join(project, "package.json"))("ws")
-  const gateway = spawn(process.execPath, [join("node_modules", name, "dist/stratix-gateway/main.js")], {
+  const gateway = spawn(program, args, {
     cwd: project,
     env: { ...process.env, STRATIX_HOST: "127.0.0.1", STRATIX_PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"]
@@ -184,8 +184,12 @@ try {
   console.log(`ok  imported: ${specifiers.join(", ")}`)
   await typeCheck(project, specifiers)
   console.log("ok  type-checked, libraries included, with NodeNext and with Bundler resolution")
-  await start(project, manifest.name)
+  await start(project, process.execPath, [join("node_modules", manifest.name, "dist/stratix-gateway/main.js")])
   console.log("ok  started, one event from HTTP to WebSocket, stopped")
+  const said = await run(project, "npx", "--no", manifest.name, "--version")
+  assert.equal(said.trim(), manifest.version)
+  await start(project, join("node_modules", ".bin", manifest.name), ["serve"])
+  console.log("ok  the same by its command line")
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : error}`)
   process.exitCode = 1

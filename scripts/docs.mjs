@@ -1,12 +1,30 @@
 // @ts-check
-/** Brings what is generated in the documentation up to date: the README's table of knobs. Reads the build. */
+/** Brings what is generated in the documentation up to date: the README's table of knobs, the help in docs/cli.md. Reads the build. */
+import { execFileSync } from "node:child_process"
 import { readFile, writeFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
+import { commandsIn, withHelp } from "./lib/cli-help.mjs"
 import { knobsTable, withKnobsTable } from "./lib/knobs-table.mjs"
+
+/** @type {(name: string, change: (page: string) => string) => Promise<void>} */
+const bringUpToDate = async (name, change) => {
+  const path = new URL(`../${name}`, import.meta.url)
+  const page = await readFile(path, "utf8")
+  const current = change(page)
+  if (current !== page) await writeFile(path, current)
+  console.log(current === page ? `${name} is current` : `${name}: brought up to date`)
+}
 
 // Not a static import, which the type check would want to find before there is a build.
 const { knobs } = await import(new URL("../dist/stratix-gateway/StatusSyncConfig.js", import.meta.url).href)
-const path = new URL("../README.md", import.meta.url)
-const readme = await readFile(path, "utf8")
-const current = withKnobsTable(readme, knobsTable(knobs))
-if (current !== readme) await writeFile(path, current)
-console.log(current === readme ? "README.md is current" : "README.md: brought up to date")
+await bringUpToDate("README.md", (page) => withKnobsTable(page, knobsTable(knobs)))
+
+const program = fileURLToPath(new URL("../dist/stratix-cli/main.js", import.meta.url))
+/** @type {(command: string) => string} */
+const helpOf = (command) => {
+  const words = command.split(" ").filter((word) => word !== "")
+  return execFileSync(process.execPath, [program, ...words, "--help"], { encoding: "utf8" })
+}
+await bringUpToDate("docs/cli.md", (page) =>
+  withHelp(page, new Map(commandsIn(page).map((command) => [command, helpOf(command)])))
+)

@@ -42,6 +42,8 @@ export class Follower {
   /** Sequence numbers of each publisher. */
   #last = new Map()
   #checkedFilter
+  /** Whether it was told the whole state for its filter: plain clients are only by a snapshot at the beginning. */
+  #knowsAll = false
 
   /** `kind`: `{ sync, snapshot, slow, filter }`; `broken(text)` is told what breaks a law. */
   constructor({ broken, kind, ledger, name, port }) {
@@ -61,6 +63,7 @@ export class Follower {
     if (since === undefined) {
       this.state.clear()
       this.#offset = undefined
+      this.#knowsAll = kind.sync || kind.snapshot === true
       this.#line.push({ do: "forget" })
     }
     const query = queryOf(this.#filter)
@@ -135,7 +138,10 @@ export class Follower {
         )
         // Until the snapshot for the new filter has come, there is nothing to resume from.
         if (this.kind.sync) this.#offset = undefined
-        else this.state.clear()
+        else {
+          this.state.clear()
+          this.#knowsAll = false
+        }
         this.#line.push({ do: "filter", filter: this.#filter })
         return
       case "stratix:error":
@@ -263,7 +269,7 @@ export class Follower {
   /** Whether everything in the log is with it. */
   get isThere() {
     if (!this.isOpen || this.#line.length > 0) return false
-    if (this.#exactTo === undefined || this.#free) return !this.kind.sync && !this.kind.snapshot
+    if (this.#exactTo === undefined || this.#free) return !this.kind.sync
     for (let seq = this.#exactTo + 1; seq <= this.ledger.head; seq++) {
       if (admits(this.#checkedFilter, this.ledger.at(seq))) return false
     }
@@ -279,7 +285,7 @@ export class Follower {
     }
     for (const [key, id] of theirs) {
       const ours = this.state.get(key)
-      if (ours === undefined && !this.kind.sync && !this.kind.snapshot) continue
+      if (ours === undefined && !this.#knowsAll) continue
       if (ours !== id) this.broken(`state: ${key} is ${ours}, should be ${id}`)
     }
     for (const [key, id] of this.state) {

@@ -20,7 +20,9 @@ process.on("unhandledRejection", broken("unhandled rejection"))
 process.on("uncaughtExceptionMonitor", broken("uncaught exception"))
 process.on("warning", broken("warning"))
 
-const delay = monitorEventLoopDelay({ resolution: 10 })
+/** What is measured is the time between two looks, which is this long on an idle loop. */
+const RESOLUTION_MS = 10
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
 delay.enable()
 
 /** Published since the parent was last told: `[seq, requestId, eventType, agentId, commandId, finished]`. */
@@ -82,10 +84,12 @@ const publisher = (name, index) =>
 const report = Effect.gen(function* () {
   const sync = yield* StatusSync.StatusSync
   const server = yield* NodeServer.NodeServer
+  const millis = (nanos) => Math.max(0, Math.round(nanos / 1e5) / 10 - RESOLUTION_MS).toFixed(1)
+  const loop = { p50: millis(delay.percentile(50)), p99: millis(delay.percentile(99)), max: millis(delay.max) }
   globalThis.gc?.()
   const { heapUsed, rss } = process.memoryUsage()
-  const millis = (nanos) => Math.round(nanos / 1e5) / 10
-  const loop = { p50: millis(delay.percentile(50)), p99: millis(delay.percentile(99)), max: millis(delay.max) }
+  // The collection itself is not to be among the delays of the next time.
+  yield* Effect.sleep("50 millis")
   delay.reset()
   return {
     rss,

@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Metric, Schema } from "effect"
@@ -39,15 +41,27 @@ const strangers = (expression: string): ReadonlyArray<string> => {
   return found
 }
 
-const Target = Schema.Struct({ refId: Schema.NonEmptyString, expr: Schema.NonEmptyString, legendFormat: Schema.NonEmptyString })
-const GridPos = Schema.Struct({ h: Schema.Positive, w: Schema.Int.pipe(Schema.between(1, 24)), x: Schema.Int, y: Schema.Int })
+const Target = Schema.Struct({
+  refId: Schema.NonEmptyString,
+  expr: Schema.NonEmptyString,
+  legendFormat: Schema.NonEmptyString
+})
+const GridPos = Schema.Struct({
+  h: Schema.Positive,
+  w: Schema.Int.pipe(Schema.between(1, 24)),
+  x: Schema.Int,
+  y: Schema.Int
+})
 const common = { id: Schema.Int, title: Schema.NonEmptyString, gridPos: GridPos }
 const Row = Schema.Struct({ ...common, type: Schema.Literal("row") })
 const Chart = Schema.Struct({
   ...common,
   type: Schema.Literal("timeseries"),
   description: Schema.NonEmptyString,
-  datasource: Schema.Struct({ type: Schema.Literal("prometheus"), uid: Schema.Literal("${datasource}") }),
+  datasource: Schema.Struct({
+    type: Schema.Literal("prometheus"),
+    uid: Schema.String.pipe(Schema.pattern(/^\$\{datasource\}$/))
+  }),
   fieldConfig: Schema.Struct({ defaults: Schema.Struct({ unit: Schema.NonEmptyString }) }),
   targets: Schema.NonEmptyArray(Target)
 })
@@ -91,7 +105,8 @@ describe("docs/operations/dashboard.json", () => {
       for (const { expr, legendFormat } of targets) {
         assert.match(expr, /stratix_/)
         assert.deepStrictEqual(strangers(expr), [], title)
-        for (const [, name] of expr.matchAll(/\$\{?(\w+)/g)) assert.isTrue(variables.has(name ?? ""), `${title}: $${name}`)
+        for (const [, name] of expr.matchAll(/\$\{?(\w+)/g))
+          assert.isTrue(variables.has(name ?? ""), `${title}: $${name}`)
         for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
           const metric = /stratix_\w+/.exec(expr)?.[0]
           assert.isTrue(label === "instance" || labels.has(`${metric} ${label}`), `${title}: ${label} of ${metric}`)
@@ -103,8 +118,15 @@ describe("docs/operations/dashboard.json", () => {
   it("asks what Prometheus understands", () => {
     const asked = charts.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m")))
     const file = { groups: [{ name: "dashboard", rules: asked.map((expr, i) => ({ record: `panel:${i}`, expr })) }] }
-    // JSON is YAML.
-    assert.strictEqual(promtool(["check", "rules"], JSON.stringify(file)).status, 0)
+    const scratch = mkdtempSync(join(tmpdir(), "stratix-dashboard-"))
+    try {
+      // JSON is YAML.
+      writeFileSync(join(scratch, "rules.yml"), JSON.stringify(file))
+      const { said, status } = promtool(["check", "rules", join(scratch, "rules.yml")])
+      assert.strictEqual(status, 0, said)
+    } finally {
+      rmSync(scratch, { recursive: true })
+    }
   })
 
   it("shows every metric there is", () => {
@@ -140,7 +162,10 @@ describe("docs/operations/README.md", () => {
     const page = read("README.md")
     for (const [, alert] of rules.matchAll(/- alert: (\w+)/g)) assert.include(page, `\`${alert}\``)
     for (const [name] of page.matchAll(/\bstratix_\w+/g)) {
-      assert.isTrue([...metrics].some((metric) => metric === name || metric.startsWith(`${name}_`)), name)
+      assert.isTrue(
+        [...metrics].some((metric) => metric === name || metric.startsWith(`${name}_`)),
+        name
+      )
     }
     const described = new Set([...page.matchAll(/^\| `(stratix_\w+)`/gm)].map(([, name]) => name))
     for (const metric of metrics) {

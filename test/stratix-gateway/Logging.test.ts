@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Console, Effect, Layer } from "effect"
+import { ConfigProvider, type Console, Effect, Layer } from "effect"
 import { Logging } from "../../src/stratix-gateway/index.js"
 
 /** What is written to standard output under this environment. */
@@ -16,10 +16,17 @@ const written = (environment: Record<string, string>) =>
     }
     yield* Effect.gen(function* () {
       yield* Effect.logDebug("quiet")
-      yield* Effect.logInfo("client joined").pipe(Effect.annotateLogs({ module: "Connections", connectionId: "conn-1" }))
+      yield* Effect.logInfo("client joined").pipe(
+        Effect.annotateLogs({ module: "Connections", connectionId: "conn-1" })
+      )
       yield* Effect.logError("loud")
     }).pipe(
-      Effect.provide(Layer.provide(Logging.layerConfig, Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))))),
+      Effect.provide(
+        Layer.provide(
+          Logging.layerConfig,
+          Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment))))
+        )
+      ),
       Effect.withConsole(console)
     )
     return lines

@@ -24,7 +24,8 @@ export interface Connection {
   /** Extensions that were negotiated. */
   extensions: string | undefined
   subprotocol: string | undefined
-  status: number | undefined
+  /** Why it did not come about, or ended. */
+  failure: string | undefined
   readonly received: Array<string>
   readonly sent: Array<string>
 }
@@ -50,8 +51,8 @@ export interface Tab {
   readonly events: Effect.Effect<ReadonlyArray<string>>
   /** So many frames of the connection without the client, to the letter. */
   readonly frames: (count: number) => Effect.Effect<ReadonlyArray<string>>
-  /** Waits until a timer that should run every 10 ms has not run for so long. */
-  readonly timersPause: (millis: number) => Effect.Effect<void>
+  /** Waits until a timer that should run every 10 ms has not run for so long, up to a moment after `since`. */
+  readonly timersPause: (millis: number, since: number) => Effect.Effect<void>
   readonly toFront: Effect.Effect<void>
   /** The browser's word for being offline, for this page. */
   readonly setOffline: (offline: boolean) => Effect.Effect<void>
@@ -126,7 +127,7 @@ const observe = (devtools: CDPSession): ReadonlyArray<Connection> => {
       url,
       extensions: undefined,
       subprotocol: undefined,
-      status: undefined,
+      failure: undefined,
       received: [],
       sent: []
     })
@@ -135,9 +136,12 @@ const observe = (devtools: CDPSession): ReadonlyArray<Connection> => {
     const connection = find(requestId)
     if (connection === undefined) return
     const headers = new Headers(response.headers)
-    connection.status = response.status
     connection.extensions = headers.get("sec-websocket-extensions") ?? undefined
     connection.subprotocol = headers.get("sec-websocket-protocol") ?? undefined
+  })
+  devtools.on("Network.webSocketFrameError", ({ errorMessage, requestId }) => {
+    const connection = find(requestId)
+    if (connection !== undefined) connection.failure = errorMessage
   })
   devtools.on("Network.webSocketFrameReceived", ({ requestId, response }) => {
     find(requestId)?.received.push(response.payloadData)
@@ -177,11 +181,14 @@ const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Conn
         await page.waitForFunction((wanted) => dashboard.frames.length >= wanted, count, waiting)
         return page.evaluate(() => dashboard.frames)
       }),
-    timersPause: (millis) =>
-      run(async () => {
-        await page.evaluate(() => dashboard.longestPause())
-        await page.waitForFunction((wanted) => dashboard.longestPause() >= wanted, millis, waiting)
-      }),
+    timersPause: (millis, since) =>
+      run(() =>
+        page.waitForFunction(
+          ([length, after]) => dashboard.pauses.some(({ from, to }) => to > after && to - from >= length),
+          [millis, since] as const,
+          waiting
+        )
+      ),
     toFront: run(() => page.bringToFront()),
     setOffline: (offline) =>
       run(() =>

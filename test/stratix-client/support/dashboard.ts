@@ -22,9 +22,10 @@ export interface Dashboard {
   readonly looks: ReadonlyArray<Look>
   /** What the bare WebSocket was given, to the letter. */
   readonly frames: ReadonlyArray<string>
+  /** Types of the events that the client has handed over. */
   readonly received: ReadonlyArray<string>
-  /** The longest time between two runs of a timer that should run every 10 ms, since it was asked for last. */
-  readonly longestPause: () => number
+  /** When a timer that should run every 10 ms did not run for five times as long. */
+  readonly pauses: ReadonlyArray<{ readonly from: number; readonly to: number }>
 }
 
 declare global {
@@ -35,6 +36,7 @@ let client: StatusClient | undefined
 const looks: Array<Look> = []
 const frames: Array<string> = []
 const received: Array<string> = []
+const pauses: Array<{ readonly from: number; readonly to: number }> = []
 
 const now = (): Look => ({
   at: Date.now(),
@@ -53,11 +55,10 @@ const everyFrame = () => {
   requestAnimationFrame(everyFrame)
 }
 
-let pause = 0
-let ranAt = performance.now()
+let ranAt = Date.now()
 setInterval(() => {
-  const time = performance.now()
-  pause = Math.max(pause, time - ranAt)
+  const time = Date.now()
+  if (time - ranAt >= 50) pauses.push({ from: ranAt, to: time })
   ranAt = time
 }, 10)
 
@@ -91,9 +92,5 @@ globalThis.dashboard = {
   looks,
   frames,
   received,
-  longestPause: () => {
-    const longest = pause
-    pause = 0
-    return longest
-  }
+  pauses
 }

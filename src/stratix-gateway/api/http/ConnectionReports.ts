@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Broadcast from "../websocket/Broadcast.js"
 import type { Connection } from "../websocket/Connection.js"
 import * as Connections from "../websocket/Connections.js"
+import { endOfTurn } from "../websocket/EndOfTurn.js"
 import * as EventLog from "../websocket/EventLog.js"
 import * as Filter from "../websocket/Filter.js"
 import type { ConnectionReport } from "./StratixApi.js"
@@ -53,7 +54,7 @@ export const json: Effect.Effect<string, never, Connections.Connections | EventL
     const texts: Array<string> = []
     for (const connection of all) {
       texts.push(JSON.stringify(reportOf(connection, log, clock.unsafeCurrentTimeMillis())))
-      if (texts.length % BATCH === 0) yield* Broadcast.endOfTurn
+      if (texts.length % BATCH === 0) yield* endOfTurn
     }
     return `{"head":${JSON.stringify(head)},"connections":[${texts.join(",")}]}`
   })

@@ -1,33 +1,31 @@
 /**
- * The fan-out: one hub subscriber, one shared buffer for each group of equal connections, one write per connection and flush; and the catch-up of those who are behind.
+ * The fan-out: one hub subscriber, one shared buffer for each group of equal connections, one write per connection and flush.
  *
- * There is no queue per connection. A connection that does not take its bytes keeps only its cursor, and reads the log from there when it drains.
+ * There is no queue per connection. A connection that does not take its bytes keeps only its cursor, and is caught up from there when it drains.
+ * Who is where is in `Audience`, the way back to the head in `CatchUps`.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Tracer from "effect/Tracer"
-import * as CloseCodes from "../../../stratix-core/close-codes.js"
-import { type Offset, SYNC, type SyncMessage, type SyncMode } from "../../../stratix-core/stratix-protocol.js"
+import type { Offset, SyncMode } from "../../../stratix-core/stratix-protocol.js"
 import * as Metrics from "../../Metrics.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
-import * as Tracing from "../../Tracing.js"
+import { Audience, type Fan, type Group, type Member } from "./Audience.js"
+import * as CatchUps from "./CatchUps.js"
 import * as Deadlines from "./Deadlines.js"
+import { endOfTurn } from "./EndOfTurn.js"
 import * as EventLog from "./EventLog.js"
 import type * as Filter from "./Filter.js"
-import * as FilterIndex from "./FilterIndex.js"
 import { FlushMeter } from "./FlushMeter.js"
 import * as Frame from "./Frame.js"
-import * as Stamp from "./Stamp.js"
+import type * as Stamp from "./Stamp.js"
 import type { TransportSocket } from "./Transport.js"
 
 /** Where a connection begins: at the head, with the newest of every key, or after an offset it had before.
@@ -139,239 +137,25 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
   }
 >() {}
 
-/** Characters of events in one step of a catch-up: small enough that live events never wait long behind it. */
-const CHUNK = 64 * 1024
-
-/** Steps of catch-ups remembered at a time. */
-const CHUNKS = 64
-
-/** A step of a catch-up: what the log said, and its events as they are written. */
-interface Chunk {
-  readonly result: EventLog.CatchUp
-  readonly frames: Buffer
-}
-
-/** Steps of catch-up between two turns of the event loop. */
-const STEPS_PER_TURN = 16
-
-/** Lets whatever waits for the event loop have its turn.
- * @since 0.1.0
- * @category effects */
-export const endOfTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
-  const handle = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(handle))
-})
-
-class Group {
-  /** Those at the head. */
-  readonly live: Array<Member> = []
-  members = 0
-  /** Events of the flush under way; empty between flushes. */
-  pending: Array<EventLog.LogEntry> = []
-  constructor(
-    readonly filter: Filter.Filter,
-    readonly sync: boolean,
-    readonly compressed: boolean,
-    readonly key: string
-  ) {}
-}
-
-/** What a member does by the fan-out it belongs to: one object for all members, where closures would be four for each. */
-interface Fan {
-  readonly drained: (member: Member) => void
-  readonly setFilter: (member: Member, filter: Filter.Filter) => void
-  readonly leave: (member: Member) => void
-  readonly lag: (member: Member) => Lag
-}
-
-class Member implements Membership {
-  state: "live" | "stalled" | "behind" | "gone" = "behind"
-  /** Place among the live of its group. */
-  slot = -1
-  /** Only where it is not live; the head where it is. */
-  cursor: Offset | undefined
-  /** Set while a conflated catch-up goes on; see `SinceOptions.conflateFrom`. */
-  conflateFrom: Offset | undefined = undefined
-  /** Where a conflated catch-up or a snapshot ends: the head when it began. What came later is told exactly, if history still has it by then. */
-  target: Offset | undefined = undefined
-  queued = false
-  /** Has been at the head once: what leaves it behind from then on is its own slowness. */
-  joined = false
-  lost = 0
-  catchUps = 0
-  /** A catch-up has begun, and did not end. */
-  catchingUp = false
-  /** The catch-up that goes on, where somebody listens. */
-  span: Tracer.Span | undefined = undefined
-  /** Made when it stalls for the first time. */
-  stall: Deadlines.Wait<Member> | undefined = undefined
-  constructor(
-    readonly socket: TransportSocket,
-    public group: Group,
-    private readonly fan: Fan
-  ) {}
-
-  unsafeDrained(): void {
-    this.fan.drained(this)
-  }
-
-  unsafeSetFilter(filter: Filter.Filter): void {
-    this.fan.setFilter(this, filter)
-  }
-
-  unsafeLeave(): void {
-    this.fan.leave(this)
-  }
-
-  unsafeLag(): Lag {
-    return this.fan.lag(this)
-  }
-}
-
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
-  const stamp = yield* Stamp.Stamp
   const clock = yield* Effect.clock
-  const tracer = yield* Tracing.listening
   const meter = new FlushMeter(clock, config.metrics)
   const subscription = yield* log.subscribe
-  // Bound: a connection is in it once at the most.
-  const behind = yield* Effect.acquireRelease(Queue.unbounded<Member>(), Queue.shutdown)
   const deadlines = yield* Deadlines.make
   const terminations = Metric.tagged(Metrics.terminations, "reason", "stalled" satisfies Metrics.TerminationReason)
-  const stalls = deadlines.unsafeQueue(config.stallTimeout, (member: Member) => {
-    terminations.unsafeUpdate(1, [])
-    member.socket.unsafeTerminate()
-  })
-
-  const groups = new Map<string, Group>()
-  const index = FilterIndex.make<Group>()
+  const audience = new Audience(
+    deadlines.unsafeQueue(config.stallTimeout, (member: Member) => {
+      terminations.unsafeUpdate(1, [])
+      member.socket.unsafeTerminate()
+    })
+  )
   let head = log.unsafeHead()
-  let members = 0
-  let liveMembers = 0
-  // Those who are not live.
-  const away = new Set<Member>()
-  let waiter: Deferred.Deferred<void> | undefined
-  let watcher: Deferred.Deferred<void> | undefined
-  const stats = { flushes: 0, deliveries: 0, bytes: 0, stalls: 0, conflations: 0, lost: 0, stalled: 0 }
-  const catchUps: Record<SyncMode, number> = { snapshot: 0, resume: 0, conflated: 0 }
-
-  const groupOf = (filter: Filter.Filter, sync: boolean, compressed: boolean): Group => {
-    const key = `${sync ? "s" : "p"}${compressed ? "z" : ""}${filter.key}`
-    const found = groups.get(key)
-    if (found !== undefined) return found
-    const made = new Group(filter, sync, compressed, key)
-    groups.set(key, made)
-    index.add(filter, made)
-    return made
-  }
-  const enter = (member: Member, group: Group) => {
-    member.group = group
-    group.members++
-  }
-  const exit = (member: Member) => {
-    const { group } = member
-    if (--group.members > 0) return
-    groups.delete(group.key)
-    index.remove(group.filter, group)
-  }
-
-  const tellCaughtUp = () => {
-    if (waiter === undefined || liveMembers < members) return
-    Deferred.unsafeDone(waiter, Exit.void)
-    waiter = undefined
-  }
-  const caughtUp = Effect.suspend(() => {
-    if (liveMembers === members) return Effect.void
-    waiter ??= Deferred.unsafeMake<void>(FiberId.none)
-    return Deferred.await(waiter)
-  })
-
-  /** A step of a catch-up was taken; another mode than before is another catch-up. */
-  const catchUpBegins = (member: Member, mode: SyncMode) => {
-    catchUps[mode]++
-    member.catchUps++
-    if (tracer !== undefined) {
-      member.span ??= tracer.span(
-        Tracing.spans.catchUp,
-        Option.none(),
-        Context.empty(),
-        [],
-        clock.unsafeCurrentTimeNanos(),
-        "internal",
-        { root: true }
-      )
-      member.span.attribute("stratix.mode", mode)
-    }
-    member.catchingUp = true
-  }
-  const catchUpEnds = (member: Member) => {
-    member.catchingUp = false
-    const { span } = member
-    if (span === undefined) return
-    member.span = undefined
-    span.attribute("client.address", member.socket.remoteAddress)
-    span.attribute("stratix.live", member.state === "live")
-    span.attribute("stratix.lost", member.lost)
-    span.end(clock.unsafeCurrentTimeNanos(), Exit.void)
-  }
-
-  const stir = () => {
-    if (watcher === undefined) return
-    Deferred.unsafeDone(watcher, Exit.void)
-    watcher = undefined
-  }
-  const stirred = Effect.suspend(() => {
-    if (away.size > 0) return Effect.void
-    watcher ??= Deferred.unsafeMake<void>(FiberId.none)
-    return Deferred.await(watcher)
-  })
-
-  const goLive = (member: Member) => {
-    member.state = "live"
-    stir()
-    away.delete(member)
-    if (member.catchingUp) catchUpEnds(member)
-    liveMembers++
-    member.joined = true
-    member.cursor = undefined
-    member.slot = member.group.live.push(member) - 1
-    tellCaughtUp()
-  }
-  /** Out of the live ones, in O(1): the last takes its place. */
-  const leaveLive = (member: Member) => {
-    liveMembers--
-    away.add(member)
-    const { live } = member.group
-    const last = live.pop()
-    if (last !== undefined && last !== member) {
-      live[member.slot] = last
-      last.slot = member.slot
-    }
-    member.slot = -1
-  }
-  const stall = (member: Member, cursor: Offset | undefined) => {
-    member.state = "stalled"
-    member.cursor = cursor
-    stats.stalls++
-    stats.stalled++
-    member.stall ??= new Deadlines.Wait(member)
-    stalls.unsafeStart(member.stall)
-  }
-  const unstall = (member: Member) => {
-    stats.stalled--
-    if (member.stall !== undefined) stalls.unsafeStop(member.stall)
-  }
-  const catchUpLater = (member: Member, cursor: Offset | undefined) => {
-    member.state = "behind"
-    member.cursor = cursor
-    if (member.queued) return
-    member.queued = true
-    Queue.unsafeOffer(behind, member)
-  }
-
-  const textOf = (entry: EventLog.LogEntry, sync: boolean): string => (sync ? EventLog.withOffset(entry) : entry.json)
+  const catchUps = yield* CatchUps.make(audience, () => head.offset)
+  let flushes = 0
+  let deliveries = 0
+  let bytes = 0
 
   // Bound: the events of one flush; empty between flushes.
   const compressions = new Map<string, Buffer>()
@@ -385,10 +169,10 @@ const make = Effect.gen(function* () {
   }
 
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
-    const { bytes, deliveries } = stats
+    const before = { deliveries, bytes }
     const touched: Array<Group> = []
     for (const entry of entries) {
-      index.forEach(entry, (group) => {
+      audience.unsafeConcerned(entry, (group) => {
         if (group.live.length === 0) return
         if (group.pending.length === 0) touched.push(group)
         group.pending.push(entry)
@@ -396,11 +180,12 @@ const make = Effect.gen(function* () {
     }
     for (const group of touched) {
       const count = group.pending.length
-      const texts = group.pending.map((entry) => textOf(entry, group.sync))
+      const texts = group.pending.map((entry) => EventLog.textOf(entry, group.sync))
       const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
       group.pending = []
-      stats.deliveries += count * group.live.length
-      stats.bytes += frames.length * group.live.length
+      deliveries += count * group.live.length
+      bytes += frames.length * group.live.length
+      // From the end: whoever stalls leaves its place to the last, which has its bytes already.
       for (let i = group.live.length - 1; i >= 0; i--) {
         const member = group.live[i]
         if (
@@ -408,15 +193,15 @@ const make = Effect.gen(function* () {
           member.socket.unsafeWrite(frames) > config.highWaterMark &&
           member.state === "live"
         ) {
-          leaveLive(member)
-          stall(member, head.offset)
+          audience.unsafeLeaveHead(member)
+          audience.unsafeStall(member, head.offset)
         }
       }
     }
     compressions.clear()
-    stats.flushes++
-    stir()
-    meter.unsafeFlushed(entries.length, stats.deliveries - deliveries, stats.bytes - bytes)
+    flushes++
+    audience.unsafeStir()
+    meter.unsafeFlushed(entries.length, deliveries - before.deliveries, bytes - before.bytes)
   }
 
   const unsafeFlush = () => {
@@ -425,116 +210,21 @@ const make = Effect.gen(function* () {
     if (next.index === from.index) return
     const entries = log.unsafeTail(from.index)
     head = next
-    chunks.clear()
-    if (entries !== undefined) return deliver(entries)
+    catchUps.unsafeHeadMoved()
+    if (entries !== undefined) {
+      deliver(entries)
+      return
+    }
     // More was published in one turn than the history holds: everybody is behind.
     meter.unsafeOverrun()
-    for (const group of groups.values()) {
+    for (const group of audience.groups.values()) {
       for (const member of [...group.live]) {
-        leaveLive(member)
-        catchUpLater(member, from.offset)
+        audience.unsafeLeaveHead(member)
+        catchUps.unsafeContinue(member, from.offset)
       }
     }
   }
 
-  const syncText = (from: Offset | undefined, result: EventLog.CatchUp, more: boolean): string => {
-    const { requestId, timestamp } = stamp.unsafeNext()
-    const message: SyncMessage = {
-      eventType: SYNC,
-      payload: {
-        mode: result.mode,
-        ...(from !== undefined && result.mode !== "snapshot" && { from }),
-        to: result.to,
-        count: result.entries.length,
-        lost: result.lost,
-        ...(more && { more: true })
-      },
-      timestamp,
-      requestId
-    }
-    return JSON.stringify(message)
-  }
-
-  // Clients that were live when they all lost their connection come back with the same cursor: what one of them is told serves all.
-  // Bound: CHUNKS; forgotten when the head moves, and when nobody is behind any more.
-  const chunks = new Map<string, Chunk>()
-  const chunkKey = (member: Member, until: Offset) =>
-    `${member.group.key}|${member.cursor ?? ""}|${until}|${member.conflateFrom ?? ""}`
-  const encodeChunk = (group: Group, result: EventLog.CatchUp): Buffer => {
-    const texts = result.entries.map((entry) => textOf(entry, group.sync))
-    return group.compressed
-      ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
-      : Frame.texts(texts)
-  }
-
-  const give = (member: Member, from: Offset | undefined, until: Offset, { frames, result }: Chunk) => {
-    if (result.mode !== "resume" && member.conflateFrom === undefined) {
-      if (member.joined) {
-        if (config.slowPolicy === "close")
-          return member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
-        stats.conflations++
-      }
-    }
-    if (!member.catchingUp || (result.mode !== "resume" && member.conflateFrom === undefined)) {
-      catchUpBegins(member, result.mode)
-    }
-    if (result.mode !== "resume") member.target = until
-    if (result.mode === "snapshot") member.conflateFrom = until
-    else if (result.mode === "conflated") member.conflateFrom ??= from
-    if (!result.more) {
-      member.target = undefined
-      member.conflateFrom = undefined
-    }
-    member.lost += result.lost
-    stats.lost += result.lost
-    stats.deliveries += result.entries.length
-    const live = !result.more && result.to === head.offset
-    const written = member.group.sync ? Buffer.concat([Frame.text(syncText(from, result, !live)), frames]) : frames
-    stats.bytes += written.length
-    const unsent = written.length > 0 ? member.socket.unsafeWrite(written) : 0
-    if (unsent > config.highWaterMark) stall(member, result.to)
-    else if (live) goLive(member)
-    else catchUpLater(member, result.to)
-  }
-
-  const step = (member: Member): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      member.queued = false
-      if (member.state !== "behind") return Effect.void
-      const { cursor, group } = member
-      const until = member.target ?? head.offset
-      const key = chunkKey(member, until)
-      const known = chunks.get(key)
-      if (known !== undefined) return Effect.sync(() => give(member, cursor, until, known))
-      return log
-        .since(cursor, {
-          filter: group.filter,
-          until,
-          maxBytes: CHUNK,
-          neverSnapshot: !group.sync,
-          ...(member.conflateFrom !== undefined && { conflateFrom: member.conflateFrom })
-        })
-        .pipe(
-          Effect.matchEffect({
-            onSuccess: (result) =>
-              Effect.sync(() => {
-                // It may have left, or have another filter, since the log was asked.
-                if (member.state !== "behind" || member.queued) return
-                if (member.group !== group || member.cursor !== cursor) return catchUpLater(member, member.cursor)
-                const chunk = { result, frames: encodeChunk(group, result) }
-                if (chunks.size < CHUNKS) chunks.set(key, chunk)
-                give(member, cursor, until, chunk)
-              }),
-            onFailure: (error) =>
-              Effect.zipRight(
-                Effect.logWarning("catch-up failed; the client may come back", error),
-                Effect.sync(() => member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "catch-up failed"))
-              )
-          })
-        )
-    })
-
-  const logged = (what: string) => Effect.catchAllCause((cause) => Effect.logError(`${what} failed`, cause))
   const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : endOfTurn
 
   yield* Queue.take(subscription).pipe(
@@ -544,21 +234,8 @@ const make = Effect.gen(function* () {
       return linger
     }),
     Effect.zipRight(Queue.takeAll(subscription)),
-    Effect.zipRight(Effect.sync(unsafeFlush).pipe(logged("fan-out"))),
-    Effect.forever,
-    Effect.forkScoped,
-    Effect.interruptible
-  )
-  yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
-    Effect.flatMap(
-      Effect.forEach((member) => step(member).pipe(logged("catch-up")), { concurrency: "unbounded", discard: true })
-    ),
-    Effect.zipRight(
-      Effect.sync(() => {
-        if (liveMembers + stats.stalled === members) chunks.clear()
-      })
-    ),
-    Effect.zipRight(endOfTurn),
+    Effect.zipRight(Effect.sync(unsafeFlush)),
+    Effect.catchAllCause((cause) => Effect.logError("the fan-out failed", cause)),
     Effect.forever,
     Effect.forkScoped,
     Effect.interruptible
@@ -567,43 +244,29 @@ const make = Effect.gen(function* () {
   const fan: Fan = {
     drained: (member) => {
       if (member.state !== "stalled") return
-      unstall(member)
-      if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
-      else catchUpLater(member, member.cursor)
+      audience.unsafeUnstall(member)
+      catchUps.unsafeContinue(member, member.cursor)
     },
     setFilter: (member, filter) => {
       if (member.state === "gone") return
       unsafeFlush()
-      const group = groupOf(filter, member.group.sync, member.group.compressed)
       if (member.state === "live") {
-        leaveLive(member)
-        member.state = "behind"
+        audience.unsafeLeaveHead(member)
         member.cursor = head.offset
       }
-      exit(member)
-      enter(member, group)
-      if (group.sync) {
+      audience.unsafeMove(member, filter)
+      if (member.group.sync) {
         member.cursor = undefined
         member.conflateFrom = undefined
         member.target = head.offset
         member.joined = false
       }
-      if (member.state === "behind") {
-        if (member.cursor === head.offset && member.conflateFrom === undefined) goLive(member)
-        else catchUpLater(member, member.cursor)
-      }
+      if (member.state === "behind") catchUps.unsafeContinue(member, member.cursor)
     },
     leave: (member) => {
       if (member.state === "gone") return
-      if (member.state === "live") leaveLive(member)
-      if (member.state === "stalled") unstall(member)
-      member.state = "gone"
-      away.delete(member)
-      stir()
-      if (member.catchingUp) catchUpEnds(member)
-      members--
-      exit(member)
-      tellCaughtUp()
+      audience.unsafeRemove(member)
+      catchUps.unsafeAbandon(member)
     },
     lag: (member) => ({
       state: member.state === "gone" ? "live" : member.state,
@@ -614,19 +277,19 @@ const make = Effect.gen(function* () {
     })
   }
 
-  const unsafeJoin = (recipient: Recipient): Membership => {
+  const unsafeJoin = ({ filter, socket, start, sync }: Recipient): Membership => {
     unsafeFlush()
-    const group = groupOf(recipient.filter, recipient.sync, recipient.socket.compressed)
-    const member = new Member(recipient.socket, group, fan)
-    enter(member, group)
-    members++
-    away.add(member)
-    stir()
-    const { start } = recipient
-    if (start._tag === "Head") goLive(member)
-    else {
-      if (start._tag === "Snapshot") member.target = head.offset
-      catchUpLater(member, start._tag === "Since" ? start.offset : undefined)
+    const member = audience.unsafeAdd(socket, filter, sync, fan)
+    switch (start._tag) {
+      case "Head":
+        catchUps.unsafeContinue(member, head.offset)
+        break
+      case "Snapshot":
+        member.target = head.offset
+        catchUps.unsafeBegin(member, undefined)
+        break
+      case "Since":
+        catchUps.unsafeBegin(member, start.offset)
     }
     return member
   }
@@ -646,20 +309,26 @@ const make = Effect.gen(function* () {
       meter.unsafeWaits(span)
       if (waiting >= config.historyCapacity / 2) unsafeFlush()
     },
-    caughtUp,
+    caughtUp: audience.caughtUp,
+    stirred: audience.stirred,
     unsafeStats: () => ({
-      ...stats,
-      catchUps: { ...catchUps },
-      live: liveMembers,
-      behind: members - liveMembers - stats.stalled,
-      groups: groups.size
+      flushes,
+      deliveries: deliveries + catchUps.counts.deliveries,
+      bytes: bytes + catchUps.counts.bytes,
+      stalls: audience.stalls,
+      catchUps: { ...catchUps.counts.begun },
+      conflations: catchUps.counts.conflations,
+      lost: catchUps.counts.lost,
+      live: audience.live,
+      stalled: audience.stalled,
+      behind: audience.away.size - audience.stalled,
+      groups: audience.groups.size
     }),
-    stirred,
     unsafeFarthest: () => {
       let events = 0
       let millis = 0
       let unsentBytes = 0
-      for (const member of away) {
+      for (const member of audience.away) {
         unsentBytes += member.socket.unsafeUnsent()
         if (!member.joined) continue
         const distance = log.unsafeDistance(member.cursor)

@@ -207,6 +207,8 @@ export class Connection implements SocketHandlers {
       return
     }
     this.filter = Filter.intersect(asked, this.admission.principal.visible)
+    // What was published until now is for the filter until now: behind the answer nothing comes that the new one keeps out.
+    this.around.broadcast.unsafeFlush()
     // A filter must not change in silence: the client comes back with it when it can read.
     if (this.unsafeReply(SUBSCRIBED, Filter.toFields(this.filter))) this.membership?.unsafeSetFilter(this.filter)
     else this.unsafeEnd(CloseCodes.TRY_AGAIN_LATER, "too slow to change its filter")

@@ -132,6 +132,20 @@ describe("static tokens", () => {
     )
   )
 
+  it.effect("are good to the last character, and nothing else is", () =>
+    Effect.gen(function* () {
+      const made = StaticTokens.make([token("a", ["subscribe"]), token("b", ["subscribe"])], 0)
+      const recognise = (text: string) =>
+        Effect.either(made.recognise({ token: Redacted.make(text), remoteAddress: "203.0.113.7" }))
+      for (const name of ["a", "b"]) {
+        const found = yield* recognise(secretOf(name))
+        assert.isTrue(Either.isRight(found) && found.right.name === name)
+      }
+      for (let n = 0; n < 2000; n++) assert.isTrue(Either.isLeft(yield* recognise(`${secretOf("a")}${n}`)))
+      assert.isTrue(Either.isLeft(yield* recognise("")))
+    })
+  )
+
   it("are read from JSON; what is wrong is said by its place, and no token is shown", () => {
     const good = StaticTokens.fromJson(
       JSON.stringify([

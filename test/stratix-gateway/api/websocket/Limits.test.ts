@@ -335,6 +335,11 @@ describe("what a client sends", () => {
       yield* client.freeze
       for (let n = 0; n < 11; n++) yield* client.sendText("junk")
       yield* client.send({ type: "subscribe", agents: ["a"] })
+      const { all } = yield* Connections.Connections
+      assert.deepStrictEqual(
+        (yield* all).map(({ filter }) => filter.agents),
+        [undefined]
+      )
       yield* client.thaw
       const told = yield* client.received
       assert.strictEqual(told.filter(({ eventType }) => eventType === "stratix:error").length, 10)
@@ -362,7 +367,7 @@ describe("what a client sends", () => {
     Effect.gen(function* () {
       const to = yield* port
       const frames = Buffer.alloc(50 * 6)
-      for (let at = 0; at < frames.length; at += 6) frames.writeUInt16BE(0x8980, at)
+      for (let at = 0; at < frames.length; at += 6) frames.writeUInt16BE(0x8a80, at)
       yield* Effect.async<void>((resume) => {
         const socket = Net.connect(to, "127.0.0.1", () => {
           socket.write(
@@ -370,7 +375,7 @@ describe("what a client sends", () => {
               "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
           )
         })
-        // Pings for ever, and no answer to the close: `ws` by itself would wait for it for 30 s.
+        // Pongs for ever, and no answer to the close: `ws` by itself would wait for it for 30 s.
         const flood = () => {
           if (!socket.destroyed) socket.write(frames, () => setImmediate(flood))
         }
