@@ -186,7 +186,7 @@ try {
   console.log("ok  type-checked, libraries included, with NodeNext and with Bundler resolution")
   await start(project, process.execPath, [join("node_modules", manifest.name, "dist/stratix-gateway/main.js")])
   console.log("ok  started, one event from HTTP to WebSocket, stopped")
-  const said = await run(project, "npx", "--no", manifest.name, "--version")
+  const said = await run(project, "npx", "--no", "--", manifest.name, "--version")
   assert.equal(said.trim(), manifest.version)
   await start(project, join("node_modules", ".bin", manifest.name), ["serve"])
   console.log("ok  the same by its command line")

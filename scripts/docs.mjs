@@ -1,8 +1,9 @@
 // @ts-check
-/** Brings what is generated in the documentation up to date: the README's table of knobs, the help in docs/cli.md. Reads the build. */
+/** Brings what is generated in the documentation up to date: the README's table of knobs, the help in docs/cli.md, docs/asyncapi.json. Reads the build. */
 import { execFileSync } from "node:child_process"
 import { readFile, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import { asyncApi } from "./lib/asyncapi.mjs"
 import { commandsIn, withHelp } from "./lib/cli-help.mjs"
 import { knobsTable, withKnobsTable } from "./lib/knobs-table.mjs"
 
@@ -28,3 +29,13 @@ const helpOf = (command) => {
 await bringUpToDate("docs/cli.md", (page) =>
   withHelp(page, new Map(commandsIn(page).map((command) => [command, helpOf(command)])))
 )
+
+/** @type {(name: string) => Promise<string>} */
+const read = (name) => readFile(new URL(`../${name}`, import.meta.url), "utf8")
+const document = asyncApi({
+  protocol: await import(new URL("../dist/stratix-core/index.js", import.meta.url).href),
+  page: await read("docs/PROTOCOL.md"),
+  version: JSON.parse(await read("package.json")).version,
+  port: knobs.port.default
+})
+await bringUpToDate("docs/asyncapi.json", () => `${JSON.stringify(document, null, 2)}\n`)

@@ -78,6 +78,8 @@ export class Follower {
     this.#line.push({ do: "connect" })
     return new Promise((resolve) => {
       socket.on("message", (data) => {
+        // A socket that was left may still have something to say; it concerns nobody.
+        if (this.#socket !== socket) return
         const message = JSON.parse(data.toString())
         if (message.eventType === "stratix:connected") {
           this.isOpen = true

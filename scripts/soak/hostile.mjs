@@ -9,6 +9,9 @@ const HOST = "127.0.0.1"
 /** Longer than any limit of the gateway that ends an attack (60 s without a sign of life). */
 const PATIENCE_MS = 90_000
 
+/** By then the gateway has given up one who shows no sign of life. */
+const LOOK_MS = 70_000
+
 /** Of attacks that the end of the run found under way. */
 export const CUT_SHORT = "cut short"
 
@@ -90,7 +93,14 @@ const json = { "content-type": "application/json" }
 export const attacks = {
   frozen: {
     expects: ["ended"],
-    run: (port) => raw(port, (socket) => socket.write(upgrade()) && socket.pause())
+    run: (port) =>
+      raw(port, (socket) => {
+        socket.write(upgrade())
+        socket.pause()
+        // One who does not read is not told of its own end: it has to look.
+        const timer = setTimeout(() => socket.resume(), LOOK_MS)
+        socket.on("close", () => clearTimeout(timer))
+      })
   },
   "junk frames": {
     expects: ["ended"],

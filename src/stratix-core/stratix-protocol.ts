@@ -13,8 +13,16 @@ export * from "./event-types.js"
  * @category constants */
 export const MAX_ID_LENGTH = 256
 
+/** Without a look inside: what came over the wire can be nested deeper than the stack goes, or have a `toString` that is no function. */
 const preview = (value: unknown): string => {
-  const shown = typeof value === "string" ? JSON.stringify(value) : String(value)
+  const shown =
+    typeof value === "string"
+      ? JSON.stringify(value)
+      : typeof value === "object" && value !== null
+        ? Array.isArray(value)
+          ? "an array"
+          : "an object"
+        : String(value)
   return shown.length > 48 ? `${shown.slice(0, 48)}…` : shown
 }
 
@@ -287,7 +295,12 @@ export const HeartbeatMessage = Schema.Struct({
  * @category control */
 export type HeartbeatMessage = typeof HeartbeatMessage.Type
 
-const names = Schema.Array(Schema.NonEmptyString.pipe(Schema.maxLength(MAX_ID_LENGTH)))
+// Messages of their own, or the value itself would be written out, however large and however deep it is.
+const names = Schema.Array(
+  Schema.NonEmptyString.pipe(Schema.maxLength(MAX_ID_LENGTH)).annotations(
+    must(`a string of 1 to ${MAX_ID_LENGTH} characters`)
+  )
+).annotations({ message: (issue) => `must be a list of strings, got ${preview(issue.actual)}` })
 
 /** Which events a connection wants: values within a field are alternatives, the fields must all hold, an absent field asks for nothing.
  * @since 0.1.0

@@ -69,7 +69,10 @@ const ready = Layer.scopedDiscard(
   Effect.gen(function* () {
     const config = yield* StatusSyncConfig.StatusSyncConfig
     const authenticator = yield* Authenticator.Authenticator
+    const connections = yield* Connections.Connections
     const port = yield* NodeServer.listen
+    // First of all ends: the routes stay until everybody has left, so that whoever asks `readyz` is told of it.
+    yield* Effect.addFinalizer(() => connections.drain)
     if (authenticator.open && !Origin.isLoopback(config.host)) {
       yield* Effect.logWarning(
         `${config.host} can be reached from other machines and nobody is asked for a token: whoever reaches it can watch and publish`

@@ -6,17 +6,21 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logging from "./Logging.js"
+import * as Signals from "./Signals.js"
 import * as StatusSyncServer from "./StatusSyncServer.js"
 
 const complain = (cause: Cause.Cause<{ readonly message: string }>) =>
   Effect.forEach(Chunk.toReadonlyArray(Cause.failures(cause)), (error) =>
-    Effect.logError(`The gateway cannot start: ${error.message}`)
+    // A `ConfigError` has the name of the variable in its text, not in its message.
+    Effect.logError(`The gateway cannot start: ${ConfigError.isConfigError(error) ? error : error.message}`)
   )
 
-Layer.launch(StatusSyncServer.layerConfig).pipe(
+Signals.ignoreFurther.pipe(
+  Effect.zipRight(Layer.launch(StatusSyncServer.layerConfig)),
   Effect.tapErrorCause(complain),
   Effect.provide(Layer.tapErrorCause(Logging.layerConfig, complain)),
   NodeRuntime.runMain({ disableErrorReporting: true, disablePrettyLogger: true })

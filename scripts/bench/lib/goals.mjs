@@ -11,6 +11,13 @@ const cpuAgainst = (peer, load, limit) => ({
   atMost: limit
 })
 
+const metricsCost = (load) => ({
+  title: `CPU per delivery with metrics against without, ${load}`,
+  figure: { benchmark: "metrics", peer: "ours", figure: `${CPU}${load}, on` },
+  against: { benchmark: "metrics", peer: "ours", figure: `${CPU}${load}, off` },
+  atMost: 1.02
+})
+
 export const goals = [
   cpuAgainst("uws", "bursts of 10", 1),
   cpuAgainst("uws", "bursts of 100", 1),
@@ -45,5 +52,8 @@ export const goals = [
     title: "event-loop delay p99 with heartbeats, ms",
     figure: { benchmark: "heartbeat", peer: "ours", figure: "event-loop delay p99 ms" },
     atMost: 10
-  }
+  },
+  metricsCost("lone"),
+  metricsCost("bursts of 10"),
+  metricsCost("bursts of 100")
 ]

@@ -3,10 +3,11 @@ import { Effect, ManagedRuntime } from "effect"
 import { NodeServer, StatusSync, StatusSyncServer } from "../../../dist/stratix-gateway/index.js"
 import { serve } from "./harness.mjs"
 
-const settingsOf = ({ deflate, heartbeatMs }) => ({
+const settingsOf = ({ deflate, heartbeatMs, metrics = true }) => ({
   port: 0,
   // Off, as nobody else limits how fast clients come.
   handshakeRate: 0,
+  metrics,
   ...(deflate && { compression: true, compressionThreshold: 0 }),
   ...(heartbeatMs !== undefined && { heartbeatInterval: heartbeatMs, heartbeatTimeout: heartbeatMs * 2.5 })
 })

@@ -7,6 +7,7 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logging from "../../stratix-gateway/Logging.js"
+import * as Signals from "../../stratix-gateway/Signals.js"
 import * as StatusSyncServer from "../../stratix-gateway/StatusSyncServer.js"
 import { failed } from "../CliError.js"
 import { described } from "../Command.js"
@@ -16,7 +17,8 @@ import * as Settings from "../Settings.js"
 /** @since 0.1.0
  * @category commands */
 export const serve = Command.make("serve", Settings.flags, (typed) =>
-  Layer.launch(Layer.provide(StatusSyncServer.layerConfig, Logging.layerConfig)).pipe(
+  Signals.ignoreFurther.pipe(
+    Effect.zipRight(Layer.launch(Layer.provide(StatusSyncServer.layerConfig, Logging.layerConfig))),
     Effect.mapError((error) => failed(`the gateway cannot start: ${Settings.messageOf(error)}`)),
     Settings.withTyped(typed),
     asLongAsWanted

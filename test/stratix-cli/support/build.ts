@@ -14,23 +14,29 @@ const sources = (): ReadonlyArray<string> =>
 /** Builds that nobody starts any more: a test run is long over after this time. */
 const OLD_MS = 60 * 60 * 1000
 
-/** The program as JavaScript, built once for each state of the sources; answers the path of its first module. Each source becomes one
- * module, as in the package, so that it starts as it does there. */
+/** `ws` and others are CommonJS, and ask for modules of node. */
+const REQUIRE =
+  'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);'
+
+/** The program as JavaScript, built once for each state of the sources; answers its path. It is one file, because it is started some
+ * hundred times and the hundreds of modules it is otherwise read from take most of a start. `npm run check-package` starts it as it is
+ * in the package. */
 export const buildCli = async (): Promise<string> => {
-  const entryPoints = sources()
-  const newest = Math.max(...entryPoints.map((path) => statSync(path).mtimeMs))
-  const name = `${entryPoints.length}-${Math.floor(newest)}`
+  const paths = sources()
+  const newest = Math.max(...paths.map((path) => statSync(path).mtimeMs))
+  const name = `${paths.length}-${Math.floor(newest)}`
   const target = join(cache, name)
   if (!existsSync(target)) {
     mkdirSync(cache, { recursive: true })
     const scratch = `${target}.${process.pid}`
     await build({
-      entryPoints: [...entryPoints],
+      entryPoints: [join(root, "src", "stratix-cli", "main.ts")],
       outdir: scratch,
-      outbase: join(root, "src"),
+      bundle: true,
       format: "esm",
       platform: "node",
       target: "node20",
+      banner: { js: REQUIRE },
       logLevel: "error"
     })
     try {
@@ -44,5 +50,5 @@ export const buildCli = async (): Promise<string> => {
       if (other !== name && Date.now() - statSync(path).mtimeMs > OLD_MS) rmSync(path, { recursive: true, force: true })
     }
   }
-  return join(target, "stratix-cli", "main.js")
+  return join(target, "main.js")
 }

@@ -47,6 +47,8 @@ export interface Surroundings {
   readonly inbound: Rate
   readonly unsafeRefused: (typeof Refusals.Service)["unsafeRefused"]
   readonly unsafeFailed: (connection: Connection, error: Error) => void
+  /** A message of its client made the gateway throw: a fault of the gateway's own. */
+  readonly unsafeDefect: (connection: Connection, defect: unknown) => void
   readonly unsafeClosed: (connection: Connection, code: number, reason: string) => void
 }
 
@@ -148,6 +150,16 @@ export class Connection implements SocketHandlers {
 
   onText(text: string): void {
     if (this.ending) return
+    try {
+      this.understand(text)
+    } catch (defect) {
+      // Thrown in a listener, it would end the process. A message of one client may cost this client its connection, and nothing more.
+      this.around.unsafeDefect(this, defect)
+      this.unsafeEnd(CloseCodes.TRY_AGAIN_LATER, "the message could not be handled")
+    }
+  }
+
+  private understand(text: string): void {
     const message = parse(text)
     switch (typeOf(message)) {
       case "subscribe":

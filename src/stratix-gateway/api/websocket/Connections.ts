@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -27,6 +28,8 @@ import * as Alarms from "./Alarms.js"
 import * as Authenticator from "./Authenticator.js"
 import * as Broadcast from "./Broadcast.js"
 import { Connection, type ConnectionInfo, type Surroundings } from "./Connection.js"
+import { unsafeMonotonicMillis } from "./Deadlines.js"
+import { endOfTurn } from "./EndOfTurn.js"
 import * as Handshake from "./Handshake.js"
 import * as Heartbeat from "./Heartbeat.js"
 import { Rate } from "./Rate.js"
@@ -204,6 +207,13 @@ const make = Effect.gen(function* () {
         )
       )
     },
+    unsafeDefect: (connection, defect) => {
+      runFork(
+        Effect.logError("a message could not be handled", Cause.die(defect)).pipe(
+          Effect.annotateLogs({ module: "Connections", connectionId: connection.id })
+        )
+      )
+    },
     unsafeClosed: (connection, code, reason) => {
       const scope = pool.get(connection)
       if (scope === undefined) return
@@ -230,7 +240,7 @@ const make = Effect.gen(function* () {
         connection.unsafeReply(CLOSING, { reason: "the gateway is going away", retryAfterMs })
       }
       connection.socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
-      if (++sent % DRAIN_BATCH === 0) yield* Effect.yieldNow()
+      if (++sent % DRAIN_BATCH === 0) yield* endOfTurn
     }
   })
 
@@ -241,10 +251,11 @@ const make = Effect.gen(function* () {
       yield* Effect.logInfo(`draining ${pool.size} clients`).pipe(Effect.annotateLogs("module", "Connections"))
       yield* broadcast.flush
       const budget = Duration.decode(config.drainTimeout)
-      // Half of the time for those who are catching up; the other half for everybody to answer the close.
+      const deadline = unsafeMonotonicMillis(clock) + Duration.toMillis(budget)
+      // Half of the time at the most for those who are catching up; what is left of it for everybody to read on and to answer the close.
       yield* atMost(broadcast.caughtUp, Duration.times(budget, 0.5))
       yield* closeAll
-      yield* atMost(Deferred.await(emptied), Duration.times(budget, 0.5))
+      yield* atMost(Deferred.await(emptied), Math.max(0, deadline - unsafeMonotonicMillis(clock)))
       for (const connection of [...pool.keys()]) connection.socket.unsafeTerminate()
       // A terminated socket says so in a later turn; its connection's scope closes then.
       yield* atMost(Deferred.await(emptied), "1 second")
