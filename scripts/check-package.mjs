@@ -95,7 +95,7 @@ const importEach = async (project, specifiers) => {
 const typeCheck = async (project, specifiers) => {
   const lines = specifiers.map((specifier, i) => `import * as export${i} from "${specifier}"\nexport { export${i} }`)
   await writeFile(join(project, "exports.ts"), `${lines.join("\n")}\n`)
-  for (const example of ["gateway.ts", "quickstart.ts"])
+  for (const example of ["gateway.ts", "quickstart.ts", "dashboard.ts", "dashboard-agent.ts", "dashboard-effect.ts"])
     await cp(join(root, "examples", example), join(project, example))
   for (const [module, moduleResolution] of [
     ["NodeNext", "NodeNext"],

@@ -31,7 +31,13 @@ if (values.help || !Number.isInteger(seed) || !(count > 0)) {
 }
 
 const table = (title, counts) =>
-  [`| ${title} | count |`, "| --- | --- |", ...Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, n]) => `| ${name} | ${n} |`)].join("\n")
+  [
+    `| ${title} | count |`,
+    "| --- | --- |",
+    ...Object.entries(counts)
+      .sort(([, a], [, b]) => b - a)
+      .map(([name, n]) => `| ${name} | ${n} |`)
+  ].join("\n")
 
 let broken = 0
 const unhandled = (what) => (error) => {
@@ -47,7 +53,9 @@ const part = async (title, fuzz, inputs) => {
   const begun = Date.now()
   await Effect.runPromise(fuzz(outcome, inputs, seed))
   broken += outcome.brokenCount
-  console.log(`\n${title}: ${outcome.total} inputs in ${Math.round((Date.now() - begun) / 1000)} s, ${outcome.brokenCount} findings\n`)
+  console.log(
+    `\n${title}: ${outcome.total} inputs in ${Math.round((Date.now() - begun) / 1000)} s, ${outcome.brokenCount} findings\n`
+  )
   console.log(`${table("inputs", outcome.inputs)}\n\n${table("what they led to", outcome.ends)}`)
   for (const finding of outcome.broken) console.log(`BROKEN ${finding}`)
   return outcome.total
@@ -55,6 +63,9 @@ const part = async (title, fuzz, inputs) => {
 
 const onSockets = Math.ceil(count * ON_SOCKETS)
 const total =
-  (await part("Over the in-memory transport", fuzzMemory, count - onSockets)) + (await part("On real sockets", fuzzSockets, onSockets))
-console.log(`\n${total} inputs, seed ${seed}, ${broken} findings; ${new Date().toISOString().slice(0, 10)}, ${thisMachine()}`)
+  (await part("Over the in-memory transport", fuzzMemory, count - onSockets)) +
+  (await part("On real sockets", fuzzSockets, onSockets))
+console.log(
+  `\n${total} inputs, seed ${seed}, ${broken} findings; ${new Date().toISOString().slice(0, 10)}, ${thisMachine()}`
+)
 process.exit(broken === 0 ? 0 : 1)

@@ -3,6 +3,7 @@
  * well-behaved client checks the laws (docs/SECURITY.md); at the end each one's state is compared with that of the gateway.
  */
 import { fork } from "node:child_process"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { seeded } from "./lib/seeded.mjs"
@@ -63,6 +64,10 @@ const RAMP_MS = 5000
 
 /** The first figures are taken after this time, the last ones over as long a time at the end. */
 const windowMs = Math.min(60_000, (minutes * 60_000) / 4)
+
+/** A soak that gets no CPU itself sees everything late: without this, nobody could tell its pauses from the gateway's. */
+const own = monitorEventLoopDelay({ resolution: 20 })
+own.enable()
 
 const random = seeded(seed)
 const ledger = new Ledger()
@@ -146,7 +151,11 @@ const publisher = async (name) => {
       const agentId = `agent-${name}-${dice.between(0, 4)}`
       const requestId = `soak-${name}-${++n}`
       return dice.chance(0.8)
-        ? { eventType: "stratix:agent_status_update", payload: { agentId, status: dice.pick(["online", "busy"]) }, requestId }
+        ? {
+            eventType: "stratix:agent_status_update",
+            payload: { agentId, status: dice.pick(["online", "busy"]) },
+            requestId
+          }
         : { eventType: "stratix:soak_note", payload: { n, agentId }, requestId }
     })
     try {
@@ -157,10 +166,11 @@ const publisher = async (name) => {
       })
       const body = await answer.json()
       if (answer.status !== 202) error(`publishing was answered with ${answer.status} ${JSON.stringify(body)}`)
-      else body.offsets.forEach((offset, i) => {
-        const { eventType, payload, requestId } = events[i]
-        ledger.add([offset, requestId, eventType, payload.agentId, null, false])
-      })
+      else
+        body.offsets.forEach((offset, i) => {
+          const { eventType, payload, requestId } = events[i]
+          ledger.add([offset, requestId, eventType, payload.agentId, null, false])
+        })
     } catch (cause) {
       error(`publishing failed: ${cause.cause ?? cause}`)
     }
@@ -173,7 +183,10 @@ const publisher = async (name) => {
 
 const USUAL = ["agent_status_update", "command_status_update", "agent_create", "soak_note"]
 const someAgents = () =>
-  Array.from({ length: random.between(1, 4) }, () => `agent-${random.pick(["p0", "p1", "p2", "p3", "h0", "h1"])}-${random.between(0, 4)}`)
+  Array.from(
+    { length: random.between(1, 4) },
+    () => `agent-${random.pick(["p0", "p1", "p2", "p3", "h0", "h1"])}-${random.between(0, 4)}`
+  )
 const filters = [
   () => ({ events: USUAL }),
   () => ({ events: ["agent_status_update", "soak_note"] }),
@@ -240,7 +253,8 @@ const attack = (name) => {
     const counts = outcomes.get(name) ?? {}
     counts[outcome] = (counts[outcome] ?? 0) + 1
     outcomes.set(name, counts)
-    if (outcome !== CUT_SHORT && !expects.includes(outcome)) breaks(`attack "${name}" ended with ${outcome}, expected ${expects.join(" or ")}`)
+    if (outcome !== CUT_SHORT && !expects.includes(outcome))
+      breaks(`attack "${name}" ended with ${outcome}, expected ${expects.join(" or ")}`)
   })
   underWay.add(running)
 }
@@ -281,7 +295,9 @@ const mb = (bytes) => (bytes / 1024 ** 2).toFixed(1)
 const progress = setInterval(async () => {
   const { clients, heap, rss } = await ask("report")
   const minute = Math.round((Date.now() - startedAt) / 60_000)
-  console.log(`minute ${minute}: ${ledger.published} events, ${clients} clients, RSS ${mb(rss)} MB, heap ${mb(heap)} MB, broken ${brokenCount}, errors ${errors}`)
+  console.log(
+    `minute ${minute}: ${ledger.published} events, ${clients} clients, RSS ${mb(rss)} MB, heap ${mb(heap)} MB, broken ${brokenCount}, errors ${errors}`
+  )
 }, 60_000)
 await sleep(Math.max(0, startedAt + minutes * 60_000 - Date.now() - windowMs / 2))
 clearInterval(progress)
@@ -298,7 +314,8 @@ await Promise.all(lives)
 publishing = false
 await Promise.all(overHttp)
 await ask("stop")
-if (ledger.head !== ledger.published) breaks(`the log has ${ledger.head} places, ${ledger.published} events were published`)
+if (ledger.head !== ledger.published)
+  breaks(`the log has ${ledger.head} places, ${ledger.published} events were published`)
 
 const deadline = Date.now() + 30_000
 let waiting = followers
@@ -307,7 +324,8 @@ while (waiting.length > 0 && Date.now() < deadline) {
   for (const follower of waiting) follower.check()
   waiting = waiting.filter((follower) => !follower.isThere)
 }
-for (const follower of waiting) breaks(`${follower.name} (${follower.kind.title}) has not got everything: ${follower.whereabouts}`)
+for (const follower of waiting)
+  breaks(`${follower.name} (${follower.kind.title}) has not got everything: ${follower.whereabouts}`)
 clearInterval(checking)
 
 const { events: state } = await (await fetch(`${url}/api/stratix/state`)).json()
@@ -324,7 +342,8 @@ while ((empty.clients > 0 || empty.broadcast.groups > 0) && Date.now() < emptyBy
   await sleep(200)
   empty = await ask("report")
 }
-if (empty.clients > 0 || empty.broadcast.groups > 0) breaks(`${empty.clients} connections and ${empty.broadcast.groups} groups are left`)
+if (empty.clients > 0 || empty.broadcast.groups > 0)
+  breaks(`${empty.clients} connections and ${empty.broadcast.groups} groups are left`)
 
 ending = true
 gateway.kill("SIGTERM")
@@ -332,7 +351,8 @@ const code = await Promise.race([ended, sleep(10_000).then(() => "nothing within
 if (code !== 0) breaks(`the gateway ended with ${code}`)
 
 /** Above it something is kept that should have gone: what is held is bounded, and both figures are taken at the same load. */
-if (after.heap > before.heap * 1.5 + 16 * 1024 ** 2) breaks(`the heap grew from ${mb(before.heap)} to ${mb(after.heap)} MB`)
+if (after.heap > before.heap * 1.5 + 16 * 1024 ** 2)
+  breaks(`the heap grew from ${mb(before.heap)} to ${mb(after.heap)} MB`)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The table
@@ -344,23 +364,39 @@ const rows = [
   ["delivered (events × connections)", after.broadcast.deliveries],
   ["received by well-behaved clients, each checked", sum(({ received }) => received)],
   ["conflated catch-ups of clients that fell behind", after.broadcast.conflations],
-  ["catch-ups told to clients: snapshot / resume / conflated", `${sum((f) => f.snapshots)} / ${sum((f) => f.resumes)} / ${sum((f) => f.conflations)}`],
-  ["lost, by clients that keep up", broken.filter((text) => text.includes("lost")).length + (brokenCount > SHOWN ? "+" : "")],
+  [
+    "catch-ups told to clients: snapshot / resume / conflated",
+    `${sum((f) => f.snapshots)} / ${sum((f) => f.resumes)} / ${sum((f) => f.conflations)}`
+  ],
+  [
+    "lost, by clients that keep up",
+    broken.filter((text) => text.includes("lost")).length + (brokenCount > SHOWN ? "+" : "")
+  ],
   ["keyless events left out of conflated catch-ups, and said so", sum(({ lost }) => lost)],
   ["laws broken", brokenCount],
   ["errors of the gateway", errors],
   ["connections of well-behaved clients", sum(({ connections }) => connections)],
-  ["… cut off by the gateway: keeping up / slow", `${sum((f) => (f.kind.slow ? 0 : f.cut))} / ${sum((f) => (f.kind.slow ? f.cut : 0))}`],
+  [
+    "… cut off by the gateway: keeping up / slow",
+    `${sum((f) => (f.kind.slow ? 0 : f.cut))} / ${sum((f) => (f.kind.slow ? f.cut : 0))}`
+  ],
   ["connections made, as the gateway counts", metric(metrics, "stratix_joins_total")],
   ["… refused or closed for what they sent", metric(metrics, "stratix_refusals_total")],
   ["… killed (silent or stalled)", metric(metrics, "stratix_terminations_total")],
-  ["attacks", [...outcomes.values()].reduce((total, counts) => total + Object.values(counts).reduce((a, b) => a + b, 0), 0)],
+  [
+    "attacks",
+    [...outcomes.values()].reduce((total, counts) => total + Object.values(counts).reduce((a, b) => a + b, 0), 0)
+  ],
   ["keys compared with the state at the end", compared]
 ]
 const figures = [
   ["RSS, MB", mb(before.rss), mb(after.rss), mb(empty.rss)],
   ["heap after gc, MB", mb(before.heap), mb(after.heap), mb(empty.heap)],
-  ["event-loop delay p50 / p99 / max, ms", ...[before, after].map(({ loop }) => `${loop.p50} / ${loop.p99} / ${loop.max}`), ""],
+  [
+    "event-loop delay p50 / p99 / max, ms",
+    ...[before, after].map(({ loop }) => `${loop.p50} / ${loop.p99} / ${loop.max}`),
+    ""
+  ],
   ["connections", before.clients, after.clients, empty.clients],
   ["sockets", before.sockets, after.sockets, empty.sockets],
   ["keys", before.log.keys, after.log.keys, empty.log.keys],
@@ -373,10 +409,16 @@ console.log(`${table(["", "at the start", "at the end", "when all have left"], f
 console.log(
   table(
     ["attack", "how it ended"],
-    [...outcomes].sort().map(([name, counts]) => [name, Object.entries(counts).map(([how, n]) => `${how}: ${n}`).join(", ")])
+    [...outcomes].sort().map(([name, counts]) => [
+      name,
+      Object.entries(counts)
+        .map(([how, n]) => `${how}: ${n}`)
+        .join(", ")
+    ])
   )
 )
 console.log(`\n${new Date().toISOString().slice(0, 10)}, ${thisMachine()}`)
+console.log(`Longest pause of the clients' own process: ${Math.round(own.max / 1e6)} ms`)
 console.log(`${keepUp.length} clients that keep up, ${clientCount - keepUp.length} slow ones`)
 console.log(brokenCount === 0 && errors === 0 ? "All laws held." : `${brokenCount} laws broken, ${errors} errors.`)
 process.exit(brokenCount === 0 && errors === 0 ? 0 : 1)

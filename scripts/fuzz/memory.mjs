@@ -41,10 +41,16 @@ export const goodClients = Effect.all([
 export const checkGood = (clients, expected, outcome) =>
   Effect.forEach(clients, (client, i) =>
     Effect.gen(function* () {
-      const got = (yield* client.raw).map((text) => JSON.parse(text)).filter(({ eventType }) => eventType === "stratix:agent_status_update")
+      const got = (yield* client.raw)
+        .map((text) => JSON.parse(text))
+        .filter(({ eventType }) => eventType === "stratix:agent_status_update")
       const ids = got.map(({ requestId }) => requestId)
       if (!(yield* client.isOpen)) outcome.breaks("a good client was closed", yield* client.closed)
-      if (JSON.stringify(ids) !== JSON.stringify(expected)) outcome.breaks(`good client ${i} got other events than were published`, { got: ids.length, expected: expected.length })
+      if (JSON.stringify(ids) !== JSON.stringify(expected))
+        outcome.breaks(`good client ${i} got other events than were published`, {
+          got: ids.length,
+          expected: expected.length
+        })
     })
   )
 
@@ -67,7 +73,11 @@ const run = (outcome, count, seed) =>
         const requestId = `good-${sent}`
         expected.push(requestId)
         return Effect.zipRight(
-          sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "good", status: "busy" }, requestId }),
+          sync.broadcast({
+            eventType: "stratix:agent_status_update",
+            payload: { agentId: "good", status: "busy" },
+            requestId
+          }),
           StatusSyncTest.settled
         )
       })
@@ -78,13 +88,20 @@ const run = (outcome, count, seed) =>
         const raw = yield* client.raw
         const answers = raw.filter(isAnswer).length
         // The last one may be answered by the close.
-        if (isOpen ? answers !== texts.length : answers > texts.length) outcome.breaks(`${texts.length} messages had ${answers} answers`, texts.slice(0, 3))
+        if (isOpen ? answers !== texts.length : answers > texts.length)
+          outcome.breaks(`${texts.length} messages had ${answers} answers`, texts.slice(0, 3))
         const deep = ++connections % DECODE_EVERY === 0
         for (const text of raw) {
           if (deep && Either.isLeft(decode(text))) outcome.breaks("not a message of the protocol", text)
           else {
             const { eventType, payload, requestId, timestamp } = JSON.parse(text)
-            if (typeof eventType !== "string" || typeof payload !== "object" || typeof timestamp !== "number" || typeof requestId !== "string") outcome.breaks("not an envelope", text)
+            if (
+              typeof eventType !== "string" ||
+              typeof payload !== "object" ||
+              typeof timestamp !== "number" ||
+              typeof requestId !== "string"
+            )
+              outcome.breaks("not an envelope", text)
           }
         }
       })
@@ -153,7 +170,12 @@ const run = (outcome, count, seed) =>
 export const fuzzMemory = (outcome, count, seed) =>
   run(outcome, count, seed).pipe(
     Effect.provide(
-      StatusSyncTest.layerWith({ maxConnections: PLACES, trustedProxies: ["127.0.0.1"], maxConnectionsPerAddress: PLACES, queryTokens: true })
+      StatusSyncTest.layerWith({
+        maxConnections: PLACES,
+        trustedProxies: ["127.0.0.1"],
+        maxConnectionsPerAddress: PLACES,
+        queryTokens: true
+      })
     ),
     Effect.provide(errorsTo(outcome)),
     Effect.scoped

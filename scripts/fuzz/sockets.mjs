@@ -30,7 +30,8 @@ const framesIn = (bytes) => {
     const short = bytes[at + 1]
     const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10)
     if (start > bytes.length) break
-    const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2))
+    const length =
+      short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2))
     if (start + length > bytes.length) break
     if (opcode === 0x1) texts.push(JSON.parse(bytes.toString("utf8", start, start + length)))
     else if (opcode === 0x8) close = length === 0 ? 1005 : bytes.readUInt16BE(start)
@@ -119,10 +120,18 @@ const drive = (outcome, count, seed, port, publish) => {
     }
     try {
       const { close, texts } = framesIn(bytes.subarray(end + 4))
-      if (texts.length > 0 && texts[0].eventType !== "stratix:connected") outcome.breaks("the welcome was not first", texts[0])
-      outcome.end(close === undefined ? "ended without a close frame" : CLOSE_CODES.has(close) ? `close ${close}` : "close with the fuzzer's own code")
+      if (texts.length > 0 && texts[0].eventType !== "stratix:connected")
+        outcome.breaks("the welcome was not first", texts[0])
+      outcome.end(
+        close === undefined
+          ? "ended without a close frame"
+          : CLOSE_CODES.has(close)
+            ? `close ${close}`
+            : "close with the fuzzer's own code"
+      )
       // A close frame of the client is answered with its own code.
-      if (close !== undefined && !CLOSE_CODES.has(close) && !sentBytes.includes(0x88)) outcome.breaks(`closed with ${close}`, show)
+      if (close !== undefined && !CLOSE_CODES.has(close) && !sentBytes.includes(0x88))
+        outcome.breaks(`closed with ${close}`, show)
     } catch (error) {
       outcome.breaks(`not frames of a server: ${error.message}`, show)
     }
@@ -133,13 +142,23 @@ const drive = (outcome, count, seed, port, publish) => {
     await spend("frames", made.length)
     const chunks = [Buffer.from(head("/?events=fuzz_none", {}), "latin1"), ...made]
     const reset = random.chance(0.1)
-    judge(await exchange(port, random.chance(0.5) ? [Buffer.concat(chunks)] : chunks, reset), Buffer.concat(made), reset)
+    judge(
+      await exchange(port, random.chance(0.5) ? [Buffer.concat(chunks)] : chunks, reset),
+      Buffer.concat(made),
+      reset
+    )
   }
   const handshake = async () => {
     await spend("request heads", 1)
     const dice = random.next()
     const path = `/?${make.query("abc-1-0").replace(/[^!-~]/g, "")}`
-    const text = head(path, make.headers(), dice < 0.9 ? undefined : `${random.pick(["GET", "POST", "G\0T", ""])} ${path} HTTP/${random.pick(["1.0", "1.1", "2.0", "9"])}`)
+    const text = head(
+      path,
+      make.headers(),
+      dice < 0.9
+        ? undefined
+        : `${random.pick(["GET", "POST", "G\0T", ""])} ${path} HTTP/${random.pick(["1.0", "1.1", "2.0", "9"])}`
+    )
     const bytes = Buffer.from(dice < 0.5 ? text : make.spoil(text), "latin1")
     const reset = random.chance(0.1)
     judge(await exchange(port, [bytes], reset), bytes, reset)
@@ -148,7 +167,9 @@ const drive = (outcome, count, seed, port, publish) => {
     await spend("HTTP bodies", 1)
     const { method, path } = random.pick(ROUTES)
     const text = make.body()
-    const headers = { "content-type": random.chance(0.95) ? "application/json" : make.word().replace(/[^ -~]/g, "") || "x" }
+    const headers = {
+      "content-type": random.chance(0.95) ? "application/json" : make.word().replace(/[^ -~]/g, "") || "x"
+    }
     if (random.chance(0.1)) headers.origin = random.pick(["https://evil.example", "null", "http://localhost"])
     await new Promise((resolve) => {
       const asked = request({ port, host: "127.0.0.1", agent, method, path, headers }, (response) => {
@@ -156,12 +177,19 @@ const drive = (outcome, count, seed, port, publish) => {
         response.on("data", (chunk) => chunks.push(chunk))
         response.on("end", () => {
           outcome.end(`status ${response.statusCode}`)
-          if (!STATUSES.has(response.statusCode)) outcome.breaks(`answered with ${response.statusCode}`, { method, path, headers, text })
+          if (!STATUSES.has(response.statusCode))
+            outcome.breaks(`answered with ${response.statusCode}`, { method, path, headers, text })
           try {
             const answer = JSON.parse(Buffer.concat(chunks).toString())
-            if (response.statusCode >= 400 && (typeof answer.error !== "string" || typeof answer.message !== "string")) outcome.breaks("a refusal without its reason", answer)
+            if (response.statusCode >= 400 && (typeof answer.error !== "string" || typeof answer.message !== "string"))
+              outcome.breaks("a refusal without its reason", answer)
           } catch {
-            outcome.breaks("an answer that is not JSON", { status: response.statusCode, method, path, answer: Buffer.concat(chunks).toString() })
+            outcome.breaks("an answer that is not JSON", {
+              status: response.statusCode,
+              method,
+              path,
+              answer: Buffer.concat(chunks).toString()
+            })
           }
           resolve()
         })
@@ -177,7 +205,9 @@ const drive = (outcome, count, seed, port, publish) => {
   const worker = async () => {
     while (sent < count) {
       const dice = random.next()
-      await (dice < 0.4 ? body() : dice < 0.6 ? handshake() : frames()).catch((error) => outcome.breaks(error.message, "see the seed"))
+      await (dice < 0.4 ? body() : dice < 0.6 ? handshake() : frames()).catch((error) =>
+        outcome.breaks(error.message, "see the seed")
+      )
     }
   }
   return Promise.all(Array.from({ length: AT_ONCE }, worker)).finally(() => agent.destroy())
@@ -193,7 +223,11 @@ const run = (outcome, count, seed) =>
       const requestId = `good-${expected.length}`
       expected.push(requestId)
       return Effect.runPromise(
-        sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "good", status: "busy" }, requestId })
+        sync.broadcast({
+          eventType: "stratix:agent_status_update",
+          payload: { agentId: "good", status: "busy" },
+          requestId
+        })
       )
     }
     yield* Effect.promise(() => drive(outcome, count, seed, address.port, publish))
@@ -211,7 +245,9 @@ const run = (outcome, count, seed) =>
       while ((yield* left) !== 0 || unsafeStats().groups !== 0) yield* Effect.sleep("5 millis")
     }).pipe(
       Effect.timeout("20 seconds"),
-      Effect.catchAll(() => Effect.map(left, (count) => outcome.breaks("the pool is not empty", { count, groups: unsafeStats().groups })))
+      Effect.catchAll(() =>
+        Effect.map(left, (count) => outcome.breaks("the pool is not empty", { count, groups: unsafeStats().groups }))
+      )
     )
     outcome.end(`good events delivered exactly ×${good.length}: ${expected.length}`)
   })

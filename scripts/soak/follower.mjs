@@ -12,7 +12,8 @@ const SYNC = "stratix.sync.v1"
 /** A catch-up of a plain client is over by then; it is not told so. */
 const PLAIN_CATCH_UP_MS = 5000
 
-const queryOf = (filter) => Object.entries(filter).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`)
+const queryOf = (filter) =>
+  Object.entries(filter).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`)
 
 export class Follower {
   /** Newest event of each key: its request id. */
@@ -136,7 +137,10 @@ export class Follower {
         return this.#onSync(message.payload)
       case "stratix:subscribed":
         this.#filter = Object.fromEntries(
-          Object.entries(message.payload).map(([name, values]) => [name, values.map((value) => value.replace("stratix:", ""))])
+          Object.entries(message.payload).map(([name, values]) => [
+            name,
+            values.map((value) => value.replace("stratix:", ""))
+          ])
         )
         // Until the snapshot for the new filter has come, there is nothing to resume from.
         if (this.kind.sync) this.#offset = undefined
@@ -249,9 +253,11 @@ export class Follower {
   #checkEvent({ id, offset }, seq) {
     const entry = this.ledger.at(seq)
     if (offset !== undefined && seqOf(offset) !== seq) this.broken(`${id} came with the offset of another event`)
-    if (!admits(this.#checkedFilter, entry)) this.broken(`${id} is outside its filter ${JSON.stringify(this.#checkedFilter)}`)
+    if (!admits(this.#checkedFilter, entry))
+      this.broken(`${id} is outside its filter ${JSON.stringify(this.#checkedFilter)}`)
     if (seq <= this.#lastSeq) this.broken(`order: ${id} at ${seq} after ${this.#lastSeq}`)
-    if (entry.n <= (this.#last.get(entry.publisher) ?? 0)) this.broken(`order: ${id} after ${this.#last.get(entry.publisher)}`)
+    if (entry.n <= (this.#last.get(entry.publisher) ?? 0))
+      this.broken(`order: ${id} after ${this.#last.get(entry.publisher)}`)
     this.#lastSeq = seq
     this.#last.set(entry.publisher, entry.n)
     if (this.#free) return
@@ -283,7 +289,8 @@ export class Follower {
     const theirs = new Map()
     for (const event of events) {
       const { agentId, commandId } = event.payload
-      if (admits(this.#filter, { eventType: event.eventType, agentId, commandId })) theirs.set(keyOf(event), event.requestId)
+      if (admits(this.#filter, { eventType: event.eventType, agentId, commandId }))
+        theirs.set(keyOf(event), event.requestId)
     }
     for (const [key, id] of theirs) {
       const ours = this.state.get(key)
@@ -292,7 +299,8 @@ export class Follower {
     }
     for (const [key, id] of this.state) {
       // Finished commands leave the state of the gateway after a time; a screen may go on to show them.
-      if (!theirs.has(key) && this.ledger.at(this.ledger.seq(id))?.finished !== true) this.broken(`state: ${key} is not there`)
+      if (!theirs.has(key) && this.ledger.at(this.ledger.seq(id))?.finished !== true)
+        this.broken(`state: ${key} is not there`)
     }
     return theirs.size
   }

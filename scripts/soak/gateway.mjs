@@ -4,7 +4,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { NodeRuntime } from "@effect/platform-node"
-import { Deferred, Effect, Fiber, Layer, Logger } from "effect"
+import { Deferred, Effect, Fiber, Logger } from "effect"
 import { Broadcast, EventLog, NodeServer, StatusSync, StatusSyncServer } from "stratix-status-sync"
 import { seeded } from "../lib/seeded.mjs"
 
@@ -44,10 +44,14 @@ const story = (publisher, random) => {
     const agentId = random.pick(agents)
     const event = (eventType, payload, finished = false) => ({ eventType, payload, requestId, finished })
     if (n % BLOB_EVERY === 0) return event("stratix:soak_blob", { n, pad: "x".repeat(BLOB_SIZE) })
-    if (n <= agents.length) return event("stratix:agent_create", { agentId: agents[n - 1], name: `N${n}`, type: "soak" })
+    if (n <= agents.length)
+      return event("stratix:agent_create", { agentId: agents[n - 1], name: `N${n}`, type: "soak" })
     const dice = random.next()
     if (dice < 0.4) {
-      return event("stratix:agent_status_update", { agentId, status: random.pick(["online", "offline", "busy", "error"]) })
+      return event("stratix:agent_status_update", {
+        agentId,
+        status: random.pick(["online", "offline", "busy", "error"])
+      })
     }
     if (dice < 0.5) return event("stratix:soak_note", { n, agentId, text: "hé 👍 \u2028" })
     if (commands.length < 4) {
@@ -59,10 +63,19 @@ const story = (publisher, random) => {
     command.progress += random.between(5, 30)
     if (command.progress < 100) {
       const { progress } = command
-      return event("stratix:command_status_update", { commandId, agentId: command.agentId, commandStatus: "running", progress })
+      return event("stratix:command_status_update", {
+        commandId,
+        agentId: command.agentId,
+        commandStatus: "running",
+        progress
+      })
     }
     commands.splice(at, 1)
-    return event("stratix:command_status_update", { commandId, agentId: command.agentId, commandStatus: "success", result: { n } }, true)
+    return event(
+      "stratix:command_status_update",
+      { commandId, agentId: command.agentId, commandStatus: "success", result: { n } },
+      true
+    )
   }
 }
 
@@ -123,10 +136,12 @@ const program = Effect.gen(function* () {
     if (ask === "report") run(id, report)
   })
   process.send?.({ port: server.address().port })
-  yield* Effect.addFinalizer(() => Effect.sync(() => {
-    clearInterval(telling)
-    process.disconnect?.()
-  }))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      clearInterval(telling)
+      process.disconnect?.()
+    })
+  )
   yield* Effect.never
 }).pipe(Effect.scoped)
 

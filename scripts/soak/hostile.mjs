@@ -6,8 +6,8 @@ import WebSocket from "ws"
 
 const HOST = "127.0.0.1"
 
-/** Longer than any limit of the gateway that ends an attack (60 s without a sign of life). */
-const PATIENCE_MS = 90_000
+/** Twice the longest time after which the gateway ends an attack (60 s without a sign of life), and more: the machine may be busy. */
+const PATIENCE_MS = 150_000
 
 /** By then the gateway has given up one who shows no sign of life. */
 const LOOK_MS = 70_000
@@ -150,7 +150,9 @@ export const attacks = {
     expects: ["400"],
     run: (port, random) =>
       raw(port, (socket) =>
-        socket.write(upgrade(`/?${random.pick(["snapshot=maybe", "agents=%zz", `agents=${"a,".repeat(2000)}`, "agents="])}`))
+        socket.write(
+          upgrade(`/?${random.pick(["snapshot=maybe", "agents=%zz", `agents=${"a,".repeat(2000)}`, "agents="])}`)
+        )
       )
   },
   "other path": { expects: ["404"], run: (port) => raw(port, (socket) => socket.write(upgrade("/nowhere"))) },
@@ -166,7 +168,9 @@ export const attacks = {
     run: (port, random) =>
       webSocket(port, (socket) => {
         for (let i = 0; i < 12; i++) {
-          socket.send(random.pick(["{", "null", "[]", '{"type":"nothing"}', '{"type":"subscribe","agents":7}', "[".repeat(9000)]))
+          socket.send(
+            random.pick(["{", "null", "[]", '{"type":"nothing"}', '{"type":"subscribe","agents":7}', "[".repeat(9000)])
+          )
         }
       })
   },
@@ -185,7 +189,13 @@ export const attacks = {
   "wrong body": {
     expects: ["400"],
     run: (port, random) =>
-      http(port, "POST", "/api/stratix/events", json, random.pick(["{", "[]", "7", '{"eventType":"x","payload":{}}', '[{"eventType":7}]']))
+      http(
+        port,
+        "POST",
+        "/api/stratix/events",
+        json,
+        random.pick(["{", "[]", "7", '{"eventType":"x","payload":{}}', '[{"eventType":7}]'])
+      )
   },
   "body of a form": {
     expects: ["415"],

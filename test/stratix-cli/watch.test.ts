@@ -154,7 +154,7 @@ describe("watch", () => {
       yield* until(watch, LIVE, "err")
       watch.child.stdout?.pause()
       const filler = "x".repeat(1000)
-      const events = Array.from({ length: 60_000 }, (_, i) => ({
+      const events = Array.from({ length: 30_000 }, (_, i) => ({
         eventType: "stratix:command_status_update",
         payload: { commandId: `c${i % 50}`, agentId: "a1", commandStatus: "running", result: { i, filler } }
       }))
@@ -164,7 +164,7 @@ describe("watch", () => {
         yield* Effect.sleep(0)
       }
       watch.child.stdout?.resume()
-      yield* until(watch, /"i":59999,/)
+      yield* until(watch, /"i":29999,/)
       const { err, out } = yield* interrupt(watch)
       const offsets = json(out)
       assert.isBelow(offsets.length, events.length)

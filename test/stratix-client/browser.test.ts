@@ -1,4 +1,5 @@
 /** The client in a real Chromium, against a real gateway. */
+import { readFile } from "node:fs/promises"
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import * as Authenticator from "../../src/stratix-gateway/api/websocket/Authenti
 import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import type * as StatusSyncConfig from "../../src/stratix-gateway/StatusSyncConfig.js"
 import * as StatusSyncServer from "../../src/stratix-gateway/StatusSyncServer.js"
+import { bundle } from "../project/bundle.js"
 import { port, quiet, secretOf, token } from "../stratix-gateway/support/gateway.js"
 import * as Chromium from "./support/Chromium.js"
 import type { Look } from "./support/dashboard.js"
@@ -81,6 +83,23 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       assert.deepStrictEqual(yield* dashboard.events, [Types.AGENT_STATUS_UPDATE, Types.AGENT_STATUS_UPDATE])
       const [connection, ...more] = dashboard.connections
       assert.deepStrictEqual([connection?.subprotocol, more], [Types.SYNC_PROTOCOL, []])
+    })
+  )
+
+  it.scoped("examples/dashboard.ts shows every agent by its name, and whether that is the truth", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway()
+      yield* gateway.says("online")
+      const { code } = yield* Effect.promise(async () => bundle(await readFile("examples/dashboard.ts", "utf8")))
+      const dashboard = yield* tab
+      yield* dashboard.runs(code.replace("ws://127.0.0.1:3001/", gateway.url))
+      yield* dashboard.reads("live")
+      yield* dashboard.reads("agent-001: online")
+      yield* gateway.publish({
+        eventType: Types.AGENT_CREATE,
+        payload: { agentId: "agent-001", name: "<b>Ada</b>", type: "writer" }
+      })
+      yield* dashboard.reads("<b>Ada</b>: online")
     })
   )
 

@@ -53,6 +53,10 @@ export interface Tab {
   readonly frames: (count: number) => Effect.Effect<ReadonlyArray<string>>
   /** Waits until a timer that should run every 10 ms has not run for so long, up to a moment after `since`. */
   readonly timersPause: (millis: number, since: number) => Effect.Effect<void>
+  /** Runs a script in the page. */
+  readonly runs: (script: string) => Effect.Effect<void>
+  /** Waits until the page has a text. */
+  readonly reads: (text: string) => Effect.Effect<void>
   readonly toFront: Effect.Effect<void>
   /** The browser's word for being offline, for this page. */
   readonly setOffline: (offline: boolean) => Effect.Effect<void>
@@ -189,6 +193,8 @@ const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Conn
           waiting
         )
       ),
+    runs: (script) => run(() => page.addScriptTag({ content: script, type: "module" })),
+    reads: (text) => run(() => page.getByText(text, { exact: true }).waitFor({ timeout: PATIENCE_MS })),
     toFront: run(() => page.bringToFront()),
     setOffline: (offline) =>
       run(() =>

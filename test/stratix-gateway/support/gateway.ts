@@ -2,6 +2,7 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import { Effect, type Layer, Logger, Metric, Redacted } from "effect"
 import { type Authenticator, Metrics, NodeServer } from "../../../src/stratix-gateway/index.js"
+import { TestClients } from "../../../src/stratix-testing/index.js"
 
 /** No log, for tests that do not read it. */
 export const quiet: Layer.Layer<never> = Logger.remove(Logger.defaultLogger)
@@ -82,6 +83,13 @@ export const request = (
       sent.end(text)
     })
   })
+
+/** The refusal of one who must not be let in. */
+export const refusal = (options: TestClients.ConnectOptions = {}) =>
+  TestClients.connect(options).pipe(
+    Effect.flatMap(() => Effect.dieMessage("was let in")),
+    Effect.flip
+  )
 
 /** A static token of 16 characters or more, by a short name. */
 export const secretOf = (name: string): string => `${name}-0123456789abcdef`

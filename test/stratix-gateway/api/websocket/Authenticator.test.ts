@@ -13,7 +13,7 @@ import {
   StatusSyncConfig
 } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { bearer, nextTurn, quiet, recorded, refusedBy, secretOf, token } from "../../support/gateway.js"
+import { bearer, nextTurn, quiet, recorded, refusal, refusedBy, secretOf, token } from "../../support/gateway.js"
 
 const over = <E>(
   authenticator: Layer.Layer<Authenticator.Authenticator, E>,
@@ -24,8 +24,6 @@ const withTokens = (
   tokens: ReadonlyArray<Authenticator.StaticToken>,
   settings: Partial<StatusSyncConfig.Settings> = {}
 ) => over(Authenticator.layerTokens(tokens), settings)
-
-const refusal = (options: TestClients.ConnectOptions) => Effect.flip(TestClients.connect(options))
 
 const sync = { protocols: ["stratix.sync.v1"] }
 

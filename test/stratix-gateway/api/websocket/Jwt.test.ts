@@ -7,7 +7,7 @@ import { Effect, Either, Layer, Redacted, type Scope, TestClock } from "effect"
 import * as Jose from "jose"
 import { Authenticator, Connections, StatusSync } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { bearer, nextTurn, quiet, recorded } from "../../support/gateway.js"
+import { bearer, nextTurn, quiet, recorded, refusal } from "../../support/gateway.js"
 
 const SECRET = "correct horse battery staple, twice over"
 const AUDIENCE = "stratix"
@@ -33,7 +33,7 @@ const secretKeys = { _tag: "Secret", secret: Redacted.make(SECRET) } as const
 const withSecret = (more: Partial<Authenticator.JwtOptions> = {}) => over({ keys: secretKeys, ...more })
 
 const connect = (jwt: string) => TestClients.connect(bearer(jwt))
-const refused = (jwt: string) => Effect.flip(connect(jwt))
+const refused = (jwt: string) => refusal(bearer(jwt))
 
 const principal = Effect.gen(function* () {
   const { all } = yield* Connections.Connections

@@ -4,14 +4,23 @@ import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import WebSocket from "ws"
 import { Authenticator, Connections, NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { bearer, port, quiet, recorded, refusals, refusedBy, request, secretOf, token } from "../../support/gateway.js"
+import {
+  bearer,
+  port,
+  quiet,
+  recorded,
+  refusal,
+  refusals,
+  refusedBy,
+  request,
+  secretOf,
+  token
+} from "../../support/gateway.js"
 
 type Settings = Partial<StatusSyncConfig.Settings>
 
 const over = (settings: Settings = {}) => Layer.provideMerge(StatusSyncTest.layerWith(settings), quiet)
 const overWs = (settings: Settings = {}) => Layer.provideMerge(StatusSyncTest.layerWs(settings), quiet)
-
-const refusal = (options: TestClients.ConnectOptions = {}) => Effect.flip(TestClients.connect(options))
 
 const from = (remoteAddress: string) => ({ remoteAddress })
 
