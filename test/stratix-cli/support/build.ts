@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
-const cache = join(root, ".cache", "cli")
+const cache = join(root, ".cache", "programs")
 
 const sources = (): ReadonlyArray<string> =>
   readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
@@ -18,10 +18,10 @@ const OLD_MS = 60 * 60 * 1000
 const REQUIRE =
   'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);'
 
-/** The program as JavaScript, built once for each state of the sources; answers its path. It is one file, because it is started some
- * hundred times and the hundreds of modules it is otherwise read from take most of a start. `npm run check-package` starts it as it is
- * in the package. */
-export const buildCli = async (): Promise<string> => {
+/** The programs as JavaScript, built once for each state of the sources; answers the path of one. Each is one file, because it is started
+ * some hundred times and the hundreds of modules it is otherwise read from take most of a start. `npm run check-package` starts them as
+ * they are in the package. */
+export const buildProgram = async (folder: "stratix-cli" | "stratix-gateway"): Promise<string> => {
   const paths = sources()
   const newest = Math.max(...paths.map((path) => statSync(path).mtimeMs))
   const name = `${paths.length}-${Math.floor(newest)}`
@@ -30,8 +30,9 @@ export const buildCli = async (): Promise<string> => {
     mkdirSync(cache, { recursive: true })
     const scratch = `${target}.${process.pid}`
     await build({
-      entryPoints: [join(root, "src", "stratix-cli", "main.ts")],
+      entryPoints: [join(root, "src", "stratix-cli", "main.ts"), join(root, "src", "stratix-gateway", "main.ts")],
       outdir: scratch,
+      outbase: join(root, "src"),
       bundle: true,
       format: "esm",
       platform: "node",
@@ -50,5 +51,8 @@ export const buildCli = async (): Promise<string> => {
       if (other !== name && Date.now() - statSync(path).mtimeMs > OLD_MS) rmSync(path, { recursive: true, force: true })
     }
   }
-  return join(target, "main.js")
+  return join(target, folder, "main.js")
 }
+
+/** `stratix-status-sync`. */
+export const buildCli = (): Promise<string> => buildProgram("stratix-cli")

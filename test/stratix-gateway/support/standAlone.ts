@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { dirname, join } from "node:path"
-import { buildCli } from "../../stratix-cli/support/build.js"
+import { buildProgram } from "../../stratix-cli/support/build.js"
 
 const running = new Set<ChildProcess>()
 process.on("exit", () => {
@@ -63,7 +62,7 @@ export const startProgram = (
 
 /** The stand-alone gateway of `npm start`, built once for each state of the sources; `prefix` runs before it in the same shell. */
 export const startGateway = async (environment: Record<string, string> = {}, prefix?: string): Promise<Program> => {
-  const main = join(dirname(dirname(await buildCli())), "stratix-gateway", "main.js")
+  const main = await buildProgram("stratix-gateway")
   const settings = { STRATIX_PORT: "0", STRATIX_LOG_FORMAT: "logfmt", ...environment }
   return prefix === undefined
     ? startProgram(process.execPath, [main], settings)

@@ -5,9 +5,9 @@ import { Effect, Fiber, Layer, TestClock } from "effect"
 import WebSocket from "ws"
 import { Connections, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
+import { nextTurn } from "../../suites/transportSuite.js"
 import { quiet } from "../../support/gateway.js"
 import { portOf, startGateway } from "../../support/standAlone.js"
-import { nextTurn } from "../../suites/transportSuite.js"
 
 const sync = { protocols: ["stratix.sync.v1"] }
 
@@ -295,9 +295,7 @@ describe("the stand-alone gateway that cannot start", () => {
       [{ STRATIX_HEARTBEAT_TIMEOUT: "soon" }, /STRATIX_HEARTBEAT_TIMEOUT.*duration.*soon/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "10 seconds" }, /STRATIX_HEARTBEAT_TIMEOUT.*above the interval/]
     ]
-    await Promise.all(
-      cases.map(async ([environment, pattern]) => assert.match(await complaint(environment), pattern))
-    )
+    await Promise.all(cases.map(async ([environment, pattern]) => assert.match(await complaint(environment), pattern)))
   }, 60_000)
 
   it("says in one line which port is in use, and what to do", async () => {
