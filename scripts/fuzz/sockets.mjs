@@ -252,7 +252,8 @@ const run = (outcome, count, seed) =>
     outcome.end(`good events delivered exactly ×${good.length}: ${expected.length}`)
   })
 
-/** Sends at least `count` inputs; whatever must not be is in the outcome. */
+/** Sends at least `count` inputs; whatever must not be is in the outcome.
+ * @type {(outcome: import("./outcome.mjs").Outcome, count: number, seed: number) => import("effect").Effect.Effect<void>} */
 export const fuzzSockets = (outcome, count, seed) =>
   run(outcome, count, seed).pipe(
     Effect.provide(StatusSyncTest.layerWs({ maxConnections: 200, drainTimeout: "5 seconds" })),

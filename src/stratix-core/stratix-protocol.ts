@@ -296,19 +296,28 @@ export const HeartbeatMessage = Schema.Struct({
 export type HeartbeatMessage = typeof HeartbeatMessage.Type
 
 // Messages of their own, or the value itself would be written out, however large and however deep it is.
-const names = Schema.Array(
-  Schema.NonEmptyString.pipe(Schema.maxLength(MAX_ID_LENGTH)).annotations(
-    must(`a string of 1 to ${MAX_ID_LENGTH} characters`)
+const Name = Schema.NonEmptyString.pipe(Schema.maxLength(MAX_ID_LENGTH)).annotations(
+  must(`a string of 1 to ${MAX_ID_LENGTH} characters`)
+)
+// With the prefix it would be longer than any event type is, and than the answer may say.
+const EventTypeName = Name.pipe(
+  Schema.filter(
+    (name) => name.startsWith(Types.EVENT_TYPE_PREFIX) || name.length <= MAX_ID_LENGTH - Types.EVENT_TYPE_PREFIX.length,
+    must(`a string of 1 to ${MAX_ID_LENGTH} characters, "${Types.EVENT_TYPE_PREFIX}" included`)
   )
-).annotations({ message: (issue) => `must be a list of strings, got ${preview(issue.actual)}` })
+)
+const listOf = (name: Schema.Schema<string>) =>
+  Schema.Array(name).annotations({
+    message: (issue) => `must be a list of strings, got ${preview(issue.actual)}`
+  })
 
 /** Which events a connection wants: values within a field are alternatives, the fields must all hold, an absent field asks for nothing.
  * @since 0.1.0
  * @category filter */
 export const FilterFields = Schema.Struct({
-  events: Schema.optionalWith(names, { exact: true }),
-  agents: Schema.optionalWith(names, { exact: true }),
-  commands: Schema.optionalWith(names, { exact: true })
+  events: Schema.optionalWith(listOf(EventTypeName), { exact: true }),
+  agents: Schema.optionalWith(listOf(Name), { exact: true }),
+  commands: Schema.optionalWith(listOf(Name), { exact: true })
 })
 /** @since 0.1.0
  * @category filter */

@@ -154,7 +154,7 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
           if (value === undefined)
             return Either.left(`"${name}" has a broken percent-encoding: ${JSON.stringify(item)}`)
           if (value === "") return Either.left(`"${name}" has an empty value: it must be a comma-separated list`)
-          if (value.length > MAX_ID_LENGTH)
+          if ((name === "events" ? eventTypeName(value) : value).length > MAX_ID_LENGTH)
             return Either.left(`"${name}" has a value of more than ${MAX_ID_LENGTH} characters`)
           values.push(value)
         }

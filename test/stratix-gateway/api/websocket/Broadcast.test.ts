@@ -219,6 +219,23 @@ describe("sync clients", () => {
     }).pipe(over({}))
   )
 
+  it.effect("get nothing behind the answer to a new filter that this filter keeps out", () =>
+    Effect.gen(function* () {
+      const { notifyAgentStatus } = yield* StatusSync.StatusSync
+      const client = yield* TestClients.connect()
+      // Not flushed yet when the filter changes: the turn of the event loop goes on.
+      yield* notifyAgentStatus("agent-1", "busy")
+      yield* client.send({ type: "subscribe", agents: ["agent-2"] })
+      yield* notifyAgentStatus("agent-1", "online")
+      yield* notifyAgentStatus("agent-2", "online")
+      const told = yield* client.takeN(4)
+      assert.deepStrictEqual(
+        told.map(({ eventType, payload }) => ("agentId" in payload ? payload["agentId"] : eventType)),
+        ["stratix:connected", "agent-1", "stratix:subscribed", "agent-2"]
+      )
+    }).pipe(over({}))
+  )
+
   it.effect("get a snapshot for a new filter", () =>
     Effect.gen(function* () {
       yield* publish(10)

@@ -55,7 +55,8 @@ describe("a drain, to the millisecond", () => {
       for (const client of clients) {
         const last = (yield* client.received).at(-1)
         if (last?.eventType !== "stratix:closing") return assert.fail(`the last message is ${last?.eventType}`)
-        const { retryAfterMs } = last.payload as { readonly retryAfterMs: number }
+        if (!("retryAfterMs" in last.payload) || typeof last.payload.retryAfterMs !== "number") return assert.fail()
+        const { retryAfterMs } = last.payload
         assert.isAtLeast(retryAfterMs, 500)
         assert.isBelow(retryAfterMs, 5000)
         waits.add(Math.floor(retryAfterMs / 500))

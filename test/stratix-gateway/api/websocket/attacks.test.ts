@@ -3,8 +3,9 @@ import * as Http from "node:http"
 import * as Net from "node:net"
 import { setImmediate as turn } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer, Schedule, Schema } from "effect"
 import WebSocket from "ws"
+import { CommandStatusPayload } from "../../../../src/stratix-core/stratix-protocol.js"
 import {
   Broadcast,
   Connections,
@@ -15,7 +16,7 @@ import {
 } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../suites/transportSuite.js"
-import { port, quiet, refusedBy, request } from "../../support/gateway.js"
+import { port, quiet, refusedBy } from "../../support/gateway.js"
 import { portOf, startGateway } from "../../support/standAlone.js"
 
 const ws = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
@@ -50,7 +51,9 @@ const bystander = Effect.gen(function* () {
       for (let n = 0; n < 10; n++) {
         const status = n % 2 === 0 ? "busy" : "online"
         yield* sync.notifyAgentStatus("bystander", status)
-        const { eventType, payload } = yield* client.take
+        const { eventType, payload } = yield* Effect.repeat(client.take, {
+          until: (message) => message.eventType !== "stratix:heartbeat"
+        })
         assert.deepStrictEqual([eventType, payload], ["stratix:agent_status_update", { agentId: "bystander", status }])
       }
     }),
@@ -89,24 +92,34 @@ describe("a message that would break whoever looks into it", () => {
 
   it.live("in the body of a request is answered with 400, naming the field", () =>
     Effect.gen(function* () {
-      const body = (agentId: unknown) => ({
-        eventType: "stratix:agent_status_update",
-        payload: { agentId, status: "busy" }
-      })
-      const cases: ReadonlyArray<readonly [string, unknown]> = [
-        ["payload.agentId", body(JSON.parse(deep(5000)))],
-        ["payload.agentId", body({ toString: 1, valueOf: 1 })],
-        ["payload", { eventType: "stratix:x", payload: JSON.parse(deep(5000)) }],
-        ["payload.a", { eventType: "stratix:x", payload: { a: JSON.parse(deep(5000)) } }],
-        ["eventType", { eventType: JSON.parse(deep(5000)), payload: {} }],
-        ["timestamp", { eventType: "stratix:x", payload: {}, timestamp: JSON.parse(deep(5000)) }],
-        ["requestId", { eventType: "stratix:x", payload: {}, requestId: { toString: 1, valueOf: 1 } }]
+      const to = yield* port
+      // As text: `JSON.stringify` goes no deeper than the stack.
+      const post = (body: string) =>
+        Effect.promise(async () => {
+          const answer = await fetch(`http://127.0.0.1:${to}/api/stratix/events`, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body
+          })
+          return { status: answer.status, body: await answer.text() }
+        })
+      const status = (agentId: string) =>
+        `{"eventType":"stratix:agent_status_update","payload":{"agentId":${agentId},"status":"busy"}}`
+      const cases: ReadonlyArray<readonly [string, string]> = [
+        ["payload.agentId", status(deep(20_000))],
+        ["payload.agentId", status('{"toString":1,"valueOf":1}')],
+        ["payload", `{"eventType":"stratix:x","payload":${deep(20_000)}}`],
+        ["payload.a", `{"eventType":"stratix:x","payload":{"a":${deep(20_000)}}}`],
+        ["eventType", `{"eventType":${deep(20_000)},"payload":{}}`],
+        ["timestamp", `{"eventType":"stratix:x","payload":{},"timestamp":${deep(20_000)}}`],
+        ["requestId", `{"eventType":"stratix:x","payload":{},"requestId":{"toString":1,"valueOf":1}}`]
       ]
       for (const [field, wrong] of cases) {
-        const { body: answer, status } = yield* request("POST", "/api/stratix/events", { body: wrong })
-        assert.strictEqual(status, 400)
-        // In full where something lies below the field.
-        assert.match(JSON.stringify(answer), new RegExp(`"field":"${field}[".]`))
+        const answer = yield* post(wrong)
+        assert.strictEqual(answer.status, 400)
+        // Or a field below it.
+        assert.match(answer.body, new RegExp(`"field":"${field}[".]`))
+        assert.isBelow(answer.body.length, 1000)
       }
     }).pipe(Effect.provide(ws()))
   )
@@ -219,10 +232,11 @@ describe("file descriptors", () => {
 })
 
 describe("a publisher that is much faster than every reader", () => {
-  /** Ten times what even the fastest of these readers takes. */
-  const EVENTS = 40_000
-  const READERS = 8
+  const EVENTS = 30_000
+  const READERS = 6
   const KEYS = 50
+  /** Of so many hundreds of events, a reader reads while one tenth is published. */
+  const PERIOD = 100
   const highWaterMark = 64 * 1024
 
   it.live(
@@ -235,43 +249,42 @@ describe("a publisher that is much faster than every reader", () => {
         const { all } = yield* Connections.Connections
         const other = yield* bystander
         const readers = yield* Effect.replicateEffect(
-          TestClients.connect({ query: "events=agent_status_update,agent_create", protocols: ["stratix.sync.v1"] }),
+          TestClients.connect({ query: "events=command_status_update", protocols: ["stratix.sync.v1"] }),
           READERS
         )
         for (const reader of readers) yield* reader.takeN(2)
-        const before = process.memoryUsage().rss
-        const name = "x".repeat(250)
+        // What is published while one reader rests is 20 MB: more than the kernel keeps for it, so the gateway has to bear the rest.
+        const pad = "x".repeat(2000)
         let mostUnsent = 0
         for (let n = 0; n < EVENTS; n++) {
-          yield* sync.notifyAgentCreate(`agent-${n % KEYS}`, `${n}`, name)
+          yield* sync.notifyCommandStatus(`command-${n % KEYS}`, "agent", "running", 1, { n, pad })
           if (n % 100 !== 99) continue
-          // Each reads for a tenth of the time.
-          yield* Effect.forEach(readers, (reader, i) => ((n / 100 + i) % 10 < 1 ? reader.thaw : reader.freeze))
+          const reads = (i: number) => (n / 100 + (i * PERIOD) / READERS) % PERIOD < PERIOD / 10
+          yield* Effect.forEach(readers, (reader, i) => (reads(i) ? reader.thaw : reader.freeze))
           yield* nextTurn
           for (const { socket } of yield* all) mostUnsent = Math.max(mostUnsent, socket.unsafeUnsent())
           if (n % 5000 === 4999) yield* other.isServed
         }
-        // A flush of 100 events of some 400 bytes, and a step of a catch-up of 64 KiB, can come on top.
-        assert.isBelow(mostUnsent, highWaterMark + 200 * 1024)
+        // What one or two of these turns published can come on top (200 events of some 2,200 bytes), or a step of a catch-up (64 KiB).
+        assert.isBelow(mostUnsent, highWaterMark + 512 * 1024)
         assert.isAtMost(log.unsafeStats().historyEvents, 2000)
         assert.isAbove(broadcast.unsafeStats().conflations, 0)
-        assert.isBelow(process.memoryUsage().rss - before, 400 * 1024 * 1024)
 
         for (const reader of readers) yield* reader.thaw
         yield* StatusSyncTest.settled
         const { entries } = yield* log.latest()
-        const last = entries.filter(({ eventType }) => eventType === "stratix:agent_create").at(-1)
+        const last = entries.filter(({ key }) => key?.startsWith("command:")).at(-1)
         for (const reader of readers) {
-          const newest = new Map<unknown, unknown>()
-          let offset: string | undefined
+          const newest = new Map<string, unknown>()
+          let offset = ""
           while (offset !== last?.offset) {
             const message = yield* reader.take
-            offset = "offset" in message && typeof message.offset === "string" ? message.offset : offset
-            if (message.eventType === "stratix:agent_create" && "name" in message.payload) {
-              newest.set(message.payload["agentId"], message.payload["name"])
-            }
+            if ("offset" in message && typeof message.offset === "string") offset = message.offset
+            if (message.eventType !== "stratix:command_status_update") continue
+            const { commandId, result } = yield* Schema.decodeUnknown(CommandStatusPayload)(message.payload)
+            if (typeof result === "object" && result !== null && "n" in result) newest.set(commandId, result.n)
           }
-          for (let key = 0; key < KEYS; key++) assert.strictEqual(newest.get(`agent-${key}`), `${EVENTS - KEYS + key}`)
+          for (let key = 0; key < KEYS; key++) assert.strictEqual(newest.get(`command-${key}`), EVENTS - KEYS + key)
         }
         yield* other.isServed
       }).pipe(Effect.provide(ws({ highWaterMark, historyCapacity: 2000 }))),
