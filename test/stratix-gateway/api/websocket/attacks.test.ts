@@ -124,6 +124,26 @@ describe("a message that would break whoever looks into it", () => {
   )
 })
 
+describe("the name of an event type in a filter", () => {
+  const longest = 256 - "stratix:".length
+
+  it.effect("is no longer than one can be, with its prefix: what the gateway answers is in the protocol, too", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ query: `events=${"x".repeat(longest)}` })
+      const refused = yield* Effect.flip(TestClients.connect({ query: `events=${"x".repeat(longest + 1)}` }))
+      assert.strictEqual(refused.status, 400)
+      yield* client.send({ type: "subscribe", events: ["x".repeat(longest)] })
+      yield* client.send({ type: "subscribe", events: ["x".repeat(longest + 1)] })
+      // Each is decoded by the Schema of the protocol.
+      const told = yield* client.received
+      assert.deepStrictEqual(
+        told.map(({ eventType }) => eventType),
+        ["stratix:connected", "stratix:subscribed", "stratix:error"]
+      )
+    }).pipe(Effect.provide(Layer.provideMerge(StatusSyncTest.layer, quiet)))
+  )
+})
+
 describe("half-open connections", () => {
   it.live("whose client vanished without a word are given up; those that answer are not", () =>
     Effect.gen(function* () {
