@@ -8,6 +8,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     // Forks, not threads: some tests open thousands of sockets, and their end must give every descriptor back.
     pool: "forks",
+    // All processors: many tests wait for programs they started.
+    maxWorkers: "100%",
+    minWorkers: 1,
     // For what hangs. On a busy machine a test that starts programs takes longer than vitest's five seconds.
     testTimeout: 30_000
   }

@@ -33,18 +33,15 @@ const fileError = (path: string, error: unknown): FileError => {
   return new FileError({ reason, path, message: `${path} ${what}` })
 }
 
-/** The texts of files, in their order.
+/** The texts of files, in their order. One after the other, so that the error is always that of the first that cannot be read.
  * @since 0.1.0
  * @category effects */
 export const read = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, FileError> =>
-  Effect.forEach(
-    paths,
-    (path) =>
-      Effect.tryPromise({
-        try: (signal) => Fs.promises.readFile(path, { encoding: "utf8", signal }),
-        catch: (error) => fileError(path, error)
-      }),
-    { concurrency: "unbounded" }
+  Effect.forEach(paths, (path) =>
+    Effect.tryPromise({
+      try: (signal) => Fs.promises.readFile(path, { encoding: "utf8", signal }),
+      catch: (error) => fileError(path, error)
+    })
   )
 
 /** From the first sign of a change to the reading: what belongs together is often written in several steps. */

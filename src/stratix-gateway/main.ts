@@ -9,15 +9,18 @@ import * as Chunk from "effect/Chunk"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Logging from "./Logging.js"
 import * as Signals from "./Signals.js"
 import * as StatusSyncServer from "./StatusSyncServer.js"
 
 const complain = (cause: Cause.Cause<{ readonly message: string }>) =>
   Effect.forEach(Chunk.toReadonlyArray(Cause.failures(cause)), (error) =>
+    // Said at every log level: `STRATIX_LOG_LEVEL=none` silences a gateway that runs, not why it does not.
     // A `ConfigError` has the name of the variable in its text, not in its message.
     Effect.logError(`The gateway cannot start: ${ConfigError.isConfigError(error) ? error : error.message}`)
-  )
+  ).pipe(Logger.withMinimumLogLevel(LogLevel.All))
 
 Signals.ignoreFurther.pipe(
   Effect.zipRight(Layer.launch(StatusSyncServer.layerConfig)),

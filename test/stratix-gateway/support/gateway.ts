@@ -52,13 +52,15 @@ export const request = (
   path: string,
   options: {
     readonly body?: unknown
+    /** Instead of a body: what need not be JSON. */
+    readonly text?: string
     readonly token?: string
     readonly headers?: Record<string, string>
     readonly tls?: Https.RequestOptions
   } = {}
 ) =>
   Effect.flatMap(port, (to) => {
-    const text = options.body === undefined ? undefined : JSON.stringify(options.body)
+    const text = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
     const headers = {
       ...(text !== undefined && { "content-type": "application/json" }),
       ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),

@@ -146,8 +146,12 @@ const gate = Layer.scoped(
   })
 )
 
-/** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; node discards what this one leaves unread. */
-const bodyText = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
+/**
+ * The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413
+ * with it. Here node discards what is left unread, if the connection is kept; where it is to be closed with the answer, the rest is read and
+ * dropped first (for as long as a request may take): a socket closed with unread bytes is reset, and its peer may never see the answer.
+ */
+const bodyText = (source: IncomingMessage, maxBytes: number, kept: boolean): Effect.Effect<string, void> =>
   Effect.async((resume) => {
     const chunks: Array<Buffer> = []
     let size = 0
@@ -156,7 +160,7 @@ const bodyText = (source: IncomingMessage, maxBytes: number): Effect.Effect<stri
     }
     const onEnd = () => {
       stop()
-      resume(Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
+      resume(size > maxBytes ? Effect.fail(undefined) : Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
     }
     const onData = (chunk: Buffer) => {
       size += chunk.length
@@ -164,8 +168,8 @@ const bodyText = (source: IncomingMessage, maxBytes: number): Effect.Effect<stri
         chunks.push(chunk)
         return
       }
-      stop()
-      resume(Effect.fail(undefined))
+      chunks.length = 0
+      if (kept) onEnd()
     }
     source.on("data", onData).on("end", onEnd).on("close", onEnd)
     return Effect.sync(stop)
@@ -194,9 +198,10 @@ const json = (request: HttpServerRequest.HttpServerRequest): Json =>
       unsafeRefused("body_size", message, address)
       return refused(problem(413, "TooLarge", message))
     })
-    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
+    const { shouldKeepAlive } = NodeHttpServerRequest.toServerResponse(request)
+    if (shouldKeepAlive && Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
     const text = yield* Effect.catchAll(
-      bodyText(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
+      bodyText(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes, shouldKeepAlive),
       () => tooLarge
     )
     return yield* Effect.try({

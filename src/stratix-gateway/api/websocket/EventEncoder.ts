@@ -48,6 +48,10 @@ const MAX_DEPTH = 64
 const invalid = (field: string, detail: string) =>
   Either.left(new PublishError({ reason: "InvalidField", field, detail }))
 
+/** The one name that `copy[name] = value` does not copy, but takes as the prototype of the copy: the Schemas here do so, and so may a dashboard. */
+const PROTO = "__proto__"
+const PROTO_DETAIL = "is no name for a field: whoever copies it changes the prototype of its copy"
+
 const strict = { onExcessProperty: "error", errors: "first" } as const
 
 /** A decoder whose error is a `PublishError` on `at` or a field below it. */
@@ -75,6 +79,9 @@ const decodeRequestId = decoder(RequestId, "requestId")
 const payloadDecoders = new Map<Schema.Schema.AnyNoContext, (value: unknown) => Either.Either<unknown, PublishError>>()
 const decodePayload = (eventType: string, payload: unknown): Either.Either<unknown, PublishError> => {
   const schema: Schema.Schema.AnyNoContext = payloadSchema(eventType)
+  if (typeof payload === "object" && payload !== null && Object.hasOwn(payload, PROTO)) {
+    return invalid(`payload.${PROTO}`, PROTO_DETAIL)
+  }
   let decode = payloadDecoders.get(schema)
   if (decode === undefined) {
     decode = decoder(schema, "payload")
@@ -107,6 +114,8 @@ const problemIn = (value: unknown, path: string, above: ReadonlyArray<object>): 
   if (value === null) return undefined
   if (above.includes(value)) return { path, detail: "a cycle is not JSON" }
   if (above.length >= MAX_DEPTH) return { path, detail: `is nested deeper than ${MAX_DEPTH} levels` }
+  // A payload is an object of its own, whose fields say whom it is about: nothing may stand in for it.
+  if (hasToJson(value) && above.length === 0) return { path: `${path}.toJSON`, detail: "a function is not JSON" }
   if (hasToJson(value)) return problemIn(value.toJSON(), path, [...above, value])
   const inside = [...above, value]
   if (Array.isArray(value)) {
@@ -119,6 +128,7 @@ const problemIn = (value: unknown, path: string, above: ReadonlyArray<object>): 
   if (value instanceof Map || value instanceof Set)
     return { path, detail: "a Map or Set is not JSON: make it an object or an array" }
   for (const [name, item] of Object.entries(value)) {
+    if (name === PROTO) return { path: `${path}.${name}`, detail: PROTO_DETAIL }
     const problem = item === undefined ? undefined : problemIn(item, `${path}.${name}`, inside)
     if (problem !== undefined) return problem
   }

@@ -1,44 +1,13 @@
-import * as Http from "node:http"
+import { once } from "node:events"
+import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
-import { Connections, NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import { Effect, Layer } from "effect"
+import { Connections, type NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
+import { type Answer, port, quiet, request } from "../../support/gateway.js"
 
 const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
-  Layer.provideMerge(StatusSyncTest.layerWs(settings), Logger.remove(Logger.defaultLogger))
-
-interface Answer {
-  readonly status: number
-  readonly headers: Http.IncomingHttpHeaders
-  readonly body: unknown
-}
-
-/** A request with exactly these headers, unlike `fetch`. */
-const request = (
-  method: string,
-  path: string,
-  options: { readonly body?: unknown; readonly text?: string; readonly headers?: Record<string, string> } = {}
-) =>
-  Effect.gen(function* () {
-    const server = yield* NodeServer.NodeServer
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    const text = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
-    const headers = { ...(text !== undefined && { "content-type": "application/json" }), ...options.headers }
-    return yield* Effect.async<Answer>((resume) => {
-      const sent = Http.request({ port, host: "127.0.0.1", method, path, headers, agent: false }, (response) => {
-        const chunks: Array<Buffer> = []
-        response.on("data", (chunk: Buffer) => chunks.push(chunk))
-        response.on("end", () => {
-          const whole = Buffer.concat(chunks).toString()
-          const body: unknown = whole === "" ? undefined : JSON.parse(whole)
-          resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, body }))
-        })
-      })
-      sent.on("error", (error) => resume(Effect.succeed({ status: 0, headers: {}, body: error.message })))
-      sent.end(text)
-    })
-  })
+  Layer.provideMerge(StatusSyncTest.layerWs(settings), quiet)
 
 const event = (eventType: string, payload: unknown, more: object = {}) => ({ eventType, payload, ...more })
 
@@ -105,6 +74,37 @@ describe("HTTP routes", () => {
       assert.deepStrictEqual(events.at(-1)?.payload, { i: 999 })
       const state = yield* request("GET", "/api/stratix/state")
       assert.deepInclude(state.body, { events: [] })
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("where the connection is closed with the answer, a body that is too large is read to its end first", () =>
+    Effect.gen(function* () {
+      const to = yield* port
+      for (const size of ["content-length: 8000000", "transfer-encoding: chunked"]) {
+        const socket = Net.connect(to, "127.0.0.1")
+        let answer = ""
+        socket.on("data", (data: Buffer) => {
+          answer += data.toString()
+        })
+        const write = (text: string) =>
+          Effect.async<void>((resume) => {
+            socket.write(text, () => resume(Effect.void))
+          })
+        const chunked = size.startsWith("t")
+        const chunk = "x".repeat(4_000_000)
+        const part = chunked ? `3d0900\r\n${chunk}\r\n` : chunk
+        yield* write(
+          `POST /api/stratix/events HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\n${size}\r\n\r\n`
+        )
+        yield* write(part)
+        // Meanwhile the gateway has seen that it is too large; an answer would have come before this one.
+        yield* request("GET", "/healthz")
+        assert.strictEqual(answer, "")
+        yield* write(part)
+        if (chunked) yield* write("0\r\n\r\n")
+        yield* Effect.promise(() => once(socket, "end"))
+        assert.match(answer, /^HTTP\/1.1 413 /)
+      }
     }).pipe(Effect.provide(over()))
   )
 

@@ -293,6 +293,7 @@ describe("the stand-alone gateway that cannot start", () => {
     const cases: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [
       [{ STRATIX_PORT: "a port" }, /STRATIX_PORT.*integer.*a port/],
       [{ STRATIX_PORT: "70000" }, /STRATIX_PORT.*0 to 65535.*70000/],
+      [{ STRATIX_PORT: "70000", STRATIX_LOG_LEVEL: "none" }, /STRATIX_PORT.*0 to 65535.*70000/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "soon" }, /STRATIX_HEARTBEAT_TIMEOUT.*duration.*soon/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "10 seconds" }, /STRATIX_HEARTBEAT_TIMEOUT.*above the interval/]
     ]

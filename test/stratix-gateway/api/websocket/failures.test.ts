@@ -303,6 +303,17 @@ describe("what cannot be published", () => {
         ["eventType", /stratix:/, sync.broadcast({ eventType: "agent_status", payload: {} })],
         ["eventType", /of the server itself/, sync.broadcast({ eventType: "stratix:closing", payload: {} })],
         ["payload", /JSON object/, sync.broadcast({ eventType: "stratix:x", payload: 7 })],
+        ["payload.toJSON", /function/, sync.broadcast({ eventType: "stratix:x", payload: { toJSON: () => 7 } })],
+        [
+          "payload.__proto__",
+          /no name for a field/,
+          sync.broadcast({ eventType: "stratix:x", payload: JSON.parse('{"__proto__":{"agentId":"a"}}') })
+        ],
+        [
+          "payload.result.deep.__proto__",
+          /no name for a field/,
+          sync.notifyCommandStatus("c", "a", "success", 100, JSON.parse('{"deep":{"__proto__":1}}'))
+        ],
         [
           "payload.extra",
           /not a field/,
