@@ -55,10 +55,9 @@ class MemorySocket implements TransportSocket {
     private readonly answersPings: boolean
   ) {}
 
-  /** What was closed while it opened is told of it now. */
   attach(handlers: SocketHandlers): void {
     this.handlers = handlers
-    if (this.over) handlers.onClose(this.over.code, this.over.reason)
+    handlers.onOpen()
   }
 
   unsafeWrite(frames: Uint8Array): number {
@@ -187,7 +186,7 @@ const make = Effect.sync(() => {
     connect: (options = {}) =>
       Effect.suspend(() => {
         if (handlers === undefined) return Effect.fail(closed)
-        const { decide, unsafeAccept } = handlers
+        const { unsafeAccept, unsafeDecide } = handlers
         const remoteAddress = options.remoteAddress ?? "127.0.0.1"
         const key = Buffer.alloc(16)
         key.writeUInt32BE(++keys)
@@ -206,11 +205,10 @@ const make = Effect.sync(() => {
             ...options.headers
           }
         }
-        return Effect.flatMap(decide(request), (admission) => {
+        return Effect.map(unsafeDecide(request), (admission) => {
           const socket = new MemorySocket(admission.address, options.answersPings ?? true)
-          const accepted = unsafeAccept(socket, admission)
-          socket.attach(accepted.handlers)
-          return Effect.as(accepted.open, clientOf(socket, admission.subprotocol))
+          socket.attach(unsafeAccept(socket, admission))
+          return clientOf(socket, admission.subprotocol)
         })
       })
   })

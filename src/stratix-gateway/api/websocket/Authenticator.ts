@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as FileWatch from "../../FileWatch.js"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Jwt from "./Jwt.js"
+import { isKnown } from "./Known.js"
 import {
   AuthenticatorError,
   anyone,
@@ -81,9 +82,6 @@ const firstOf = (
         first.recognise(credentials)
       )
 
-const isKnown = (found: Effect.Effect<Principal, Unauthenticated>): found is Exit.Success<Principal, never> =>
-  Exit.isExit(found) && Exit.isSuccess(found)
-
 /** An authenticator that asks these recognisers, in this order. A custom one is `make({ recognisers: [{ recognise }] })`.
  * @since 0.1.0
  * @category constructors */
@@ -112,17 +110,16 @@ export const make = Effect.fnUntraced(function* (options: {
     return principal.issuedAt === undefined || DateTime.toEpochMillis(principal.issuedAt) <= at
   }
 
+  const holding = (principal: Principal): Exit.Exit<Principal, Unauthenticated> =>
+    isRevoked(principal)
+      ? Exit.fail(new Unauthenticated({ reason: "Revoked", message: "the token was revoked" }))
+      : Exit.succeed(principal)
+
   return {
     open,
     authenticate: (credentials) => {
       const found = firstOf(recognisers, credentials)
-      // What is known at once needs no fiber to find it out: see `Handshake.recogniser`.
-      if (isKnown(found) && !isRevoked(found.value)) return found
-      return Effect.filterOrFail(
-        found,
-        (principal) => !isRevoked(principal),
-        () => new Unauthenticated({ reason: "Revoked", message: "the token was revoked" })
-      )
+      return isKnown(found) ? Exit.flatMap(found, holding) : Effect.flatMap(found, holding)
     },
     revoke: Effect.fnUntraced(function* (name) {
       revokedAt.delete(name)

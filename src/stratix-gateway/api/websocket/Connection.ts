@@ -12,6 +12,7 @@ import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { ERROR, HEARTBEAT, PingMessage, SUBSCRIBED, SubscribeMessage } from "../../../stratix-core/stratix-protocol.js"
 import * as Metrics from "../../Metrics.js"
 import type { Settings } from "../../StatusSyncConfig.js"
+import type { Alarm } from "./Alarms.js"
 import type { Broadcast, Membership } from "./Broadcast.js"
 import { unsafeMonotonicMillis } from "./Deadlines.js"
 import * as Filter from "./Filter.js"
@@ -46,6 +47,7 @@ export interface Surroundings {
   /** Of the frames a client sends. */
   readonly inbound: Rate
   readonly unsafeRefused: (typeof Refusals.Service)["unsafeRefused"]
+  readonly unsafeOpened: (connection: Connection) => void
   readonly unsafeFailed: (connection: Connection, error: Error) => void
   /** A message of its client made the gateway throw: a fault of the gateway's own. */
   readonly unsafeDefect: (connection: Connection, defect: unknown) => void
@@ -80,10 +82,11 @@ export class Connection implements SocketHandlers {
   /** Set while it opens, before any handler is called. */
   membership: Membership | undefined = undefined
   pulse: Pulse | undefined = undefined
+  /** When its principal's time has come. */
+  expiry: Alarm | undefined = undefined
   /** The last time from ping to pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
-  closed = false
   /** When the ping that is not answered yet was sent. */
   private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
@@ -109,6 +112,10 @@ export class Connection implements SocketHandlers {
       principal: this.admission.principal.name,
       openedAt: this.openedAt
     }
+  }
+
+  onOpen(): void {
+    this.around.unsafeOpened(this)
   }
 
   onSignOfLife(): void {
@@ -140,7 +147,6 @@ export class Connection implements SocketHandlers {
   }
 
   onClose(code: number, reason: string): void {
-    this.closed = true
     this.around.unsafeClosed(this, code, reason)
   }
 

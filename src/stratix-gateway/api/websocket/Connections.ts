@@ -101,6 +101,7 @@ const make = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
+  const runSync = Runtime.runSync(runtime)
 
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
   const pool = new Map<Connection, Scope.CloseableScope>()
@@ -113,18 +114,20 @@ const make = Effect.gen(function* () {
   // Joins, leaves and errors are logged at debug level: a thousand dashboards that come back at once must not cost a thousand
   // lines, which are dearer than their handshakes. Where nobody reads them, not even their annotations are made.
   const logsDebug = LogLevel.lessThanEqual(yield* FiberRef.get(FiberRef.currentMinimumLogLevel), LogLevel.Debug)
-  const debug = (connection: Connection, message: string, more: Record<string, unknown> = {}) =>
-    logsDebug
-      ? Effect.logDebug(message).pipe(
-          Effect.annotateLogs({
-            module: "Connections",
-            connectionId: connection.id,
-            remoteAddress: connection.socket.remoteAddress,
-            protocol: connection.admission.sync ? "sync" : "plain",
-            ...more
-          })
-        )
-      : Effect.void
+  const debug = (connection: Connection, message: string, more: Record<string, unknown> = {}) => {
+    if (!logsDebug) return
+    runFork(
+      Effect.logDebug(message).pipe(
+        Effect.annotateLogs({
+          module: "Connections",
+          connectionId: connection.id,
+          remoteAddress: connection.socket.remoteAddress,
+          protocol: connection.admission.sync ? "sync" : "plain",
+          ...more
+        })
+      )
+    )
+  }
 
   const unauthorize = (connection: Connection, why: "expired" | "revoked") => {
     const { address, principal } = connection.admission
@@ -132,15 +135,11 @@ const make = Effect.gen(function* () {
     if (connection.unsafeEnd(CloseCodes.UNAUTHORIZED, reason))
       unsafeRefused(why, `${reason}: ${principal.name}`, address)
   }
-  const expire = (connection: Connection, scope: Scope.Scope, expiresAt: DateTime.Utc) =>
-    Effect.suspend(() => {
-      const alarm = new Alarms.Alarm(DateTime.toEpochMillis(expiresAt), () => unauthorize(connection, "expired"))
-      alarms.unsafeSet(alarm)
-      return Scope.addFinalizer(
-        scope,
-        Effect.sync(() => alarms.unsafeCancel(alarm))
-      )
-    })
+  const expire = (connection: Connection, expiresAt: DateTime.Utc): Alarms.Alarm => {
+    const alarm = new Alarms.Alarm(DateTime.toEpochMillis(expiresAt), () => unauthorize(connection, "expired"))
+    alarms.unsafeSet(alarm)
+    return alarm
+  }
 
   const welcome = (connection: Connection) => {
     broadcast.unsafeFlush()
@@ -167,29 +166,35 @@ const make = Effect.gen(function* () {
   const release = (connection: Connection) =>
     Effect.suspend(() => {
       connection.membership?.unsafeLeave()
+      connection.pulse?.unsafeStop()
+      if (connection.expiry !== undefined) alarms.unsafeCancel(connection.expiry)
       pool.delete(connection)
       connection.admission.place.unsafeLeave()
       return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
     })
 
-  // Finalizers are added to the scope itself: `acquireRelease` would keep the fiber's references for as long as the connection, 1 KB each.
-  const open = Effect.fnUntraced(function* (connection: Connection) {
-    // Between its first byte and this step it may have ended already.
-    if (connection.closed) return connection.admission.place.unsafeLeave()
-    const scope = yield* Scope.make()
-    pool.set(connection, scope)
-    yield* Scope.addFinalizer(scope, release(connection))
+  // A finalizer is added to the scope itself: `acquireRelease` would keep the fiber's references for as long as the connection, 1 KB each.
+  const scopeOf = (connection: Connection): Scope.CloseableScope =>
+    runSync(Effect.tap(Scope.make(), (scope) => Scope.addFinalizer(scope, release(connection))))
+
+  const changed = (event: ConnectionEvent) => {
+    // Refused: a consumer is as far behind as it may be, and now loses the oldest.
+    if (!changes.unsafeOffer(event)) runFork(PubSub.publish(changes, event))
+  }
+
+  const unsafeOpened = (connection: Connection) => {
+    pool.set(connection, scopeOf(connection))
     const { expiresAt } = connection.admission.principal
-    if (expiresAt !== undefined) yield* expire(connection, scope, expiresAt)
-    connection.pulse = yield* Scope.extend(heartbeat.track(connection), scope)
+    if (expiresAt !== undefined) connection.expiry = expire(connection, expiresAt)
+    connection.pulse = heartbeat.unsafeTrack(connection)
     connection.membership = welcome(connection)
     joins[connection.admission.sync ? "sync" : "plain"].unsafeUpdate(1, [])
-    yield* PubSub.publish(changes, { _tag: "Joined", connection: connection.info })
-    yield* debug(connection, "client joined")
+    changed({ _tag: "Joined", connection: connection.info })
+    debug(connection, "client joined")
     // It may have been revoked since the authenticator was asked.
     if (!authenticator.unsafeHolds(connection.admission.principal)) unauthorize(connection, "revoked")
     if (draining) connection.socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
-  })
+  }
 
   const around: Surroundings = {
     config,
@@ -198,14 +203,12 @@ const make = Effect.gen(function* () {
     broadcast,
     inbound: new Rate(config.messageRate, MESSAGES_AT_ONCE),
     unsafeRefused,
+    unsafeOpened,
     unsafeFailed: (connection, error) => {
       const limit = "code" in error && typeof error.code === "string" ? limitsOfWs[error.code] : undefined
       if (limit !== undefined) unsafeRefused(limit, error.message, connection.admission.address)
-      runFork(
-        PubSub.publish(changes, { _tag: "Failed", connection: connection.info, error }).pipe(
-          Effect.zipRight(debug(connection, `client failed: ${error.message}`))
-        )
-      )
+      changed({ _tag: "Failed", connection: connection.info, error })
+      debug(connection, `client failed: ${error.message}`)
     },
     unsafeDefect: (connection, defect) => {
       runFork(
@@ -218,18 +221,10 @@ const make = Effect.gen(function* () {
       const scope = pool.get(connection)
       if (scope === undefined) return
       Metric.tagged(Metrics.leaves, "code", Metrics.leaveCode(code)).unsafeUpdate(1, [])
-      runFork(
-        Scope.close(scope, Exit.void).pipe(
-          Effect.zipRight(PubSub.publish(changes, { _tag: "Left", connection: connection.info, code, reason })),
-          Effect.zipRight(debug(connection, "client left", { code, reason }))
-        )
-      )
+      runFork(Scope.close(scope, Exit.void))
+      changed({ _tag: "Left", connection: connection.info, code, reason })
+      debug(connection, "client left", { code, reason })
     }
-  }
-
-  const unsafeAccept = (socket: Transport.TransportSocket, admission: Handshake.Admission): Transport.Accepted => {
-    const connection = new Connection(`conn-${++opened}`, socket, admission, around)
-    return { handlers: connection, open: open(connection) }
   }
 
   const closeAll = Effect.gen(function* () {
@@ -279,15 +274,13 @@ const make = Effect.gen(function* () {
   // Acquired in this order, released in the other: the door first, then the pool.
   yield* Effect.addFinalizer(() => drain)
   yield* transport.serve({
-    decide: (request) =>
-      draining
-        ? Effect.suspend(() => {
-            const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
-            unsafeRefused("closing", refusal.message, request.remoteAddress)
-            return refusal
-          })
-        : handshake.decide(request),
-    unsafeAccept
+    unsafeDecide: (request) => {
+      if (!draining) return handshake.unsafeDecide(request)
+      const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
+      unsafeRefused("closing", refusal.message, request.remoteAddress)
+      return Exit.fail(refusal)
+    },
+    unsafeAccept: (socket, admission) => new Connection(`conn-${++opened}`, socket, admission, around)
   })
 
   return Connections.of({

@@ -6,7 +6,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import * as Deadlines from "./Deadlines.js"
 
@@ -26,6 +25,8 @@ export interface Peer {
 export interface Pulse {
   /** A frame came in: the timeout starts anew. */
   readonly unsafeSignOfLife: () => void
+  /** The end of the watch. */
+  readonly unsafeStop: () => void
 }
 
 /** Pings each connection every interval from its own opening, and ends it at the timeout after its last sign of life.
@@ -34,8 +35,8 @@ export interface Pulse {
 export class Heartbeat extends Context.Tag("stratix/Heartbeat")<
   Heartbeat,
   {
-    /** Watches a connection until the scope closes. */
-    readonly track: (peer: Peer) => Effect.Effect<Pulse, never, Scope.Scope>
+    /** Watches a connection until it is stopped. */
+    readonly unsafeTrack: (peer: Peer) => Pulse
   }
 >() {}
 
@@ -45,14 +46,22 @@ class Watched implements Pulse {
 
   constructor(
     readonly peer: Peer,
+    private readonly pings: Deadlines.WaitQueue<Watched>,
     private readonly deaths: Deadlines.WaitQueue<Watched>
   ) {
     this.ping = new Deadlines.Wait<Watched>(this)
     this.death = new Deadlines.Wait<Watched>(this)
+    pings.unsafeStart(this.ping)
+    deaths.unsafeStart(this.death)
   }
 
   unsafeSignOfLife(): void {
     if (this.death.waiting) this.deaths.unsafeStart(this.death)
+  }
+
+  unsafeStop(): void {
+    this.pings.unsafeStop(this.ping)
+    this.deaths.unsafeStop(this.death)
   }
 }
 
@@ -70,25 +79,7 @@ const make = Effect.gen(function* () {
     watched.peer.unsafePing(now)
   })
 
-  return Heartbeat.of({
-    track: (peer) =>
-      Effect.flatMap(Effect.scope, (scope) => {
-        const watched = new Watched(peer, deaths)
-        pings.unsafeStart(watched.ping)
-        deaths.unsafeStart(watched.death)
-        // Not `acquireRelease`, which would keep the fiber's references for as long as the connection: 1 KB each.
-        return Effect.as(
-          Scope.addFinalizer(
-            scope,
-            Effect.sync(() => {
-              pings.unsafeStop(watched.ping)
-              deaths.unsafeStop(watched.death)
-            })
-          ),
-          watched
-        )
-      })
-  })
+  return Heartbeat.of({ unsafeTrack: (peer) => new Watched(peer, pings, deaths) })
 })
 
 /** The heartbeat by `heartbeatInterval` and `heartbeatTimeout`: one fiber for all connections.

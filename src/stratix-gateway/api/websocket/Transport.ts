@@ -44,6 +44,8 @@ export interface TransportSocket {
  * @since 0.1.0
  * @category models */
 export interface SocketHandlers {
+  /** Called once, before any other, when all of them are attached and no frame can be missed. */
+  readonly onOpen: () => void
   /** Any frame came in, whatever it is. */
   readonly onSignOfLife: () => void
   /** A pong came in. */
@@ -58,24 +60,14 @@ export interface SocketHandlers {
   readonly onClose: (code: number, reason: string) => void
 }
 
-/** What an open socket is given.
- * @since 0.1.0
- * @category models */
-export interface Accepted {
-  /** Attached at once, so that no frame is missed. */
-  readonly handlers: SocketHandlers
-  /** The opening; run right after, in the fiber of the handshake. */
-  readonly open: Effect.Effect<void>
-}
-
 /** What a transport asks for every upgrade.
  * @since 0.1.0
  * @category models */
 export interface TransportHandlers {
-  /** Decides on an upgrade. */
-  readonly decide: (request: UpgradeRequest) => Effect.Effect<Admission, Refusal>
-  /** A socket is open. */
-  readonly unsafeAccept: (socket: TransportSocket, admission: Admission) => Accepted
+  /** Decides on an upgrade: at once where everything is known, and then the answer is an `Exit`, which needs no fiber. */
+  readonly unsafeDecide: (request: UpgradeRequest) => Effect.Effect<Admission, Refusal>
+  /** A socket of one who was admitted. Where none comes about, the transport gives the admission's place back. */
+  readonly unsafeAccept: (socket: TransportSocket, admission: Admission) => SocketHandlers
 }
 
 /** Where connections come from.

@@ -10,16 +10,20 @@
 import * as Http from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import WebSocket, { WebSocketServer } from "ws"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import { NodeServer } from "../http/NodeServer.js"
 import type { Admission, Refusal } from "./Handshake.js"
+import { isKnown } from "./Known.js"
 import { isLoopback } from "./Origin.js"
 import {
-  type Accepted,
   type SocketHandlers,
   Transport,
   type TransportHandlers,
@@ -40,23 +44,17 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   handlers: SocketHandlers | undefined = undefined
   private awaitsDrain = false
 
-  unsafeAttach(
-    raw: Duplex,
-    remoteAddress: string,
-    compressed: boolean,
-    accept: (socket: GatewaySocket) => Accepted
-  ): Effect.Effect<void> {
+  unsafeAttach(raw: Duplex, admission: Admission, handlers: TransportHandlers): void {
     this.raw = raw
-    this.remoteAddress = remoteAddress
-    this.compressed = compressed
-    const { handlers, open } = accept(this)
-    this.handlers = handlers
+    this.remoteAddress = admission.address
+    this.compressed = this.extensions !== ""
+    this.handlers = handlers.unsafeAccept(this, admission)
     this.on("message", onMessage)
     this.on("ping", onPing)
     this.on("pong", onPong)
     this.on("error", onError)
     this.on("close", onClose)
-    return open
+    this.handlers.onOpen()
   }
 
   unsafeWrite(frames: Uint8Array): number {
@@ -152,6 +150,7 @@ const upgradeRequest = (request: Http.IncomingMessage, socket: Duplex): UpgradeR
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const server = yield* NodeServer
+  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const admissions = new WeakMap<Http.IncomingMessage, Admission>()
   const wss = new WebSocketServer({
     noServer: true,
@@ -165,33 +164,59 @@ const make = Effect.gen(function* () {
     handleProtocols: (_offered, request) => admissions.get(request)?.subprotocol ?? false
   })
 
-  const accept = (
-    handlers: TransportHandlers,
-    admission: Admission,
-    request: Http.IncomingMessage,
-    socket: Duplex,
-    head: Buffer
-  ): Effect.Effect<void> => {
-    admissions.set(request, admission)
-    // A client that wants a smaller window could not read what is compressed for all: it gets plain frames (`ws` would refuse it).
-    if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
-      delete request.headers["sec-websocket-extensions"]
+  /** An upgrade, from its request to its socket or its refusal. */
+  class Upgrade {
+    constructor(
+      private readonly handlers: TransportHandlers,
+      private readonly request: Http.IncomingMessage,
+      private readonly socket: Duplex,
+      private readonly head: Buffer
+    ) {}
+
+    unsafeEnd(decision: Exit.Exit<Admission, Refusal>): void {
+      try {
+        Exit.match(decision, {
+          onSuccess: (admission) => this.accept(admission),
+          onFailure: (cause) =>
+            Option.match(Cause.failureOption(cause), {
+              onSome: (refusal) => unsafeRefuse(this.socket, refusal),
+              onNone: () => this.unsafeBreakOff(cause)
+            })
+        })
+      } catch (defect) {
+        this.unsafeBreakOff(Cause.die(defect))
+      }
     }
-    let open: Effect.Effect<void> = Effect.sync(() => admission.place.unsafeLeave())
-    // The answer to the upgrade and the welcome leave in one write.
-    socket.cork()
-    wss.handleUpgrade(request, socket, head, (client) => {
-      // `ws` listens for errors from here on.
-      socket.off("error", ignore)
-      open = client.unsafeAttach(socket, admission.address, client.extensions !== "", (attached) =>
-        handlers.unsafeAccept(attached, admission)
-      )
-    })
-    // `ws` has answered by now; a socket that has ended meanwhile it refuses, and the place is free again.
-    return Effect.zipRight(
-      open,
-      Effect.sync(() => socket.uncork())
-    )
+
+    /** Nobody can be told why. */
+    unsafeBreakOff(cause: Cause.Cause<unknown>): void {
+      this.socket.destroy()
+      if (!Cause.isInterruptedOnly(cause)) runFork(Effect.logError("the handshake failed", cause))
+    }
+
+    private accept(admission: Admission): void {
+      const { handlers, head, request, socket } = this
+      admissions.set(request, admission)
+      // A client that wants a smaller window could not read what is compressed for all: it gets plain frames (`ws` would refuse it).
+      if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
+        delete request.headers["sec-websocket-extensions"]
+      }
+      let taken = false
+      // The answer to the upgrade and the welcome leave in one write.
+      socket.cork()
+      try {
+        wss.handleUpgrade(request, socket, head, (client) => {
+          taken = true
+          // `ws` listens for errors from here on.
+          socket.off("error", ignore)
+          client.unsafeAttach(socket, admission, handlers)
+        })
+      } finally {
+        socket.uncork()
+        // `ws` has answered by now; a socket that has ended meanwhile it refuses, and the place is free again.
+        if (!taken) admission.place.unsafeLeave()
+      }
+    }
   }
 
   const serve = (handlers: TransportHandlers) =>
@@ -202,20 +227,17 @@ const make = Effect.gen(function* () {
         socket.on("error", ignore)
         // A host application may have upgrades of its own: what is not for this path is theirs to answer.
         if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
-        run(
-          handlers.decide(upgradeRequest(request, socket)).pipe(
-            Effect.matchEffect({
-              onSuccess: (admission) => accept(handlers, admission, request, socket, head),
-              onFailure: (refusal) => Effect.sync(() => unsafeRefuse(socket, refusal))
-            }),
-            Effect.catchAllCause((cause) =>
-              Effect.zipRight(
-                Effect.logError("the handshake failed", cause),
-                Effect.sync(() => socket.destroy())
-              )
-            )
-          )
-        )
+        const upgrade = new Upgrade(handlers, request, socket, head)
+        // In an `upgrade` listener whatever is thrown would end the process.
+        try {
+          const decision = handlers.unsafeDecide(upgradeRequest(request, socket))
+          if (isKnown(decision)) upgrade.unsafeEnd(decision)
+          else {
+            run(Effect.exit(Effect.onExit(decision, (exit) => Effect.sync(() => upgrade.unsafeEnd(exit)))))
+          }
+        } catch (defect) {
+          upgrade.unsafeBreakOff(Cause.die(defect))
+        }
       }
       yield* Effect.acquireRelease(
         Effect.sync(() => server.on("upgrade", onUpgrade)),

@@ -25,7 +25,7 @@ const asked = (change: Partial<Transport.UpgradeRequest>, headers: Record<string
 })
 
 const decide = (request: Transport.UpgradeRequest) =>
-  Effect.flatMap(Handshake.Handshake, (door) => door.decide(request))
+  Effect.flatMap(Handshake.Handshake, (door) => door.unsafeDecide(request))
 
 const over = (settings: Parameters<typeof StatusSyncTest.layerWith>[0] = {}) =>
   Layer.provideMerge(StatusSyncTest.layerWith(settings), quiet)
