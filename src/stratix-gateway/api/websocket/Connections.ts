@@ -32,6 +32,7 @@ import { unsafeMonotonicMillis } from "./Deadlines.js"
 import { endOfTurn } from "./EndOfTurn.js"
 import * as Handshake from "./Handshake.js"
 import * as Heartbeat from "./Heartbeat.js"
+import { isKnown } from "./Known.js"
 import { Rate } from "./Rate.js"
 import * as Refusals from "./Refusals.js"
 import * as Stamp from "./Stamp.js"
@@ -193,7 +194,6 @@ const make = Effect.gen(function* () {
     debug(connection, "client joined")
     // It may have been revoked since the authenticator was asked.
     if (!authenticator.unsafeHolds(connection.admission.principal)) unauthorize(connection, "revoked")
-    if (draining) connection.socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
   }
 
   const around: Surroundings = {
@@ -225,6 +225,12 @@ const make = Effect.gen(function* () {
       changed({ _tag: "Left", connection: connection.info, code, reason })
       debug(connection, "client left", { code, reason })
     }
+  }
+
+  const unsafeLate = (request: Transport.UpgradeRequest): Handshake.Refusal => {
+    const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
+    unsafeRefused("closing", refusal.message, request.remoteAddress)
+    return refusal
   }
 
   const closeAll = Effect.gen(function* () {
@@ -275,10 +281,15 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => drain)
   yield* transport.serve({
     unsafeDecide: (request) => {
-      if (!draining) return handshake.unsafeDecide(request)
-      const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
-      unsafeRefused("closing", refusal.message, request.remoteAddress)
-      return Exit.fail(refusal)
+      if (draining) return Exit.fail(unsafeLate(request))
+      const decision = handshake.unsafeDecide(request)
+      if (isKnown(decision)) return decision
+      // The drain may have begun, and have ended, while the authenticator was asked.
+      return Effect.flatMap(decision, (admission) => {
+        if (!draining) return Exit.succeed(admission)
+        admission.place.unsafeLeave()
+        return Exit.fail(unsafeLate(request))
+      })
     },
     unsafeAccept: (socket, admission) => new Connection(`conn-${++opened}`, socket, admission, around)
   })

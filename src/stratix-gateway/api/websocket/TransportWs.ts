@@ -11,13 +11,14 @@ import * as Http from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import WebSocket, { WebSocketServer } from "ws"
+import WebSocket, { type ServerOptions, WebSocketServer } from "ws"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import { NodeServer } from "../http/NodeServer.js"
 import type { Admission, Refusal } from "./Handshake.js"
@@ -32,6 +33,9 @@ import {
 } from "./Transport.js"
 
 const ignore = () => undefined
+
+/** How long a client may take to answer a close, in milliseconds; then its socket is destroyed. */
+const CLOSE_TIMEOUT = 30_000
 
 /** Pieces in which one frame may arrive. The largest message is some fifty packets; one who sends it byte by byte makes the gateway keep an object for each. */
 const MAX_CHUNKS = 1024
@@ -152,7 +156,8 @@ const make = Effect.gen(function* () {
   const server = yield* NodeServer
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const admissions = new WeakMap<Http.IncomingMessage, Admission>()
-  const wss = new WebSocketServer({
+  // `closeTimeout` (of `ws` 8.19 and later) is not in its types yet.
+  const options: ServerOptions<typeof GatewaySocket> & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
     maxPayload: config.maxMessageBytes,
@@ -161,8 +166,11 @@ const make = Effect.gen(function* () {
     // Without context takeover a message compresses the same for everybody, so it is compressed once.
     perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,
-    handleProtocols: (_offered, request) => admissions.get(request)?.subprotocol ?? false
-  })
+    handleProtocols: (_offered, request) => admissions.get(request)?.subprotocol ?? false,
+    // A drain gives a client this long to read on and to answer the close; `ws` must not end it sooner.
+    closeTimeout: Math.max(CLOSE_TIMEOUT, Duration.toMillis(config.drainTimeout))
+  }
+  const wss = new WebSocketServer(options)
 
   /** An upgrade, from its request to its socket or its refusal. */
   class Upgrade {

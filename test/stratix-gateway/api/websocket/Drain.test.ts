@@ -1,9 +1,9 @@
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import WebSocket from "ws"
-import { Connections, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import { Authenticator, Connections, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn } from "../../suites/transportSuite.js"
 import { quiet } from "../../support/gateway.js"
@@ -30,6 +30,29 @@ const upTo = (count: number) => Array.from({ length: count }, (_, n) => n)
 const drain = Effect.flatMap(Connections.Connections, (connections) => connections.drain)
 
 describe("a drain, to the millisecond", () => {
+  it.effect("refuses one who came before it and was recognised only after it: it takes no place in the pool", () =>
+    Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const known = yield* Deferred.make<Authenticator.Principal>()
+      const slow = Layer.scoped(
+        Authenticator.Authenticator,
+        Authenticator.make({
+          recognisers: [{ recognise: () => Effect.zipRight(Deferred.succeed(asked, undefined), Deferred.await(known)) }]
+        })
+      )
+      yield* Effect.gen(function* () {
+        const { count } = yield* Connections.Connections
+        const late = yield* Effect.fork(Effect.flip(TestClients.connect()))
+        yield* Deferred.await(asked)
+        yield* drain
+        yield* Deferred.succeed(known, Authenticator.anyone)
+        const refusal = yield* Fiber.join(late)
+        assert.deepStrictEqual([refusal.status, refusal.reason], [503, "closing"])
+        assert.strictEqual(yield* count, 0)
+      }).pipe(Effect.provide(Layer.provide(over(), slow)))
+    })
+  )
+
   it.effect("ends at once where everybody reads: what was published before, then closing, then 1001", () =>
     Effect.gen(function* () {
       const plain = yield* TestClients.connect()

@@ -1,4 +1,6 @@
+import { once } from "node:events"
 import * as Net from "node:net"
+import { setImmediate as turn } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import WebSocket from "ws"
@@ -433,6 +435,46 @@ describe("what a client sends", () => {
       )
       assert.strictEqual(fragments, 1)
     }).pipe(Effect.provide(overWs({ maxMessageBytes: 1024, maxFragments: 8 })))
+  )
+
+  it.live("in one frame that comes in more pieces than allowed ends with 1008, before it is whole", () =>
+    Effect.gen(function* () {
+      const to = yield* port
+      const closeCode = (pieces: number) =>
+        Effect.promise(async () => {
+          const socket = Net.connect(to, "127.0.0.1")
+          socket.setNoDelay(true)
+          const received: Array<Buffer> = []
+          socket.on("data", (data: Buffer) => received.push(data))
+          socket.on("error", () => undefined)
+          const ended = new Promise<void>((resolve) => socket.on("close", () => resolve()))
+          socket.write(
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+          )
+          await once(socket, "data")
+          received.length = 0
+          // A text frame of 2,000 bytes, masked with zeros, byte by byte; the gateway is in this process, and reads each one by itself.
+          socket.write(Buffer.from([0x81, 0xfe, 2000 >> 8, 2000 & 0xff, 0, 0, 0, 0]))
+          for (let n = 0; n < pieces && received.length === 0; n++) {
+            socket.write(" ")
+            for (let turns = 0; turns < 3; turns++) await turn()
+          }
+          const answered = received.length > 0
+          socket.destroy()
+          await ended
+          const frame = Buffer.concat(received)
+          return answered ? frame.readUInt16BE(2) : undefined
+        })
+      assert.strictEqual(yield* closeCode(500), undefined)
+      const count = yield* refusedBy(
+        "fragments",
+        Effect.gen(function* () {
+          assert.strictEqual(yield* closeCode(1999), 1008)
+        })
+      )
+      assert.strictEqual(count, 1)
+    }).pipe(Effect.provide(overWs()))
   )
 
   it.effect("as a filter of too many values is answered with an error, and counted", () =>
