@@ -1,10 +1,18 @@
-/** `node scripts/bench/run.mjs [--quick] [--rounds 3] [--only fanout,idle] [--peers ours,ws] [--json [file]]` */
+/** The benchmarks; what they measure and how is in README.md. */
 import { existsSync, writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { benchmarks } from "./benchmarks/index.mjs"
 import { machine } from "./lib/machine.mjs"
 import { peers } from "./lib/peers.mjs"
 import { render } from "./lib/render.mjs"
+
+const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAMES] [--peers NAMES] [--json [FILE]]
+
+  --quick        small sizes: does it still work?
+  --rounds N     how often everything is measured, 3 if absent (1 with --quick)
+  --only NAMES   some of ${Object.keys(benchmarks).join(",")}
+  --peers NAMES  some of ${Object.keys(peers).join(",")}
+  --json [FILE]  JSON instead of tables; with FILE, JSON there and tables here`
 
 const fail = (message) => {
   console.error(message)
@@ -30,9 +38,14 @@ const { values: options } = parseArgs({
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
     only: { type: "string" },
-    peers: { type: "string" }
+    peers: { type: "string" },
+    help: { type: "boolean", short: "h", default: false }
   }
 })
+if (options.help) {
+  console.log(USAGE)
+  process.exit(0)
+}
 
 const scale = options.quick ? "quick" : "full"
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3))

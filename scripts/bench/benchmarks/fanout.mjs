@@ -9,9 +9,9 @@ const sizes = {
 /** One every 20 ms: even the most expensive peer is idle between two. */
 const EVERY_MS = 20
 
-export const loneAndBursts = async (trial, { clients, lone, warm, ms, warmMs }) => {
-  await trial.lone({ count: warm, everyMs: EVERY_MS, clients })
-  const alone = await trial.lone({ count: lone, everyMs: EVERY_MS, clients })
+export const loneAndBursts = async (trial, { clients, lone, warm, ms, warmMs, everyMs = EVERY_MS }) => {
+  await trial.lone({ count: warm, everyMs, clients })
+  const alone = await trial.lone({ count: lone, everyMs, clients })
   const burstsOf = async (size) => {
     await trial.bursts({ size, ms: warmMs, deliveries: size * clients })
     return trial.bursts({ size, ms, deliveries: size * clients })
