@@ -8,7 +8,7 @@ import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { GatewayHttp, NodeServer, StatusSync, StatusSyncConfig, StatusSyncServer } from "stratix-status-sync"
 
-/** Your own route, beside those of the service: publish, state, health, OpenAPI. */
+/** Your own route, before all of the service's. Its Origin policy and its tokens guard the service's routes only: yours are yours to guard. */
 const routes = Effect.map(GatewayHttp.app, (stratix) =>
   HttpRouter.empty.pipe(
     HttpRouter.get(
@@ -17,7 +17,7 @@ const routes = Effect.map(GatewayHttp.app, (stratix) =>
         Effect.flatMap(clientCount, (connected) => HttpServerResponse.json({ connected }))
       )
     ),
-    HttpRouter.mountApp("/api/stratix", stratix, { includePrefix: true })
+    HttpRouter.all("*", stratix)
   )
 )
 

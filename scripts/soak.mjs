@@ -1,6 +1,6 @@
 /**
  * A gateway under load for minutes: connections that come and go, some of them hostile, publishers inside and over HTTP. While it runs, every
- * well-behaved client checks the laws (docs/SECURITY.md); at the end each one's state is compared with that of the gateway.
+ * well-behaved client checks the laws (docs/soak.md); at the end each one's state is compared with that of the gateway.
  */
 import { fork } from "node:child_process"
 import { monitorEventLoopDelay } from "node:perf_hooks"

@@ -359,7 +359,7 @@ export const ClosingMessage = Schema.Struct({
  * @category control */
 export type ClosingMessage = typeof ClosingMessage.Type
 
-/** Everything a plain client can receive.
+/** Every message of a gateway, without the `offset` that events have in sync mode.
  * @since 0.1.0
  * @category messages */
 export const ServerMessage = Schema.Union(

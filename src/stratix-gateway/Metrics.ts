@@ -101,6 +101,7 @@ export const eventKind = (eventType: string): EventKind => {
 export const leaveCodes = [
   "1000",
   "1001",
+  "1002",
   "1003",
   "1005",
   "1006",

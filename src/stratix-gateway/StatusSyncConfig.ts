@@ -231,7 +231,7 @@ export const knobs = {
     maybe,
     "STRATIX_TOKENS_FILE",
     undefined,
-    "File of static tokens, in the same form; read again when it changes"
+    "File of static tokens, as JSON (docs/SECURITY.md); read again when it changes"
   ),
   jwtSecret: knob(
     secret,
@@ -394,6 +394,24 @@ const ranges: Partial<Record<keyof Settings, (value: number) => string | undefin
   maxBodyBytes: atLeast(256)
 }
 
+/** Knobs that are durations. */
+const durations = [
+  "heartbeatInterval",
+  "heartbeatTimeout",
+  "linger",
+  "stallTimeout",
+  "finishedRetention",
+  "handshakeTimeout",
+  "requestTimeout",
+  "drainTimeout",
+  "jwtClockSkew"
+] as const
+
+const mayBeNone: ReadonlySet<string> = new Set(["linger", "drainTimeout", "jwtClockSkew"])
+
+/** In milliseconds. A JavaScript timer of more than 2^31 - 1 of them, some 24.8 days, rings at once. */
+const LONGEST = 24 * 86_400_000
+
 const check = (settings: Settings): ReadonlyArray<string> => {
   const problems: Array<string> = []
   for (const [name, value] of Object.entries(settings)) {
@@ -401,15 +419,10 @@ const check = (settings: Settings): ReadonlyArray<string> => {
     const problem = range === undefined || typeof value !== "number" ? undefined : range(value)
     if (problem !== undefined) problems.push(`${knobs[name as keyof Settings].env} (${name}) ${problem}`)
   }
-  for (const name of [
-    "heartbeatInterval",
-    "heartbeatTimeout",
-    "stallTimeout",
-    "finishedRetention",
-    "handshakeTimeout",
-    "requestTimeout"
-  ] as const) {
-    if (Duration.toMillis(settings[name]) < 1) problems.push(`${knobs[name].env} (${name}) must be at least 1 ms`)
+  for (const name of durations) {
+    const millis = Duration.toMillis(settings[name])
+    if (millis > LONGEST) problems.push(`${knobs[name].env} (${name}) must be at most ${LONGEST / 86_400_000} days`)
+    if (millis < 1 && !mayBeNone.has(name)) problems.push(`${knobs[name].env} (${name}) must be at least 1 ms`)
   }
   const interval = Duration.decode(settings.heartbeatInterval)
   const timeout = Duration.decode(settings.heartbeatTimeout)

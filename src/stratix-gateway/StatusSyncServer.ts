@@ -6,6 +6,7 @@
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
 import * as GatewayHttp from "./api/http/GatewayHttp.js"
 import * as NodeServer from "./api/http/NodeServer.js"
 import * as Authenticator from "./api/websocket/Authenticator.js"
@@ -52,14 +53,40 @@ export const layerCore: Layer.Layer<
   Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer))
 )
 
-/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`. Provide it with an `Authenticator`, or it takes one by the settings.
+/** What whoever runs it should know of a door that stands open. A host application may listen later, so the server is watched. */
+const warnings = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const config = yield* StatusSyncConfig.StatusSyncConfig
+    const authenticator = yield* Authenticator.Authenticator
+    const server = yield* NodeServer.NodeServer
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    if (config.allowedOrigins.includes("*")) yield* Effect.logWarning("pages of every origin may connect and publish")
+    if (!authenticator.open) return
+    const onListening = () => {
+      const bound = server.address()
+      if (typeof bound !== "object" || bound === null || Origin.isLoopback(bound.address)) return
+      runFork(
+        Effect.logWarning(
+          `${bound.address} can be reached from other machines and nobody is asked for a token: whoever reaches it can watch and publish`
+        )
+      )
+    }
+    if (server.listening) onListening()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => server.on("listening", onListening)),
+      () => Effect.sync(() => server.off("listening", onListening))
+    )
+  })
+)
+
+/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`. An `Authenticator` that is to be asked is provided to it (`Layer.provide`); one that is merged beside it is not. Without one it takes one by the settings.
  * @since 0.1.0
  * @category layers */
 export const layerMounted: Layer.Layer<
   Services | EventLog.EventLog | Authenticator.Authenticator,
   Authenticator.AuthenticatorError,
   StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer
-> = layerCore.pipe(
+> = Layer.merge(layerCore, warnings).pipe(
   Layer.provide(TransportWs.layer),
   Layer.provideMerge(Authenticator.layerProvided),
   Layer.provideMerge(EventLog.layerMemory)
@@ -73,19 +100,16 @@ const ready = Layer.scopedDiscard(
     const port = yield* NodeServer.listen
     // First of all ends: the routes stay until everybody has left, so that whoever asks `readyz` is told of it.
     yield* Effect.addFinalizer(() => connections.drain)
-    if (authenticator.open && !Origin.isLoopback(config.host)) {
-      yield* Effect.logWarning(
-        `${config.host} can be reached from other machines and nobody is asked for a token: whoever reaches it can watch and publish`
-      )
-    }
-    if (config.allowedOrigins.includes("*")) yield* Effect.logWarning("pages of every origin may connect and publish")
+    const scheme = config.tlsCert === undefined ? "ws" : "wss"
+    const host = config.host.includes(":") ? `[${config.host}]` : config.host
+    // An authenticator that was merged beside this layer, and not provided to it, is not asked: here that shows.
     yield* Effect.logInfo(
-      `Stratix gateway ready on ${config.tlsCert === undefined ? "ws" : "wss"}://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}${config.path}`
+      `Stratix gateway ready on ${scheme}://${host}:${port}${config.path} (authentication: ${authenticator.open ? "none" : "tokens"})`
     )
   })
 )
 
-/** The service with its HTTP routes on this server, listening by the settings. Provide it with an `Authenticator`, or it takes one by the settings.
+/** The service with its HTTP routes on this server, listening by the settings. An `Authenticator` that is to be asked is provided to it (`Layer.provide`); one that is merged beside it is not. Without one it takes one by the settings.
  * @since 0.1.0
  * @category layers */
 export const layerOn = <E, R>(
@@ -96,7 +120,7 @@ export const layerOn = <E, R>(
   R | StatusSyncConfig.StatusSyncConfig
 > =>
   ready.pipe(
-    Layer.provideMerge(GatewayHttp.layer),
+    Layer.provideMerge(Layer.merge(GatewayHttp.layer, warnings)),
     Layer.provideMerge(layerCore),
     Layer.provide(TransportWs.layer),
     Layer.provideMerge(Authenticator.layerProvided),
@@ -104,7 +128,8 @@ export const layerOn = <E, R>(
     Layer.provideMerge(server)
   )
 
-const standAlone = layerOn(NodeServer.layer)
+// Fresh: several gateways in one program are several, though the parts they are made of are the same layers.
+const standAlone = Layer.fresh(layerOn(NodeServer.layer))
 
 /** Why a gateway on a server of its own does not start.
  * @since 0.1.0
@@ -115,7 +140,7 @@ export type StartError =
   | NodeServer.TlsError
   | Authenticator.AuthenticatorError
 
-/** The service on a server of its own, listening. Provide it with an `Authenticator`, or it takes one by the settings.
+/** The service on a server of its own, listening. An `Authenticator` that is to be asked is provided to it (`Layer.provide`); one that is merged beside it is not. Without one it takes one by the settings.
  * @since 0.1.0
  * @category layers */
 export const layer = (

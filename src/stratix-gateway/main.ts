@@ -5,7 +5,6 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,11 +14,14 @@ import * as Logging from "./Logging.js"
 import * as Signals from "./Signals.js"
 import * as StatusSyncServer from "./StatusSyncServer.js"
 
-const complain = (cause: Cause.Cause<{ readonly message: string }>) =>
-  Effect.forEach(Chunk.toReadonlyArray(Cause.failures(cause)), (error) =>
+/** A `ConfigError` has the name of the variable in its text, not in its message. */
+const textOf = (error: unknown): string =>
+  error instanceof Error && !ConfigError.isConfigError(error) ? error.message : String(error)
+
+const complain = (cause: Cause.Cause<unknown>) =>
+  Effect.forEach([...Cause.failures(cause), ...Cause.defects(cause)], (error) =>
     // Said at every log level: `STRATIX_LOG_LEVEL=none` silences a gateway that runs, not why it does not.
-    // A `ConfigError` has the name of the variable in its text, not in its message.
-    Effect.logError(`The gateway cannot start: ${ConfigError.isConfigError(error) ? error : error.message}`)
+    Effect.logError(`The gateway cannot start: ${textOf(error)}`)
   ).pipe(Logger.withMinimumLogLevel(LogLevel.All))
 
 Signals.ignoreFurther.pipe(

@@ -17,7 +17,7 @@ import type { Refusal } from "../stratix-gateway/api/websocket/Handshake.js"
  * @since 0.1.0
  * @category models */
 export interface ConnectOptions {
-  /** Path of the upgrade request; `/` if absent. */
+  /** Path of the upgrade request; if absent `/`, over real sockets the `path` of the settings. */
   readonly path?: string
   /** Query string without the question mark. */
   readonly query?: string
@@ -44,7 +44,7 @@ export interface Closed {
 export interface TestClient {
   /** The subprotocol the server selected. */
   readonly subprotocol: string | undefined
-  /** The next message that was not taken yet; waits for it. */
+  /** The next message that was not taken yet; waits for it. The offsets of sync mode are in `raw` only. */
   readonly take: Effect.Effect<ServerMessage>
   /** The next `count` messages; waits for them. */
   readonly takeN: (count: number) => Effect.Effect<ReadonlyArray<ServerMessage>>

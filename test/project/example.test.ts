@@ -40,6 +40,10 @@ describe("examples/gateway.ts", () => {
       const { connect } = Context.get(context, TestClients.TestClients)
       yield* Effect.gen(function* () {
         assert.deepStrictEqual(yield* get("/dashboards"), { status: 200, text: '{"connected":0}' })
+        for (const path of ["/healthz", "/readyz", "/metrics", "/openapi.json"]) {
+          assert.strictEqual((yield* get(path)).status, 200)
+        }
+        assert.strictEqual((yield* get("/elsewhere")).status, 404)
         const dashboard = yield* Effect.orDie(connect())
         yield* dashboard.take
         assert.deepStrictEqual(yield* get("/dashboards"), { status: 200, text: '{"connected":1}' })

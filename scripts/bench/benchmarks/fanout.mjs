@@ -7,7 +7,7 @@ const sizes = {
 }
 
 /** One every 20 ms: even the most expensive peer is idle between two. */
-const EVERY_MS = 20
+export const EVERY_MS = 20
 
 export const loneAndBursts = async (trial, { clients, lone, warm, ms, warmMs, everyMs = EVERY_MS }) => {
   await trial.lone({ count: warm, everyMs, clients })

@@ -25,6 +25,8 @@ const MOST_BEHIND_MS = 5_000
 const MEMORY_SAMPLE_MS = 20
 
 export const serve = (listen) => {
+  /** Those that listen, in this order; `server` is the one that publishes. */
+  const servers = []
   let server
   let published = 0
   /** Which agents take turns: `agents` of them, every `stride`th. */
@@ -48,7 +50,11 @@ export const serve = (listen) => {
   const commands = {
     listen: async (settings) => {
       server = await listen(settings)
+      servers.push(server)
       return { port: server.port }
+    },
+    use: ({ number }) => {
+      server = servers[number]
     },
     clock: () => now(),
     turn: (turns) => {

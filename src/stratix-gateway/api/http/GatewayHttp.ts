@@ -1,5 +1,5 @@
 /**
- * The HTTP routes at work: publish, state, health, OpenAPI.
+ * The HTTP routes at work: publish, state, connections, metrics, health, OpenAPI.
  *
  * @since 0.1.0
  */
@@ -81,9 +81,6 @@ class Gate extends Context.Tag("stratix/GatewayHttp/Gate")<
   }
 >() {}
 
-/** When one whose token nobody could check should ask again, in seconds. */
-const UNAVAILABLE_RETRY = "5"
-
 const gate = Layer.scoped(
   Gate,
   Effect.gen(function* () {
@@ -95,7 +92,11 @@ const gate = Layer.scoped(
       const unavailable = error.reason === "Unavailable"
       unsafeRefused(unavailable ? "unavailable" : "unauthenticated", error.message, address)
       return unavailable
-        ? HttpServerResponse.setHeader(problem(503, "Unavailable", error.message), "retry-after", UNAVAILABLE_RETRY)
+        ? HttpServerResponse.setHeader(
+            problem(503, "Unavailable", error.message),
+            "retry-after",
+            Handshake.UNAVAILABLE_RETRY
+          )
         : HttpServerResponse.setHeader(
             problem(401, "Unauthenticated", error.message),
             "www-authenticate",
@@ -146,12 +147,8 @@ const gate = Layer.scoped(
   })
 )
 
-/**
- * The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413
- * with it. Here node discards what is left unread, if the connection is kept; where it is to be closed with the answer, the rest is read and
- * dropped first (for as long as a request may take): a socket closed with unread bytes is reset, and its peer may never see the answer.
- */
-const bodyText = (source: IncomingMessage, maxBytes: number, kept: boolean): Effect.Effect<string, void> =>
+/** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread, node discards, or `unread` does. */
+const bodyText = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
   Effect.async((resume) => {
     const chunks: Array<Buffer> = []
     let size = 0
@@ -160,7 +157,7 @@ const bodyText = (source: IncomingMessage, maxBytes: number, kept: boolean): Eff
     }
     const onEnd = () => {
       stop()
-      resume(size > maxBytes ? Effect.fail(undefined) : Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
+      resume(Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
     }
     const onData = (chunk: Buffer) => {
       size += chunk.length
@@ -168,8 +165,8 @@ const bodyText = (source: IncomingMessage, maxBytes: number, kept: boolean): Eff
         chunks.push(chunk)
         return
       }
-      chunks.length = 0
-      if (kept) onEnd()
+      stop()
+      resume(Effect.fail(undefined))
     }
     source.on("data", onData).on("end", onEnd).on("close", onEnd)
     return Effect.sync(stop)
@@ -198,10 +195,9 @@ const json = (request: HttpServerRequest.HttpServerRequest): Json =>
       unsafeRefused("body_size", message, address)
       return refused(problem(413, "TooLarge", message))
     })
-    const { shouldKeepAlive } = NodeHttpServerRequest.toServerResponse(request)
-    if (shouldKeepAlive && Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
     const text = yield* Effect.catchAll(
-      bodyText(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes, shouldKeepAlive),
+      bodyText(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
       () => tooLarge
     )
     return yield* Effect.try({
@@ -343,11 +339,46 @@ const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
     )
 )
 
+/** So long is waited for more of a body that nobody needs. */
+const LINGER = "1 second"
+
+/**
+ * Reads and drops what is left of a body, where the connection is to be closed with the answer: a socket that is closed with unread bytes is
+ * reset, and its peer may never see why it was refused. Who sends nothing for a second is answered then; node bounds the whole
+ * (`requestTimeout`), and where the connection is kept, does this itself.
+ */
+const unread = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const source = NodeHttpServerRequest.toIncomingMessage(request)
+    const isOver = () => source.complete || source.destroyed
+    if (isOver() || NodeHttpServerRequest.toServerResponse(request).shouldKeepAlive) return Effect.void
+    const more = Effect.async<boolean>((resume) => {
+      const onMore = () => resume(Effect.sync(() => !isOver()))
+      source.once("data", onMore).once("end", onMore).once("close", onMore)
+      return Effect.sync(() => source.off("data", onMore).off("end", onMore).off("close", onMore))
+    })
+    return Effect.interruptible(more).pipe(
+      Effect.timeoutTo({ duration: LINGER, onSuccess: (goesOn) => goesOn, onTimeout: () => false }),
+      Effect.repeat({ while: (goesOn) => goesOn }),
+      Effect.asVoid
+    )
+  })
+
+/** Lets pages of allowed origins read the answers: what may connect may use the routes, too. */
+const cors = HttpMiddleware.cors({
+  allowedOrigins: () => true,
+  allowedMethods: ["GET", "POST", "PUT"],
+  allowedHeaders: ["authorization", "content-type", "traceparent", "tracestate"],
+  exposedHeaders: ["retry-after", "www-authenticate"],
+  maxAge: 600
+})
+
 /** Refuses what web pages of other origins ask for, and says in JSON what is not found. */
 const guard = <E, R>(
   app: HttpApp.Default<E, R>
-): HttpApp.Default<E, R | StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> =>
-  Effect.gen(function* () {
+): HttpApp.Default<E, R | StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> => {
+  const open = cors(app)
+  return Effect.gen(function* () {
     const config = yield* StatusSyncConfig.StatusSyncConfig
     const request = yield* HttpServerRequest.HttpServerRequest
     const { localAddress } = NodeHttpServerRequest.toIncomingMessage(request).socket
@@ -365,8 +396,9 @@ const guard = <E, R>(
         { upgrade: "websocket", connection: "Upgrade" }
       )
     }
-    return yield* app
-  })
+    return yield* origin === undefined ? app : open
+  }).pipe(Effect.tap(() => Effect.flatMap(HttpServerRequest.HttpServerRequest, unread)))
+}
 
 /** Says in JSON what is not found; anything else that comes here is a defect, and stays one. */
 const notFound = <R>(app: HttpApp.Default<never, R>): HttpApp.Default<never, R> =>

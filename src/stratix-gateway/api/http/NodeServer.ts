@@ -149,12 +149,13 @@ const unsafeLimit = (server: Http.Server, refusals: typeof Refusals.Refusals.Ser
 }
 
 const create = (config: StatusSyncConfig.Settings, tls: Certificate | undefined): Http.Server => {
-  const handshakeTimeout = Duration.toMillis(config.handshakeTimeout)
+  // Node takes whole milliseconds only.
+  const handshakeTimeout = Math.ceil(Duration.toMillis(config.handshakeTimeout))
   const options: Http.ServerOptions = {
     noDelay: true,
     maxHeaderSize: config.maxHeaderBytes,
     headersTimeout: handshakeTimeout,
-    requestTimeout: Duration.toMillis(config.requestTimeout),
+    requestTimeout: Math.ceil(Duration.toMillis(config.requestTimeout)),
     connectionsCheckingInterval: Math.min(LOOK_FOR_SLOW, handshakeTimeout)
   }
   const server =

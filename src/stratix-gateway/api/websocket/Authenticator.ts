@@ -162,7 +162,7 @@ const checked = (
   })
 
 const tokens = (given: ReadonlyArray<StaticTokens.StaticToken>) =>
-  Effect.map(Clock.currentTimeMillis, (now) => StaticTokens.make(given, now))
+  Effect.map(Effect.clock, (clock) => StaticTokens.make(given, clock))
 
 const tokensFile = Effect.fnUntraced(function* (path: string) {
   const known = yield* Effect.mapError(FileWatch.read([path]), unreadable)

@@ -223,6 +223,7 @@ const make = Effect.gen(function* () {
         catchUps.unsafeContinue(member, from.offset)
       }
     }
+    audience.unsafeStir()
   }
 
   const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : endOfTurn

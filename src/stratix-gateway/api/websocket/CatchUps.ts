@@ -221,10 +221,9 @@ export const make = (
                   Effect.logWarning("catch-up failed; the client may come back", error),
                   Effect.sync(() => member.socket.unsafeClose(CloseCodes.TRY_AGAIN_LATER, "catch-up failed"))
                 )
-            }),
-            Effect.catchAllCause((cause) => Effect.logError("catch-up failed", cause))
+            })
           )
-      })
+      }).pipe(Effect.catchAllCause((cause) => Effect.logError("catch-up failed", cause)))
 
     yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
       Effect.flatMap(Effect.forEach(step, { concurrency: "unbounded", discard: true })),

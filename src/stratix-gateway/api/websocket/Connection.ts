@@ -79,7 +79,7 @@ const parse = (text: string): unknown => {
  * @category models */
 export class Connection implements SocketHandlers {
   readonly openedAt: number
-  /** Set while it opens, before any handler is called. */
+  /** Set in `onOpen`, before any other handler is called. */
   membership: Membership | undefined = undefined
   pulse: Pulse | undefined = undefined
   /** When its principal's time has come. */
@@ -208,8 +208,13 @@ export class Connection implements SocketHandlers {
   /** Sends a message that belongs to no key, unless too much is unsent already: who lets answers pile up is not reading them. Answers whether it was sent. */
   unsafeReply(eventType: string, payload: unknown): boolean {
     if (this.socket.unsafeUnsent() > this.around.config.highWaterMark) return false
-    this.socket.unsafeWrite(Frame.text(JSON.stringify({ eventType, payload, ...this.around.stamp.unsafeNext() })))
+    this.unsafeSend(eventType, payload)
     return true
+  }
+
+  /** Sends a message that belongs to no key, whatever is unsent. */
+  unsafeSend(eventType: string, payload: unknown): void {
+    this.socket.unsafeWrite(Frame.text(JSON.stringify({ eventType, payload, ...this.around.stamp.unsafeNext() })))
   }
 
   private heartbeat(): void {

@@ -144,7 +144,7 @@ const make = Effect.gen(function* () {
 
   const welcome = (connection: Connection) => {
     broadcast.unsafeFlush()
-    connection.unsafeReply(CONNECTED, {
+    connection.unsafeSend(CONNECTED, {
       message: WELCOME_MESSAGE,
       ...(connection.admission.sync && {
         connectionId: connection.id,
@@ -227,9 +227,9 @@ const make = Effect.gen(function* () {
     }
   }
 
-  const unsafeLate = (request: Transport.UpgradeRequest): Handshake.Refusal => {
+  const unsafeLate = (address: string): Handshake.Refusal => {
     const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
-    unsafeRefused("closing", refusal.message, request.remoteAddress)
+    unsafeRefused("closing", refusal.message, address)
     return refusal
   }
 
@@ -281,14 +281,14 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => drain)
   yield* transport.serve({
     unsafeDecide: (request) => {
-      if (draining) return Exit.fail(unsafeLate(request))
+      if (draining) return Exit.fail(unsafeLate(handshake.addressOf(request)))
       const decision = handshake.unsafeDecide(request)
       if (isKnown(decision)) return decision
       // The drain may have begun, and have ended, while the authenticator was asked.
       return Effect.flatMap(decision, (admission) => {
         if (!draining) return Exit.succeed(admission)
         admission.place.unsafeLeave()
-        return Exit.fail(unsafeLate(request))
+        return Exit.fail(unsafeLate(admission.address))
       })
     },
     unsafeAccept: (socket, admission) => new Connection(`conn-${++opened}`, socket, admission, around)

@@ -86,8 +86,10 @@ export const refuse = (
 export class Handshake extends Context.Tag("stratix/Handshake")<
   Handshake,
   {
-    /** Decides at once where the authenticator knows at once, and then the answer is an `Exit`, which needs no fiber: most handshakes do, and a crowd that comes back is served twice as fast. */
+    /** Decides at once where the authenticator knows at once, and then the answer is an `Exit`, which needs no fiber: nearly every handshake does, and a crowd that comes back is served 1.4 times as fast (docs/decisions/0007). */
     readonly unsafeDecide: (request: UpgradeRequest) => Effect.Effect<Admission, Refusal>
+    /** The client's address: the peer's, or what a trusted proxy says it is. */
+    readonly addressOf: (request: UpgradeRequest) => string
   }
 >() {}
 
@@ -100,8 +102,10 @@ const VERSION = "13"
 /** An entry of `Sec-WebSocket-Protocol` (RFC 9110 §5.6.2). */
 const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-/** When one whose token nobody could check should ask again. */
-const UNAVAILABLE_RETRY = 5
+/** When one whose token nobody could check should ask again, in seconds, as in `Retry-After`.
+ * @since 0.1.0
+ * @category credentials */
+export const UNAVAILABLE_RETRY = "5"
 
 /** The token of an `Authorization` header of the Bearer scheme.
  * @since 0.1.0
@@ -263,7 +267,7 @@ const make = Effect.gen(function* () {
       ? refusedAs(
           "unavailable",
           address
-        )(refuse("unavailable", 503, error.message, { "retry-after": String(UNAVAILABLE_RETRY) }))
+        )(refuse("unavailable", 503, error.message, { "retry-after": UNAVAILABLE_RETRY }))
       : refusedAs(
           "unauthenticated",
           address
@@ -366,9 +370,13 @@ const make = Effect.gen(function* () {
     return decision
   }
 
+  const addressOf = (request: UpgradeRequest): string =>
+    limits.clientAddress(request.remoteAddress, one(request.headers["x-forwarded-for"]))
+
   return Handshake.of({
+    addressOf,
     unsafeDecide: (request) => {
-      const address = limits.clientAddress(request.remoteAddress, one(request.headers["x-forwarded-for"]))
+      const address = addressOf(request)
       const decide = () =>
         Either.match(limits.unsafeEnter(address), {
           onLeft: (over) => Exit.fail(full(over, address)),

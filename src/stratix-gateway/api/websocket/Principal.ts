@@ -36,7 +36,7 @@ export const Name = Schema.String.pipe(
  * @since 0.1.0
  * @category models */
 export interface Principal {
-  /** For logs and metrics, and what is revoked; never a secret. */
+  /** For logs, traces and the report of connections, and what is revoked; never a secret. */
   readonly name: string
   readonly permissions: ReadonlySet<Permission>
   /** What it can see at the most. */

@@ -21,9 +21,10 @@ import * as Runtime from "effect/Runtime"
 import WebSocket, { type ServerOptions, WebSocketServer } from "ws"
 import * as StatusSyncConfig from "../../StatusSyncConfig.js"
 import { NodeServer } from "../http/NodeServer.js"
-import type { Admission, Refusal } from "./Handshake.js"
+import { type Admission, type Refusal, refuse } from "./Handshake.js"
 import { isKnown } from "./Known.js"
 import { isLoopback } from "./Origin.js"
+import * as Refusals from "./Refusals.js"
 import {
   type SocketHandlers,
   Transport,
@@ -52,12 +53,12 @@ class GatewaySocket extends WebSocket implements TransportSocket {
     this.raw = raw
     this.remoteAddress = admission.address
     this.compressed = this.extensions !== ""
-    this.handlers = handlers.unsafeAccept(this, admission)
     this.on("message", onMessage)
     this.on("ping", onPing)
     this.on("pong", onPong)
     this.on("error", onError)
     this.on("close", onClose)
+    this.handlers = handlers.unsafeAccept(this, admission)
     this.handlers.onOpen()
   }
 
@@ -154,6 +155,7 @@ const upgradeRequest = (request: Http.IncomingMessage, socket: Duplex): UpgradeR
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const server = yield* NodeServer
+  const refusals = yield* Refusals.Refusals
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const admissions = new WeakMap<Http.IncomingMessage, Admission>()
   // `closeTimeout` (of `ws` 8.19 and later) is not in its types yet.
@@ -171,6 +173,11 @@ const make = Effect.gen(function* () {
     closeTimeout: Math.max(CLOSE_TIMEOUT, Duration.toMillis(config.drainTimeout))
   }
   const wss = new WebSocketServer(options)
+  // What `ws` itself does not understand of a handshake, like extensions that are malformed.
+  wss.on("wsClientError", (error, socket) => {
+    refusals.unsafeRefused("malformed", error.message)
+    unsafeRefuse(socket, refuse("malformed", 400, error.message))
+  })
 
   /** An upgrade, from its request to its socket or its refusal. */
   class Upgrade {
@@ -214,14 +221,14 @@ const make = Effect.gen(function* () {
       socket.cork()
       try {
         wss.handleUpgrade(request, socket, head, (client) => {
-          taken = true
           // `ws` listens for errors from here on.
           socket.off("error", ignore)
           client.unsafeAttach(socket, admission, handlers)
+          taken = true
         })
       } finally {
         socket.uncork()
-        // `ws` has answered by now; a socket that has ended meanwhile it refuses, and the place is free again.
+        // `ws` has answered by now. A socket that has ended meanwhile it refuses, and the place is free again.
         if (!taken) admission.place.unsafeLeave()
       }
     }
@@ -262,4 +269,4 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<Transport, never, StatusSyncConfig.StatusSyncConfig | NodeServer> = Layer.effect(
   Transport,
   make
-)
+).pipe(Layer.provide(Refusals.layer))

@@ -77,10 +77,16 @@ describe("HTTP routes", () => {
     }).pipe(Effect.provide(over()))
   )
 
-  it.live("where the connection is closed with the answer, a body that is too large is read to its end first", () =>
+  it.live("where the connection is closed with the answer, what is left of a body that is refused is read first", () =>
     Effect.gen(function* () {
       const to = yield* port
-      for (const size of ["content-length: 8000000", "transfer-encoding: chunked"]) {
+      const cases = [
+        ["content-length: 8000000\r\ncontent-type: application/json", 413],
+        ["transfer-encoding: chunked\r\ncontent-type: application/json", 413],
+        ["content-length: 8000000\r\ncontent-type: text/plain", 415],
+        ["content-length: 8000000\r\norigin: https://evil.example", 403]
+      ] as const
+      for (const [headers, status] of cases) {
         const socket = Net.connect(to, "127.0.0.1")
         let answer = ""
         socket.on("data", (data: Buffer) => {
@@ -90,12 +96,10 @@ describe("HTTP routes", () => {
           Effect.async<void>((resume) => {
             socket.write(text, () => resume(Effect.void))
           })
-        const chunked = size.startsWith("t")
+        const chunked = headers.startsWith("transfer")
         const chunk = "x".repeat(4_000_000)
         const part = chunked ? `3d0900\r\n${chunk}\r\n` : chunk
-        yield* write(
-          `POST /api/stratix/events HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\n${size}\r\n\r\n`
-        )
+        yield* write(`POST /api/stratix/events HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n${headers}\r\n\r\n`)
         yield* write(part)
         // Meanwhile the gateway has seen that it is too large; an answer would have come before this one.
         yield* request("GET", "/healthz")
@@ -103,9 +107,45 @@ describe("HTTP routes", () => {
         yield* write(part)
         if (chunked) yield* write("0\r\n\r\n")
         yield* Effect.promise(() => once(socket, "end"))
-        assert.match(answer, /^HTTP\/1.1 413 /)
+        assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
       }
     }).pipe(Effect.provide(over()))
+  )
+
+  it.live(
+    "a page of an allowed origin may ask from its browser: the preflight and the answer say so, and no other",
+    () =>
+      Effect.gen(function* () {
+        const preflight = (origin: string) =>
+          request("OPTIONS", "/api/stratix/agents/a/status", {
+            headers: {
+              origin,
+              "access-control-request-method": "PUT",
+              "access-control-request-headers": "authorization,content-type"
+            }
+          })
+        const allowed = yield* preflight("https://dashboard.example")
+        assert.strictEqual(allowed.status, 204)
+        assert.strictEqual(allowed.headers["access-control-allow-origin"], "https://dashboard.example")
+        assert.include(allowed.headers["access-control-allow-methods"], "PUT")
+        assert.include(allowed.headers["access-control-allow-headers"], "authorization")
+        assert.isUndefined(allowed.headers["access-control-allow-credentials"])
+
+        const headers = { origin: "https://dashboard.example" }
+        const published = yield* request("PUT", "/api/stratix/agents/a/status", { body: { status: "busy" }, headers })
+        const state = yield* request("GET", "/api/stratix/state", { headers })
+        const wrong = yield* request("PUT", "/api/stratix/agents/a/status", { body: { status: "asleep" }, headers })
+        assert.deepStrictEqual([published.status, state.status, wrong.status], [202, 200, 400])
+        for (const answer of [published, state, wrong]) {
+          assert.strictEqual(answer.headers["access-control-allow-origin"], "https://dashboard.example")
+          assert.include(answer.headers["vary"], "Origin")
+        }
+
+        const other = yield* preflight("https://evil.example")
+        assert.strictEqual(other.status, 403)
+        assert.isUndefined(other.headers["access-control-allow-origin"])
+        assert.isUndefined((yield* request("GET", "/api/stratix/state")).headers["access-control-allow-origin"])
+      }).pipe(Effect.provide(over({ allowedOrigins: ["https://dashboard.example"] })))
   )
 
   it.live("the state is the newest event of every key, each with its offset", () =>

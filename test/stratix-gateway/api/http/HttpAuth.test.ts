@@ -55,13 +55,12 @@ describe("tokens on the HTTP routes", () => {
     Effect.gen(function* () {
       const count = yield* refusedBy(
         "unauthenticated",
-        request("POST", "/api/stratix/events", {
-          headers: { "content-type": "application/json", "content-length": "4000000" }
-        }).pipe(
-          Effect.tap(({ status }) => Effect.sync(() => assert.strictEqual(status, 401))),
-          // The body never comes: an answer shows that nobody waited for it.
-          Effect.timeout("5 seconds"),
-          Effect.catchAllCause(() => Effect.void)
+        // The body never comes: an answer shows that nobody waits for it.
+        Effect.map(
+          request("POST", "/api/stratix/events", {
+            headers: { "content-type": "application/json", "content-length": "4000000" }
+          }).pipe(Effect.timeout("10 seconds")),
+          ({ status }) => assert.strictEqual(status, 401)
         )
       )
       assert.strictEqual(count, 1)

@@ -132,7 +132,7 @@ describe("static tokens", () => {
 
   it.effect("are good to the last character, and nothing else is", () =>
     Effect.gen(function* () {
-      const made = StaticTokens.make([token("a", ["subscribe"]), token("b", ["subscribe"])], 0)
+      const made = StaticTokens.make([token("a", ["subscribe"]), token("b", ["subscribe"])], yield* Effect.clock)
       const recognise = (text: string) =>
         Effect.either(made.recognise({ token: Redacted.make(text), remoteAddress: "203.0.113.7" }))
       for (const name of ["a", "b"]) {

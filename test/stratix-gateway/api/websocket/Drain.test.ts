@@ -317,6 +317,7 @@ describe("the stand-alone gateway that cannot start", () => {
       [{ STRATIX_PORT: "a port" }, /STRATIX_PORT.*integer.*a port/],
       [{ STRATIX_PORT: "70000" }, /STRATIX_PORT.*0 to 65535.*70000/],
       [{ STRATIX_PORT: "70000", STRATIX_LOG_LEVEL: "none" }, /STRATIX_PORT.*0 to 65535.*70000/],
+      [{ STRATIX_DRAIN_TIMEOUT: "30 days" }, /STRATIX_DRAIN_TIMEOUT.*at most 24 days/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "soon" }, /STRATIX_HEARTBEAT_TIMEOUT.*duration.*soon/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "10 seconds" }, /STRATIX_HEARTBEAT_TIMEOUT.*above the interval/]
     ]

@@ -97,6 +97,66 @@ describe("connections in total", () => {
   )
 })
 
+describe("a place in the pool", () => {
+  it.live("is given back where a fault of the authenticator breaks the handshake off; the fault is logged", () =>
+    Effect.gen(function* () {
+      const faults: ReadonlyArray<() => Effect.Effect<Authenticator.Principal>> = [
+        () => {
+          throw new Error("thrown")
+        },
+        () => Effect.dieMessage("died at once"),
+        () => Effect.zipRight(Effect.sleep("1 millis"), Effect.dieMessage("died later"))
+      ]
+      // A principal that is none: what goes wrong is found only when the connection is made.
+      const strange = Effect.succeed({ ...JSON.parse('{"name":"x"}'), permissions: new Set(["subscribe"]) })
+      const answers = [...faults, () => strange]
+      let asked = 0
+      const faulty = Authenticator.make({
+        recognisers: [{ recognise: () => answers[asked++]?.() ?? Effect.succeed(Authenticator.anyone) }]
+      })
+      const lines: Array<string> = []
+      const gateway = Layer.provideMerge(StatusSyncTest.layerWs({ maxConnections: 1 }), recorded(lines))
+      yield* Effect.gen(function* () {
+        for (const _ of faults) {
+          // Its socket ends without an answer.
+          assert.strictEqual((yield* Effect.flip(TestClients.connect({ query: "agents=a" }))).status, 0)
+        }
+        const broken = yield* TestClients.connect({ query: "agents=a" })
+        assert.strictEqual((yield* broken.closed).code, 1006)
+        assert.isTrue(yield* (yield* TestClients.connect()).isOpen)
+        assert.strictEqual(lines.filter((line) => line.startsWith("ERROR the handshake failed")).length, answers.length)
+      }).pipe(Effect.provide(Layer.provide(gateway, Layer.scoped(Authenticator.Authenticator, faulty))))
+    })
+  )
+})
+
+describe("a handshake whose extensions are malformed", () => {
+  it.live("is refused with 400 as JSON, and counted, where `ws` itself finds it out", () =>
+    Effect.gen(function* () {
+      const headers = { "sec-websocket-extensions": "permessage-deflate; =" }
+      const count = yield* refusedBy(
+        "malformed",
+        Effect.gen(function* () {
+          const refused = yield* refusal({ headers })
+          assert.strictEqual(refused.status, 400)
+          assert.deepInclude(JSON.parse(refused.message), { error: "malformed" })
+        })
+      )
+      assert.strictEqual(count, 1)
+      assert.isTrue(yield* (yield* TestClients.connect()).isOpen)
+    }).pipe(Effect.provide(overWs({ compression: true, maxConnections: 1 })))
+  )
+})
+
+describe("a gateway with a tiny high-water mark", () => {
+  it.live("still greets, though the answer to the upgrade counts as unsent", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })
+      assert.strictEqual((yield* client.take).eventType, "stratix:connected")
+    }).pipe(Effect.timeout("10 seconds"), Effect.provide(overWs({ highWaterMark: 1 })))
+  )
+})
+
 describe("sockets of any kind", () => {
   it.live("above the connections and a reserve are dropped, and those that are open stay", () =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Effect, Exit, Fiber, Layer, Logger, Stream } from "effect"
+import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Logger, Stream } from "effect"
 import {
   Broadcast,
   Connections,
@@ -271,6 +271,32 @@ describe("the gateway's own ends", () => {
         assert.isAtMost(yield* timers, timersBefore)
       }).pipe(Effect.provide(ws())),
     60_000
+  )
+})
+
+describe("a consumer of joins and leaves", () => {
+  it.effect("that falls more than 1,024 behind loses the oldest, never the newest", () =>
+    Effect.gen(function* () {
+      const connections = yield* Connections.Connections
+      const go = yield* Deferred.make<void>()
+      const consumed = yield* connections.changes.pipe(
+        Stream.tap(() => Deferred.await(go)),
+        Stream.take(1 + 1024),
+        Stream.runCollect,
+        Effect.fork
+      )
+      yield* nextTurn
+      const first = yield* TestClients.connect()
+      // It has the first one, and waits.
+      yield* nextTurn
+      yield* first.close()
+      for (let n = 2; n <= 600; n++) yield* Effect.flatMap(TestClients.connect(), (client) => client.close())
+      yield* Deferred.succeed(go, undefined)
+      const seen = Chunk.toReadonlyArray(yield* Fiber.join(consumed)).map(
+        ({ _tag, connection }) => `${_tag} ${connection.id}`
+      )
+      assert.deepStrictEqual([seen[0], seen[1], seen.at(-1)], ["Joined conn-1", "Joined conn-89", "Left conn-600"])
+    }).pipe(Effect.provide(Layer.provideMerge(StatusSyncTest.layer, quiet)))
   )
 })
 

@@ -1,0 +1,54 @@
+import { createServer } from "node:http"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Authenticator, NodeServer, StatusSyncConfig, StatusSyncServer } from "../../src/stratix-gateway/index.js"
+import { port, quiet, recorded, token } from "./support/gateway.js"
+
+describe("several gateways in one program", () => {
+  it.live("are several: each has its own server", () =>
+    Effect.gen(function* () {
+      const ports: Array<number> = []
+      const gateway = (path: string) =>
+        Layer.scopedDiscard(Effect.map(port, (bound) => ports.push(bound))).pipe(
+          Layer.provide(StatusSyncServer.layer({ port: 0, path }))
+        )
+      yield* Layer.build(Layer.merge(gateway("/one"), gateway("/two")))
+      assert.strictEqual(new Set(ports).size, 2)
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+})
+
+describe("a gateway that stands open", () => {
+  /** What is logged while a gateway on this address, mounted on a host's server, listens. */
+  const warningsOf = (
+    host: string,
+    settings: Partial<StatusSyncConfig.Settings>,
+    authenticator: Layer.Layer<Authenticator.Authenticator>
+  ) =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const server = createServer()
+      const mounted = StatusSyncServer.layerMounted.pipe(
+        Layer.provide(authenticator),
+        Layer.provideMerge(Layer.succeed(NodeServer.NodeServer, server)),
+        Layer.provideMerge(StatusSyncConfig.layer({ port: 0, host, ...settings })),
+        Layer.provide(recorded(lines))
+      )
+      yield* Effect.provide(NodeServer.listen, mounted).pipe(Effect.scoped)
+      return lines.filter((line) => line.startsWith("WARN"))
+    })
+  const open = Layer.scoped(
+    Authenticator.Authenticator,
+    Authenticator.make({ recognisers: [{ recognise: () => Effect.succeed(Authenticator.anyone) }], open: true })
+  )
+  const tokens = Authenticator.layerTokens([token("one", ["publish"])])
+
+  it.live("says so when its host application listens on the network, and only then", () =>
+    Effect.gen(function* () {
+      assert.match((yield* warningsOf("0.0.0.0", {}, open)).join(), /0\.0\.0\.0 can be reached.*nobody is asked/)
+      assert.deepStrictEqual(yield* warningsOf("127.0.0.1", {}, open), [])
+      assert.deepStrictEqual(yield* warningsOf("0.0.0.0", {}, tokens), [])
+      assert.match((yield* warningsOf("127.0.0.1", { allowedOrigins: ["*"] }, tokens)).join(), /every origin/)
+    })
+  )
+})
