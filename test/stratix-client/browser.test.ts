@@ -161,7 +161,6 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       yield* dashboard.shows({ freshness: "live", status: "online" })
       yield* dashboard.setOffline(true)
       yield* gateway.says("busy")
-      const replacedAt = yield* now
       // The socket is still open as far as the browser is concerned: what finds out is that nobody answers.
       yield* dashboard.shows({ freshness: "reconnecting", status: "online" })
       yield* dashboard.setOffline(false)
@@ -169,8 +168,6 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       const last = dashboard.connections.at(-1)
       assert.isDefined(last)
       assert.deepStrictEqual(syncs(last), ["resume"])
-      const looks = yield* dashboard.looks
-      assert.isTrue(looks.some(({ at, freshness }) => at >= replacedAt && freshness === "reconnecting"))
     })
   )
 
