@@ -353,9 +353,18 @@ const unread = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<voi
     const isOver = () => source.complete || source.destroyed
     if (isOver() || NodeHttpServerRequest.toServerResponse(request).shouldKeepAlive) return Effect.void
     const more = Effect.async<boolean>((resume) => {
-      const onMore = () => resume(Effect.sync(() => !isOver()))
-      source.once("data", onMore).once("end", onMore).once("close", onMore)
-      return Effect.sync(() => source.off("data", onMore).off("end", onMore).off("close", onMore))
+      // Its end may have come between two pieces.
+      if (isOver()) {
+        resume(Effect.succeed(false))
+        return
+      }
+      const onMore = () => {
+        stop()
+        resume(Effect.succeed(true))
+      }
+      const stop = () => source.off("data", onMore).off("end", onMore).off("close", onMore)
+      source.on("data", onMore).on("end", onMore).on("close", onMore)
+      return Effect.sync(stop)
     })
     return Effect.interruptible(more).pipe(
       Effect.timeoutTo({ duration: LINGER, onSuccess: (goesOn) => goesOn, onTimeout: () => false }),

@@ -86,6 +86,10 @@ describe("HTTP routes", () => {
         ["content-length: 8000000\r\ncontent-type: text/plain", 415],
         ["content-length: 8000000\r\norigin: https://evil.example", 403]
       ] as const
+      // Listeners that pile up are warned of.
+      const warnings: Array<string> = []
+      const onWarning = ({ message }: Error) => warnings.push(message)
+      process.on("warning", onWarning)
       for (const [headers, status] of cases) {
         const socket = Net.connect(to, "127.0.0.1")
         let answer = ""
@@ -109,6 +113,8 @@ describe("HTTP routes", () => {
         yield* Effect.promise(() => once(socket, "end"))
         assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
       }
+      process.off("warning", onWarning)
+      assert.deepStrictEqual(warnings, [])
     }).pipe(Effect.provide(over()))
   )
 
