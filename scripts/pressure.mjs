@@ -2,10 +2,10 @@
  * A publisher ten times faster than every reader, for minutes: what the gateway holds must not grow, whoever can read must notice nothing,
  * and all readers must be true in the end.
  */
-import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
 import WebSocket from "ws"
+import { startGateway } from "./lib/gateway-process.mjs"
+import { numbers } from "./lib/numbers.mjs"
 import { thisMachine } from "./lib/this-machine.mjs"
 
 const USAGE = `usage: npm run pressure -- [--minutes N] [--readers N] [--rate R]
@@ -16,27 +16,8 @@ const USAGE = `usage: npm run pressure -- [--minutes N] [--readers N] [--rate R]
 
 Everything stays on 127.0.0.1. Exit code 1: something was broken; what and where is printed.`
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "5" },
-    readers: { type: "string", default: "20" },
-    rate: { type: "string", default: "4000" },
-    help: { type: "boolean", short: "h", default: false }
-  }
-})
-if (values.help) {
-  console.log(USAGE)
-  process.exit(0)
-}
-const number = (name) => {
-  const value = Number(values[name])
-  if (value > 0) return value
-  console.error(`--${name} must be a number above 0, is "${values[name]}"\n\n${USAGE}`)
-  process.exit(2)
-}
-const minutes = number("minutes")
-const readerCount = Math.ceil(number("readers"))
-const rate = number("rate")
+const { minutes, rate, readers: asked } = numbers({ minutes: 5, readers: 20, rate: 4000 }, USAGE)
+const readerCount = Math.ceil(asked)
 
 /** What a reader reads of what is published. */
 const SHARE = 0.1
@@ -60,35 +41,17 @@ const breaks = (text) => {
 // ---------------------------------------------------------------------------------------------------------------------
 // The gateway
 
-const gateway = fork(
-  fileURLToPath(new URL("pressure/gateway.mjs", import.meta.url)),
-  [JSON.stringify({ keys: KEYS, rate, size: PAYLOAD_SIZE })],
-  { execArgv: ["--expose-gc"], stdio: ["ignore", "pipe", "inherit", "ipc"] }
-)
-process.on("exit", () => gateway.kill("SIGKILL"))
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130))
-const ended = new Promise((resolve) => gateway.on("exit", (code, signal) => resolve(code ?? signal)))
-gateway.stdout.setEncoding("utf8").on("data", (text) => {
-  if (/"logLevel":"(ERROR|FATAL)"/.test(text)) breaks(`an error of the gateway: ${text}`)
-})
-
 let published = 0
-let asked = 0
-const questions = new Map()
-const port = await new Promise((resolve) => {
-  gateway.on("message", (message) => {
-    if (message.port !== undefined) resolve(message.port)
-    if (message.error !== undefined) breaks(`an error of the gateway: ${message.error}`)
-    if (message.published !== undefined) published = message.published
-    questions.get(message.id)?.(message.answer)
-    questions.delete(message.id)
-  })
-})
-const ask = (what) =>
-  new Promise((resolve) => {
-    questions.set(++asked, resolve)
-    gateway.send({ ask: what, id: asked })
-  })
+const { ask, end, port } = await startGateway(
+  fileURLToPath(new URL("pressure/gateway.mjs", import.meta.url)),
+  { keys: KEYS, rate, size: PAYLOAD_SIZE },
+  {
+    error: (text) => breaks(`an error of the gateway: ${text}`),
+    message: (told) => {
+      published = told.published
+    }
+  }
+)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Readers
@@ -169,8 +132,7 @@ if (after.broadcast.conflations === 0) breaks("nobody fell behind: this was no p
 leaving = true
 bystander.terminate()
 for (const { close } of readers) close()
-gateway.kill("SIGTERM")
-const code = await Promise.race([ended, sleep(10_000).then(() => "nothing within 10 s")])
+const code = await end()
 if (code !== 0) breaks(`the gateway ended with ${code}`)
 
 latencies.sort((a, b) => a - b)

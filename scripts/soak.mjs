@@ -2,10 +2,10 @@
  * A gateway under load for minutes: connections that come and go, some of them hostile, publishers inside and over HTTP. While it runs, every
  * well-behaved client checks the laws (docs/soak.md); at the end each one's state is compared with that of the gateway.
  */
-import { fork } from "node:child_process"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
+import { startGateway } from "./lib/gateway-process.mjs"
+import { numbers } from "./lib/numbers.mjs"
 import { seeded } from "./lib/seeded.mjs"
 import { thisMachine } from "./lib/this-machine.mjs"
 import { Follower } from "./soak/follower.mjs"
@@ -21,29 +21,8 @@ const USAGE = `usage: npm run soak -- [--minutes N] [--clients N] [--rate R] [--
 
 Everything stays on 127.0.0.1. Exit code 1: a law was broken; what and where is printed.`
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "30" },
-    clients: { type: "string", default: "300" },
-    rate: { type: "string", default: "100" },
-    seed: { type: "string", default: "1" },
-    help: { type: "boolean", short: "h", default: false }
-  }
-})
-if (values.help) {
-  console.log(USAGE)
-  process.exit(0)
-}
-const number = (name) => {
-  const value = Number(values[name])
-  if (value > 0) return value
-  console.error(`--${name} must be a number above 0, is "${values[name]}"\n\n${USAGE}`)
-  process.exit(2)
-}
-const minutes = number("minutes")
-const clientCount = Math.ceil(number("clients"))
-const rate = number("rate")
-const seed = number("seed")
+const { clients, minutes, rate, seed } = numbers({ minutes: 30, clients: 300, rate: 100, seed: 1 }, USAGE)
+const clientCount = Math.ceil(clients)
 
 /** Publishers inside the gateway, and over HTTP; each publishes as much as any other. */
 const INSIDE = 4
@@ -97,45 +76,16 @@ const error = (text) => {
 }
 
 const inside = (rate * INSIDE) / (INSIDE + OVER_HTTP)
-const gateway = fork(
+const { ask, end, port } = await startGateway(
   fileURLToPath(new URL("soak/gateway.mjs", import.meta.url)),
-  [JSON.stringify({ publishers: INSIDE, rate: inside, seed, settings })],
-  { execArgv: ["--expose-gc"], stdio: ["ignore", "pipe", "pipe", "ipc"] }
+  { publishers: INSIDE, rate: inside, seed, settings },
+  {
+    error,
+    message: ({ published }) => {
+      for (const entry of published) ledger.add(entry)
+    }
+  }
 )
-process.on("exit", () => gateway.kill("SIGKILL"))
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130))
-
-let ending = false
-const ended = new Promise((resolve) => gateway.on("exit", (code, signal) => resolve(code ?? signal)))
-ended.then((how) => {
-  if (ending) return
-  console.log(`the gateway ended with ${how}`)
-  process.exit(1)
-})
-let logged = ""
-gateway.stdout.setEncoding("utf8").on("data", (text) => {
-  const lines = (logged + text).split("\n")
-  logged = lines.pop() ?? ""
-  for (const line of lines) if (/"logLevel":"(ERROR|FATAL)"/.test(line)) error(line)
-})
-gateway.stderr.setEncoding("utf8").on("data", error)
-
-const questions = new Map()
-let asked = 0
-const port = await new Promise((resolve) => {
-  gateway.on("message", (message) => {
-    if (message.port !== undefined) resolve(message.port)
-    if (message.error !== undefined) error(message.error)
-    for (const entry of message.published ?? []) ledger.add(entry)
-    questions.get(message.id)?.(message.answer)
-    questions.delete(message.id)
-  })
-})
-const ask = (what) =>
-  new Promise((resolve) => {
-    questions.set(++asked, resolve)
-    gateway.send({ ask: what, id: asked })
-  })
 const url = `http://127.0.0.1:${port}`
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -345,9 +295,7 @@ while ((empty.clients > 0 || empty.broadcast.groups > 0) && Date.now() < emptyBy
 if (empty.clients > 0 || empty.broadcast.groups > 0)
   breaks(`${empty.clients} connections and ${empty.broadcast.groups} groups are left`)
 
-ending = true
-gateway.kill("SIGTERM")
-const code = await Promise.race([ended, sleep(10_000).then(() => "nothing within 10 s")])
+const code = await end()
 if (code !== 0) breaks(`the gateway ended with ${code}`)
 
 /** Above it something is kept that should have gone: what is held is bounded, and both figures are taken at the same load. */

@@ -1,23 +1,15 @@
-/**
- * The gateway under pressure: one publisher in it that never waits for a reader. Its parent asks over IPC: `publish` (begin), `stop`
- * (publishing), `report`; it tells every tenth of a second how much it published, and ends with SIGTERM.
- */
-import { NodeRuntime } from "@effect/platform-node"
-import { Deferred, Effect, Fiber, Logger } from "effect"
-import { Broadcast, Connections, EventLog, NodeServer, StatusSync, StatusSyncServer } from "stratix-status-sync"
+/** The gateway under pressure: one publisher in it that never waits for a reader. It tells how much it published. */
+import { Effect } from "effect"
+import { Broadcast, Connections, EventLog, StatusSync } from "stratix-status-sync"
+import { given, run } from "../lib/gateway-child.mjs"
 
-const { keys, rate, size } = JSON.parse(process.argv[2])
+const { keys, rate, size } = given
 
 /** Between two looks at how many events are due, in milliseconds. */
 const TURN_MS = 5
 
 /** So often an event for the bystander, in milliseconds. */
 const TICK_MS = 100
-
-const broken = (what) => (error) => process.send?.({ error: `${what}: ${error?.stack ?? error}` })
-process.on("unhandledRejection", broken("unhandled rejection"))
-process.on("uncaughtExceptionMonitor", broken("uncaught exception"))
-process.on("warning", broken("warning"))
 
 let published = 0
 let ticks = 0
@@ -56,33 +48,4 @@ const report = Effect.gen(function* () {
   }
 })
 
-const program = Effect.gen(function* () {
-  const server = yield* NodeServer.NodeServer
-  const { context } = yield* Effect.runtime()
-  const begun = yield* Deferred.make()
-  const publishing = yield* Effect.fork(Effect.zipRight(Deferred.await(begun), publisher))
-  const questions = {
-    publish: Deferred.succeed(begun, undefined),
-    stop: Effect.as(Fiber.interrupt(publishing), true),
-    report
-  }
-  process.on("message", ({ ask, id }) => {
-    Effect.runPromise(Effect.provide(questions[ask], context)).then(
-      (answer) => process.send?.({ id, answer }),
-      broken(`the question ${ask}`)
-    )
-  })
-  const telling = setInterval(() => process.send?.({ published }), 100)
-  process.send?.({ port: server.address().port })
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      clearInterval(telling)
-      process.disconnect?.()
-    })
-  )
-  yield* Effect.never
-}).pipe(Effect.scoped)
-
-NodeRuntime.runMain(program.pipe(Effect.provide(StatusSyncServer.layer({ port: 0 })), Effect.provide(Logger.json)), {
-  disablePrettyLogger: true
-})
+run({ news: () => ({ published }), publisher, report })

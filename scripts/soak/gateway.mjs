@@ -1,24 +1,15 @@
-/**
- * The gateway under soak, composed as a user's application is: the whole service as one layer, publishers in fibers of their own.
- * Its parent asks over IPC: `publish` (begin), `stop` (publishing), `report`; it tells what it published, and ends with SIGTERM.
- */
+/** The gateway under soak: publishers in fibers of their own. It tells what it published. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { NodeRuntime } from "@effect/platform-node"
-import { Deferred, Effect, Fiber, Logger } from "effect"
-import { Broadcast, EventLog, NodeServer, StatusSync, StatusSyncServer } from "stratix-status-sync"
+import { Effect } from "effect"
+import { Broadcast, EventLog, NodeServer, StatusSync } from "stratix-status-sync"
+import { given, run } from "../lib/gateway-child.mjs"
 import { seeded } from "../lib/seeded.mjs"
 
-const { publishers, rate, seed, settings } = JSON.parse(process.argv[2])
+const { publishers, rate, seed, settings } = given
 
 /** Every so many events one is large: only so do slow readers fill the buffers of the system. */
 const BLOB_EVERY = 10
 const BLOB_SIZE = 32 * 1024
-
-// What would end the process, or hints at a leak, is told; the parent counts it as an error.
-const broken = (what) => (error) => process.send?.({ error: `${what}: ${error?.stack ?? error}` })
-process.on("unhandledRejection", broken("unhandled rejection"))
-process.on("uncaughtExceptionMonitor", broken("uncaught exception"))
-process.on("warning", broken("warning"))
 
 /** What is measured is the time between two looks, which is this long on an idle loop. */
 const RESOLUTION_MS = 10
@@ -26,10 +17,12 @@ const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
 delay.enable()
 
 /** Published since the parent was last told: `[seq, requestId, eventType, agentId, commandId, finished]`. */
-let news = []
-const tell = () => {
-  if (news.length > 0) process.send?.({ published: news })
-  news = []
+let published = []
+const news = () => {
+  if (published.length === 0) return undefined
+  const told = published
+  published = []
+  return { published: told }
 }
 
 /** The events of one publisher: agents that change, commands that begin, go on and end, and notes that are nothing's state. */
@@ -88,7 +81,7 @@ const publisher = (name, index) =>
       const { finished, ...event } = next()
       const offset = yield* broadcast(event)
       const { agentId, commandId } = event.payload
-      news.push([offset, event.requestId, event.eventType, agentId ?? null, commandId ?? null, finished])
+      published.push([offset, event.requestId, event.eventType, agentId ?? null, commandId ?? null, finished])
       // Exponential: now and then many at once, now and then a pause.
       yield* Effect.sleep((-Math.log(1 - random.next()) * 1000 * publishers) / rate)
     }
@@ -115,37 +108,6 @@ const report = Effect.gen(function* () {
   }
 })
 
-const program = Effect.gen(function* () {
-  const server = yield* NodeServer.NodeServer
-  const runtime = yield* Effect.runtime()
-  const run = (id, effect) =>
-    Effect.runPromise(Effect.provide(effect, runtime.context)).then(
-      (answer) => process.send?.({ id, answer }),
-      broken("a question of the soak")
-    )
-  const begun = yield* Deferred.make()
-  const names = Array.from({ length: publishers }, (_, i) => `p${i}`)
-  const publishing = yield* Deferred.await(begun).pipe(
-    Effect.zipRight(Effect.forEach(names, publisher, { concurrency: "unbounded" })),
-    Effect.fork
-  )
-  const telling = setInterval(tell, 100)
-  process.on("message", ({ ask, id }) => {
-    if (ask === "publish") run(id, Deferred.succeed(begun, undefined))
-    if (ask === "stop") run(id, Effect.as(Effect.tap(Fiber.interrupt(publishing), Effect.sync(tell)), true))
-    if (ask === "report") run(id, report)
-  })
-  process.send?.({ port: server.address().port })
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      clearInterval(telling)
-      process.disconnect?.()
-    })
-  )
-  yield* Effect.never
-}).pipe(Effect.scoped)
+const names = Array.from({ length: publishers }, (_, i) => `p${i}`)
 
-NodeRuntime.runMain(
-  program.pipe(Effect.provide(StatusSyncServer.layer({ port: 0, ...settings })), Effect.provide(Logger.json)),
-  { disablePrettyLogger: true }
-)
+run({ news, publisher: Effect.forEach(names, publisher, { concurrency: "unbounded" }), report, settings })
