@@ -126,6 +126,24 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
     })
   )
 
+  it.scoped("a page of another port of this machine may use the HTTP routes: the browser asks first, and is let", () =>
+    Effect.gen(function* () {
+      const gateway = yield* startGateway()
+      const dashboard = yield* tab
+      const routes = gateway.url.replace("ws:", "http:")
+      yield* dashboard.runs(`
+        const answer = await fetch("${routes}api/stratix/agents/agent-001/status", {
+          method: "PUT",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ status: "busy" })
+        })
+        const { events } = await (await fetch("${routes}api/stratix/state")).json()
+        document.body.append(answer.status + " " + events[0].payload.status)
+      `)
+      yield* dashboard.reads("202 busy")
+    })
+  )
+
   it.scoped("a token travels as a subprotocol, with the client and without; a wrong one is not let in", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway({}, Authenticator.layerTokens([token("dashboard", ["subscribe"])]))
