@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import type { IncomingMessage } from "node:http"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
@@ -41,6 +40,7 @@ import * as StatusSync from "../websocket/StatusSync.js"
 import * as ConnectionReports from "./ConnectionReports.js"
 import { NodeServer } from "./NodeServer.js"
 import * as Prometheus from "./Prometheus.js"
+import * as RequestBody from "./RequestBody.js"
 import { MAX_EVENTS, type Problem, StratixApi } from "./StratixApi.js"
 
 const problem = (
@@ -147,31 +147,6 @@ const gate = Layer.scoped(
   })
 )
 
-/** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread, node discards, or `unread` does. */
-const bodyText = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
-  Effect.async((resume) => {
-    const chunks: Array<Buffer> = []
-    let size = 0
-    const stop = () => {
-      source.off("data", onData).off("end", onEnd).off("close", onEnd)
-    }
-    const onEnd = () => {
-      stop()
-      resume(Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
-    }
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= maxBytes) {
-        chunks.push(chunk)
-        return
-      }
-      stop()
-      resume(Effect.fail(undefined))
-    }
-    source.on("data", onData).on("end", onEnd).on("close", onEnd)
-    return Effect.sync(stop)
-  })
-
 type Json = Effect.Effect<
   unknown,
   HttpServerResponse.HttpServerResponse,
@@ -197,7 +172,7 @@ const json = (request: HttpServerRequest.HttpServerRequest): Json =>
     })
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
     const text = yield* Effect.catchAll(
-      bodyText(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
+      RequestBody.text(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
       () => tooLarge
     )
     return yield* Effect.try({
@@ -339,40 +314,6 @@ const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
     )
 )
 
-/** So long is waited for more of a body that nobody needs. */
-const LINGER = "1 second"
-
-/**
- * Reads and drops what is left of a body, where the connection is to be closed with the answer: a socket that is closed with unread bytes is
- * reset, and its peer may never see why it was refused. Who sends nothing for a second is answered then; node bounds the whole
- * (`requestTimeout`), and where the connection is kept, does this itself.
- */
-const unread = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const source = NodeHttpServerRequest.toIncomingMessage(request)
-    const isOver = () => source.complete || source.destroyed
-    if (isOver() || NodeHttpServerRequest.toServerResponse(request).shouldKeepAlive) return Effect.void
-    const more = Effect.async<boolean>((resume) => {
-      // Its end may have come between two pieces.
-      if (isOver()) {
-        resume(Effect.succeed(false))
-        return
-      }
-      const onMore = () => {
-        stop()
-        resume(Effect.succeed(true))
-      }
-      const stop = () => source.off("data", onMore).off("end", onMore).off("close", onMore)
-      source.on("data", onMore).on("end", onMore).on("close", onMore)
-      return Effect.sync(stop)
-    })
-    return Effect.interruptible(more).pipe(
-      Effect.timeoutTo({ duration: LINGER, onSuccess: (goesOn) => goesOn, onTimeout: () => false }),
-      Effect.repeat({ while: (goesOn) => goesOn }),
-      Effect.asVoid
-    )
-  })
-
 /** Lets pages of allowed origins read the answers: what may connect may use the routes, too. */
 const cors = HttpMiddleware.cors({
   allowedOrigins: () => true,
@@ -406,7 +347,7 @@ const guard = <E, R>(
       )
     }
     return yield* origin === undefined ? app : open
-  }).pipe(Effect.tap(() => Effect.flatMap(HttpServerRequest.HttpServerRequest, unread)))
+  }).pipe(Effect.tap(() => Effect.flatMap(HttpServerRequest.HttpServerRequest, RequestBody.discarded)))
 }
 
 /** Says in JSON what is not found; anything else that comes here is a defect, and stays one. */

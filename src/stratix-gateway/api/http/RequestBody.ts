@@ -1,0 +1,73 @@
+/**
+ * What comes behind the header of a request: read up to a limit, or read and dropped.
+ *
+ * @since 0.1.0
+ */
+import type { IncomingMessage } from "node:http"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Effect from "effect/Effect"
+
+/** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread, node discards, or `discarded` does.
+ * @since 0.1.0
+ * @category effects */
+export const text = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
+  Effect.async((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const stop = () => {
+      source.off("data", onData).off("end", onEnd).off("close", onEnd)
+    }
+    const onEnd = () => {
+      stop()
+      resume(Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
+    }
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= maxBytes) {
+        chunks.push(chunk)
+        return
+      }
+      stop()
+      resume(Effect.fail(undefined))
+    }
+    source.on("data", onData).on("end", onEnd).on("close", onEnd)
+    return Effect.sync(stop)
+  })
+
+/** So long is waited for more of a body that nobody needs. */
+const LINGER = "1 second"
+
+/**
+ * Reads and drops what is left of a body, where the connection is to be closed with the answer: a socket that is closed with unread bytes is
+ * reset, and its peer may never see why it was refused. Who sends nothing for a second is answered then; node bounds the whole
+ * (`requestTimeout`), and where the connection is kept, does this itself.
+ *
+ * @since 0.1.0
+ * @category effects
+ */
+export const discarded = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const source = NodeHttpServerRequest.toIncomingMessage(request)
+    const isOver = () => source.complete || source.destroyed
+    if (isOver() || NodeHttpServerRequest.toServerResponse(request).shouldKeepAlive) return Effect.void
+    const more = Effect.async<boolean>((resume) => {
+      // Its end may have come between two pieces.
+      if (isOver()) {
+        resume(Effect.succeed(false))
+        return
+      }
+      const onMore = () => {
+        stop()
+        resume(Effect.succeed(true))
+      }
+      const stop = () => source.off("data", onMore).off("end", onMore).off("close", onMore)
+      source.on("data", onMore).on("end", onMore).on("close", onMore)
+      return Effect.sync(stop)
+    })
+    return Effect.interruptible(more).pipe(
+      Effect.timeoutTo({ duration: LINGER, onSuccess: (goesOn) => goesOn, onTimeout: () => false }),
+      Effect.repeat({ while: (goesOn) => goesOn }),
+      Effect.asVoid
+    )
+  })
