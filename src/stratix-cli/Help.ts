@@ -79,18 +79,18 @@ export const layerConsole = (name: string, typed: string): Layer.Layer<never, ne
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const { paint, paintNote } = yield* Output
-      const console = yield* Effect.console
+      const outer = yield* Effect.console
       return Console.setConsole<Console.Console>({
-        ...console,
+        ...outer,
         log: (...lines: ReadonlyArray<unknown>) => {
           const text = lines.map(String).join(" ")
           // A completion script is for a shell, and is printed as it is.
           const isHelp = /^OPTIONS$|^USAGE$|^\d+\.\d+\.\d+/m.test(plain(text))
-          return console.log(isHelp ? tidy(text, name, typed, (heading) => paint("bold", heading)) : text)
+          return outer.log(isHelp ? tidy(text, name, typed, (heading) => paint("bold", heading)) : text)
         },
         error: (...lines: ReadonlyArray<unknown>) => {
           const text = plain(lines.map(String).join(" ")).replaceAll(/\s+/g, " ").trim()
-          return console.error(`${paintNote("red", name)}: ${text}${text.includes("--help") ? "" : "; see --help"}`)
+          return outer.error(`${paintNote("red", name)}: ${text}${text.includes("--help") ? "" : "; see --help"}`)
         }
       })
     })

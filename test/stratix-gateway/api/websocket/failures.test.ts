@@ -1,6 +1,6 @@
 import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Logger, Stream } from "effect"
+import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import {
   Broadcast,
   Connections,
@@ -11,16 +11,10 @@ import {
 } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../suites/transportSuite.js"
+import { port, quiet } from "../../support/gateway.js"
 
-const quiet = Logger.remove(Logger.defaultLogger)
 const ws = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
   Layer.provideMerge(StatusSyncTest.layerWs({ drainTimeout: "1 second", ...settings }), quiet)
-
-const port = Effect.map(NodeServer.NodeServer, (server) => {
-  const address = server.address()
-  if (typeof address !== "object" || address === null) throw new Error("not listening")
-  return address.port
-})
 
 /** A TCP connection whose bytes the test writes itself. */
 const raw = Effect.gen(function* () {
