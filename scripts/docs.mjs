@@ -17,7 +17,7 @@ const bringUpToDate = async (name, change) => {
 }
 
 // Not a static import, which the type check would want to find before there is a build.
-const { knobs } = await import(new URL("../dist/stratix-gateway/StatusSyncConfig.js", import.meta.url).href)
+const { knobs } = await import(new URL("../dist/stratix-gateway/config/StatusSyncConfig.js", import.meta.url).href)
 await bringUpToDate("README.md", (page) => withKnobsTable(page, knobsTable(knobs)))
 
 const program = fileURLToPath(new URL("../dist/stratix-cli/main.js", import.meta.url))

@@ -135,7 +135,7 @@ const run = (outcome, count, seed) =>
       })
 
     while (sent < count) {
-      const query = random.chance(0.4) ? make.query(log.unsafeHead().offset) : "events=fuzz_none"
+      const query = random.chance(0.4) ? make.query(log.head().offset) : "events=fuzz_none"
       const headers = random.chance(0.25) ? make.headers() : undefined
       const result = yield* Effect.either(
         TestClients.connect({
@@ -162,7 +162,7 @@ const run = (outcome, count, seed) =>
     yield* checkGood(good, expected, outcome)
     for (const client of good) yield* client.close()
     const left = yield* sync.clientCount
-    const { groups } = (yield* Broadcast.Broadcast).unsafeStats()
+    const { groups } = (yield* Broadcast.Broadcast).stats()
     if (left !== 0 || groups !== 0) outcome.breaks("the pool is not empty", { left, groups })
     outcome.end(`good events delivered exactly ×${good.length}: ${expected.length}`)
   })

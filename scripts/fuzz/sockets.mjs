@@ -239,14 +239,14 @@ const run = (outcome, count, seed) =>
     }
     yield* checkGood(good, expected, outcome)
     for (const client of good) yield* client.close()
-    const { unsafeStats } = yield* Broadcast.Broadcast
+    const { stats } = yield* Broadcast.Broadcast
     const left = sync.clientCount
     yield* Effect.gen(function* () {
-      while ((yield* left) !== 0 || unsafeStats().groups !== 0) yield* Effect.sleep("5 millis")
+      while ((yield* left) !== 0 || stats().groups !== 0) yield* Effect.sleep("5 millis")
     }).pipe(
       Effect.timeout("20 seconds"),
       Effect.catchAll(() =>
-        Effect.map(left, (count) => outcome.breaks("the pool is not empty", { count, groups: unsafeStats().groups }))
+        Effect.map(left, (count) => outcome.breaks("the pool is not empty", { count, groups: stats().groups }))
       )
     )
     outcome.end(`good events delivered exactly ×${good.length}: ${expected.length}`)

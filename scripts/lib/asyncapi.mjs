@@ -341,7 +341,7 @@ export const asyncApi = ({ page, port, protocol, version }) => {
     },
     "x-close-codes": Object.entries(codes).map(([name, meaning]) => {
       const code = CloseCodes[/** @type {keyof typeof codes} */ (name)]
-      return { code, meaning, comeback: CloseCodes.comeback(code) }
+      return { code, meaning, reconnectAction: CloseCodes.reconnectAction(code) }
     })
   }
 }

@@ -29,7 +29,7 @@ const publisher = Effect.gen(function* () {
       yield* sync.broadcast({ eventType: "stratix:tick", payload: { n: ticks++, agentId: "bystander" } })
     }
     yield* Effect.sleep(TURN_MS)
-    for (const { socket } of yield* all) mostUnsent = Math.max(mostUnsent, socket.unsafeUnsent())
+    for (const { socket } of yield* all) mostUnsent = Math.max(mostUnsent, socket.unsentBytes())
   }
 })
 
@@ -43,8 +43,8 @@ const report = Effect.gen(function* () {
     published,
     ticks,
     clients: yield* Effect.flatMap(StatusSync.StatusSync, ({ clientCount }) => clientCount),
-    broadcast: (yield* Broadcast.Broadcast).unsafeStats(),
-    log: (yield* EventLog.EventLog).unsafeStats()
+    broadcast: (yield* Broadcast.Broadcast).stats(),
+    log: (yield* EventLog.EventLog).stats()
   }
 })
 

@@ -103,8 +103,8 @@ const report = Effect.gen(function* () {
     loop,
     clients: yield* sync.clientCount,
     sockets: yield* Effect.async((resume) => server.getConnections((_error, count) => resume(Effect.succeed(count)))),
-    broadcast: (yield* Broadcast.Broadcast).unsafeStats(),
-    log: (yield* EventLog.EventLog).unsafeStats()
+    broadcast: (yield* Broadcast.Broadcast).stats(),
+    log: (yield* EventLog.EventLog).stats()
   }
 })
 

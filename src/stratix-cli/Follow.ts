@@ -45,7 +45,7 @@ const PAUSE_ABOVE = 8192
 const MAX_BODY = 8192
 
 /** Whether the event is what is known of its key already. */
-const isKnown = (
+const isImmediate = (
   { agentInfos, agents, commands }: StatusState,
   { eventType, offset, payload }: StatusEvent
 ): boolean => {
@@ -200,7 +200,7 @@ const subscribe = (
       const inSnapshot = isSnapshot && left > 0
       if (left > 0) left--
       // Of what it shows again, only what is new is told again.
-      if (inSnapshot && isKnown(known, event)) return
+      if (inSnapshot && isImmediate(known, event)) return
       offer({ _tag: "Event", event, inFirstSnapshot: inSnapshot && snapshots === 1 })
     })
     const onFreshness = (freshness: Freshness) => {

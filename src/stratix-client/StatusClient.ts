@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { comeback, FORBIDDEN, NORMAL } from "../stratix-core/close-codes.js"
+import { FORBIDDEN, NORMAL, reconnectAction } from "../stratix-core/close-codes.js"
 import * as Types from "../stratix-core/event-types.js"
 import type { StratixStateSyncEvent } from "../stratix-core/stratix-protocol.js"
 import { type Environment, platform, type WebSocketConstructor, type WebSocketLike } from "./Environment.js"
@@ -277,7 +277,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     // A close frame is a sign of life.
     if (clean && link?.welcomedAt !== undefined) heardAt = now()
     settle()
-    const action = comeback(code)
+    const action = reconnectAction(code)
     refused = action === "token"
     if (refused && typeof token !== "function") end("unauthorized", detail, code)
     else if (action === "stop")

@@ -7,7 +7,7 @@
 /** What a client does after a close code: `retry` with back-off, `token` asks for a new token first, `stop` gives up.
  * @since 0.1.0
  * @category models */
-export type Comeback = "retry" | "token" | "stop"
+export type ReconnectAction = "retry" | "token" | "stop"
 
 /** Asked for.
  * @since 0.1.0
@@ -76,5 +76,5 @@ const finals: ReadonlySet<number> = /* @__PURE__ */ new Set([
 /** What a client should do after `code`. Codes that are not in the table, and no code at all, mean `retry`.
  * @since 0.1.0
  * @category models */
-export const comeback = (code: number): Comeback =>
+export const reconnectAction = (code: number): ReconnectAction =>
   code === UNAUTHORIZED ? "token" : finals.has(code) ? "stop" : "retry"

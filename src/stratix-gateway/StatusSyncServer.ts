@@ -7,23 +7,24 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
+import * as Handshake from "./admission/Handshake.js"
+import * as Limits from "./admission/Limits.js"
 import * as GatewayHttp from "./api/http/GatewayHttp.js"
-import * as NodeServer from "./api/http/NodeServer.js"
-import * as Authenticator from "./api/websocket/Authenticator.js"
-import * as Broadcast from "./api/websocket/Broadcast.js"
 import * as Connections from "./api/websocket/Connections.js"
-import * as EventLog from "./api/websocket/EventLog.js"
-import * as Handshake from "./api/websocket/Handshake.js"
 import * as Heartbeat from "./api/websocket/Heartbeat.js"
-import * as Limits from "./api/websocket/Limits.js"
-import * as Origin from "./api/websocket/Origin.js"
-import * as Refusals from "./api/websocket/Refusals.js"
-import * as Stamp from "./api/websocket/Stamp.js"
 import * as StatusSync from "./api/websocket/StatusSync.js"
-import type { Transport } from "./api/websocket/Transport.js"
-import * as TransportWs from "./api/websocket/TransportWs.js"
-import * as Collector from "./Collector.js"
-import * as StatusSyncConfig from "./StatusSyncConfig.js"
+import * as Authenticator from "./auth/Authenticator.js"
+import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
+import * as Broadcast from "./fanout/Broadcast.js"
+import type * as EventLog from "./log/EventLog.js"
+import * as EventLogMemory from "./log/EventLogMemory.js"
+import * as Stamps from "./log/Stamps.js"
+import * as MetricsCollector from "./operations/MetricsCollector.js"
+import { isLoopback } from "./runtime/IpAddress.js"
+import * as Refusals from "./telemetry/Refusals.js"
+import * as NodeServer from "./transport/NodeServer.js"
+import type { Transport } from "./transport/Transport.js"
+import * as TransportWs from "./transport/TransportWs.js"
 
 /** Everything the service offers.
  * @since 0.1.0
@@ -36,8 +37,8 @@ export type Services =
   | Handshake.Handshake
   | Limits.Limits
   | Refusals.Refusals
-  | Stamp.Stamp
-  | Collector.Collector
+  | Stamps.Stamps
+  | MetricsCollector.MetricsCollector
 
 /** The service on whatever transport, log and authenticator it is given.
  * @since 0.1.0
@@ -46,10 +47,10 @@ export const layerCore: Layer.Layer<
   Services,
   never,
   StatusSyncConfig.StatusSyncConfig | Transport | EventLog.EventLog | Authenticator.Authenticator
-> = Layer.mergeAll(StatusSync.layer, Collector.layer).pipe(
+> = Layer.mergeAll(StatusSync.layer, MetricsCollector.layer).pipe(
   Layer.provideMerge(Connections.layer),
   Layer.provideMerge(Broadcast.layer),
-  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamp.layer)),
+  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamps.layer)),
   Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer))
 )
 
@@ -64,7 +65,7 @@ const warnings = Layer.scopedDiscard(
     if (!authenticator.open) return
     const onListening = () => {
       const bound = server.address()
-      if (typeof bound !== "object" || bound === null || Origin.isLoopback(bound.address)) return
+      if (typeof bound !== "object" || bound === null || isLoopback(bound.address)) return
       runFork(
         Effect.logWarning(
           `${bound.address} can be reached from other machines and nobody is asked for a token: whoever reaches it can watch and publish`
@@ -89,7 +90,7 @@ export const layerMounted: Layer.Layer<
 > = Layer.merge(layerCore, warnings).pipe(
   Layer.provide(TransportWs.layer),
   Layer.provideMerge(Authenticator.layerProvided),
-  Layer.provideMerge(EventLog.layerMemory)
+  Layer.provideMerge(EventLogMemory.layer)
 )
 
 const ready = Layer.scopedDiscard(
@@ -124,7 +125,7 @@ export const layerOn = <E, R>(
     Layer.provideMerge(layerCore),
     Layer.provide(TransportWs.layer),
     Layer.provideMerge(Authenticator.layerProvided),
-    Layer.provideMerge(EventLog.layerMemory),
+    Layer.provideMerge(EventLogMemory.layer),
     Layer.provideMerge(server)
   )
 

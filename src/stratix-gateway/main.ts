@@ -10,9 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Logging from "./Logging.js"
-import * as Signals from "./Signals.js"
+import * as Signals from "./runtime/Signals.js"
 import * as StatusSyncServer from "./StatusSyncServer.js"
+import * as Logging from "./telemetry/Logging.js"
 
 /** A `ConfigError` has the name of the variable in its text, not in its message. */
 const textOf = (error: unknown): string =>

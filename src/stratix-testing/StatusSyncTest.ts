@@ -5,12 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as NodeServer from "../stratix-gateway/api/http/NodeServer.js"
-import * as Authenticator from "../stratix-gateway/api/websocket/Authenticator.js"
-import * as Broadcast from "../stratix-gateway/api/websocket/Broadcast.js"
-import * as EventLog from "../stratix-gateway/api/websocket/EventLog.js"
-import * as StatusSyncConfig from "../stratix-gateway/StatusSyncConfig.js"
+import * as Authenticator from "../stratix-gateway/auth/Authenticator.js"
+import * as StatusSyncConfig from "../stratix-gateway/config/StatusSyncConfig.js"
+import * as Broadcast from "../stratix-gateway/fanout/Broadcast.js"
+import type * as EventLog from "../stratix-gateway/log/EventLog.js"
+import * as EventLogMemory from "../stratix-gateway/log/EventLogMemory.js"
 import * as StatusSyncServer from "../stratix-gateway/StatusSyncServer.js"
+import * as NodeServer from "../stratix-gateway/transport/NodeServer.js"
 import type { TestClients } from "./TestClients.js"
 import * as TestClientsWs from "./TestClientsWs.js"
 import * as TransportMemory from "./TransportMemory.js"
@@ -33,7 +34,7 @@ const testDefaults = { drainTimeout: "0 millis", handshakeRate: 0, messageRate: 
  * @category layers */
 export const layerWith = (options: Partial<StatusSyncConfig.Settings> = {}): Layer.Layer<Services> =>
   StatusSyncServer.layerCore.pipe(
-    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, EventLog.layerMemory)),
+    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, EventLogMemory.layer)),
     Layer.provideMerge(Authenticator.layerProvided),
     Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, ...options })),
     Layer.orDie

@@ -11,7 +11,7 @@ import * as FiberId from "effect/FiberId"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { type ClientMessage, ServerMessage } from "../stratix-core/stratix-protocol.js"
-import type { Refusal } from "../stratix-gateway/api/websocket/Handshake.js"
+import type { Refusal } from "../stratix-gateway/transport/Refusal.js"
 
 /** How a client connects and behaves.
  * @since 0.1.0
@@ -97,17 +97,17 @@ export class Inbox {
   readonly texts: Array<string> = []
   pings = 0
   private readonly queue: Queue.Queue<string> = Effect.runSync(Queue.unbounded<string>())
-  private readonly end = Deferred.unsafeMake<Closed>(FiberId.none)
+  private readonly ending = Deferred.unsafeMake<Closed>(FiberId.none)
   private ended = false
 
-  unsafeText(text: string): void {
+  onText(text: string): void {
     this.texts.push(text)
     this.queue.unsafeOffer(text)
   }
 
-  unsafeEnd(closed: Closed): void {
+  end(closed: Closed): void {
     this.ended = true
-    Deferred.unsafeDone(this.end, Exit.succeed(closed))
+    Deferred.unsafeDone(this.ending, Exit.succeed(closed))
   }
 
   readonly take: TestClient["take"] = Queue.take(this.queue).pipe(Effect.flatMap(decode), Effect.orDie)
@@ -118,5 +118,5 @@ export class Inbox {
   ).pipe(Effect.orDie)
   readonly raw: TestClient["raw"] = Effect.sync(() => [...this.texts])
   readonly isOpen: TestClient["isOpen"] = Effect.sync(() => !this.ended)
-  readonly closed: TestClient["closed"] = Deferred.await(this.end)
+  readonly closed: TestClient["closed"] = Deferred.await(this.ending)
 }

@@ -7,9 +7,9 @@ import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import WebSocket from "ws"
-import { NodeServer } from "../stratix-gateway/api/http/NodeServer.js"
-import { type Refusal, refuse } from "../stratix-gateway/api/websocket/Handshake.js"
-import * as StatusSyncConfig from "../stratix-gateway/StatusSyncConfig.js"
+import * as StatusSyncConfig from "../stratix-gateway/config/StatusSyncConfig.js"
+import { NodeServer } from "../stratix-gateway/transport/NodeServer.js"
+import { type Refusal, refuse } from "../stratix-gateway/transport/Refusal.js"
 import * as TestClients from "./TestClients.js"
 
 const reasons: { readonly [status: number]: Refusal["reason"] } = {
@@ -45,12 +45,12 @@ const open = (url: string, options: TestClients.ConnectOptions): Effect.Effect<T
     })
     const sent = (send: (done: () => void) => void) => Effect.async<void>((done) => send(() => done(Effect.void)))
     socket.on("message", (data: Buffer, isBinary) => {
-      if (!isBinary) inbox.unsafeText(data.toString())
+      if (!isBinary) inbox.onText(data.toString())
     })
     socket.on("ping", () => {
       inbox.pings++
     })
-    socket.on("close", (code, reason) => inbox.unsafeEnd({ code, reason: reason.toString() }))
+    socket.on("close", (code, reason) => inbox.end({ code, reason: reason.toString() }))
     socket.on("unexpected-response", (_request, response) => resume(Effect.flatMap(refusalOf(response), Effect.fail)))
     socket.on("error", (error) => resume(Effect.fail(refuse("closing", 0, error.message))))
     socket.on("open", () =>

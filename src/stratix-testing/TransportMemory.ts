@@ -6,14 +6,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Frame from "../stratix-gateway/api/websocket/Frame.js"
-import { refuse } from "../stratix-gateway/api/websocket/Handshake.js"
+import * as Frame from "../stratix-gateway/transport/Frame.js"
+import { type Refusal, refuse } from "../stratix-gateway/transport/Refusal.js"
 import {
   type SocketHandlers,
   Transport,
-  type TransportHandlers,
-  type TransportSocket
-} from "../stratix-gateway/api/websocket/Transport.js"
+  type TransportSocket,
+  type UpgradeRequest
+} from "../stratix-gateway/transport/Transport.js"
 import * as TestClients from "./TestClients.js"
 
 const ABNORMAL = 1006
@@ -60,7 +60,7 @@ class MemorySocket implements TransportSocket {
     handlers.onOpen()
   }
 
-  unsafeWrite(frames: Uint8Array): number {
+  write(frames: Uint8Array): number {
     if (this.over || this.closing !== undefined) return 0
     if (!this.frozen) this.arrive(frames)
     else {
@@ -70,17 +70,17 @@ class MemorySocket implements TransportSocket {
     return this.unsent
   }
 
-  unsafeUnsent(): number {
+  unsentBytes(): number {
     return this.unsent
   }
 
-  unsafeClose(code: number, reason: string): void {
+  end(code: number, reason: string): void {
     if (this.over || this.closing !== undefined) return
     this.closing = { code, reason }
     if (!this.frozen) this.finish(this.closing)
   }
 
-  unsafeTerminate(): void {
+  terminate(): void {
     this.finish({ code: ABNORMAL, reason: "" })
   }
 
@@ -90,7 +90,7 @@ class MemorySocket implements TransportSocket {
     this.over = closed
     this.waiting = []
     this.unsent = 0
-    this.inbox.unsafeEnd(closed)
+    this.inbox.end(closed)
     this.handlers?.onClose(closed.code, closed.reason)
   }
 
@@ -99,7 +99,7 @@ class MemorySocket implements TransportSocket {
       this.inbox.pings++
       if (this.answersPings) this.pong()
     } else {
-      for (const text of textsIn(frames)) this.inbox.unsafeText(text)
+      for (const text of textsIn(frames)) this.inbox.onText(text)
     }
   }
 
@@ -160,12 +160,19 @@ const clientOf = (socket: MemorySocket, subprotocol: string | undefined): TestCl
   pong: Effect.sync(() => socket.pong()),
   freeze: Effect.sync(() => socket.freeze()),
   thaw: Effect.sync(() => socket.thaw()),
-  drop: Effect.sync(() => socket.unsafeTerminate()),
+  drop: Effect.sync(() => socket.terminate()),
   close: (code = 1000) => Effect.sync(() => socket.finish({ code, reason: "" }))
 })
 
+interface Opened {
+  readonly socket: MemorySocket
+  readonly subprotocol: string | undefined
+}
+
 const make = Effect.sync(() => {
-  let handlers: TransportHandlers | undefined
+  let open:
+    | ((request: UpgradeRequest, socket: (address: string) => MemorySocket) => Effect.Effect<Opened, Refusal>)
+    | undefined
   const closed = refuse("closing", 503, "nobody accepts connections")
   let keys = 0
 
@@ -173,11 +180,16 @@ const make = Effect.sync(() => {
     serve: (given) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          handlers = given
+          open = (request, makeSocket) =>
+            Effect.map(given.decide(request), (accepted) => {
+              const socket = makeSocket(accepted.address)
+              socket.attach(given.accept(socket, accepted))
+              return { socket, subprotocol: accepted.subprotocol }
+            })
         }),
         () =>
           Effect.sync(() => {
-            handlers = undefined
+            open = undefined
           })
       )
   })
@@ -185,8 +197,7 @@ const make = Effect.sync(() => {
   const clients = TestClients.TestClients.of({
     connect: (options = {}) =>
       Effect.suspend(() => {
-        if (handlers === undefined) return Effect.fail(closed)
-        const { unsafeAccept, unsafeDecide } = handlers
+        if (open === undefined) return Effect.fail(closed)
         const remoteAddress = options.remoteAddress ?? "127.0.0.1"
         const key = Buffer.alloc(16)
         key.writeUInt32BE(++keys)
@@ -205,11 +216,10 @@ const make = Effect.sync(() => {
             ...options.headers
           }
         }
-        return Effect.map(unsafeDecide(request), (admission) => {
-          const socket = new MemorySocket(admission.address, options.answersPings ?? true)
-          socket.attach(unsafeAccept(socket, admission))
-          return clientOf(socket, admission.subprotocol)
-        })
+        return Effect.map(
+          open(request, (address) => new MemorySocket(address, options.answersPings ?? true)),
+          ({ socket, subprotocol }) => clientOf(socket, subprotocol)
+        )
       })
   })
 

@@ -4,15 +4,15 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Metric, Schema } from "effect"
-import * as Prometheus from "../../src/stratix-gateway/api/http/Prometheus.js"
 import { Metrics, StatusSyncConfig } from "../../src/stratix-gateway/index.js"
+import * as Prometheus from "../../src/stratix-gateway/telemetry/Prometheus.js"
 import { promtool, samplesIn } from "../stratix-gateway/support/metrics.js"
 
 const folder = new URL("../../docs/operations/", import.meta.url)
 const read = (name: string) => readFileSync(new URL(name, folder), "utf8")
 const pathOf = (name: string) => fileURLToPath(new URL(name, folder))
 
-Metrics.unsafeRegister()
+Metrics.register()
 const samples = [...samplesIn(Prometheus.render(Metric.unsafeSnapshot(), "stratix_")).keys()]
 /** What can be asked of Prometheus: a histogram is three of these. */
 const metrics = new Set(samples.map((sample) => sample.split("{", 1)[0] ?? ""))

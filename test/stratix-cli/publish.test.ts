@@ -129,7 +129,7 @@ describe("publish", () => {
       const publish = yield* background(() => start(["publish", "--url", address]))
       publish.type(`${status("a1", "busy")}\n`)
       const log = yield* EventLog.EventLog
-      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.unsafeHead().index >= 1 })
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.head().index >= 1 })
       publish.child.stdin?.end()
       assert.strictEqual((yield* Effect.promise(() => publish.ended)).code, 0)
     }).pipe(Effect.provide(gateway()))
@@ -195,7 +195,7 @@ describe("publish", () => {
         const to = yield* url
         yield* background(() => shell(`stratix watch --json ${from} | stratix publish --url ${to}`))
         const log = yield* EventLog.EventLog
-        yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.unsafeHead().index >= 1 })
+        yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.head().index >= 1 })
         const [copy] = yield* latest
         assert.include(JSON.stringify(copy), '"timestamp":7,"requestId":"mine"')
       }).pipe(Effect.provide(gateway()))
@@ -208,7 +208,7 @@ describe("publish", () => {
       const publish = yield* background(() => start(["publish", "--url", address]))
       publish.type(`${status("a1", "busy")}\n`)
       const log = yield* EventLog.EventLog
-      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.unsafeHead().index >= 1 })
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.head().index >= 1 })
       yield* Effect.sleep("100 millis")
       publish.child.kill("SIGINT")
       const { code, err } = yield* Effect.promise(() => publish.ended)

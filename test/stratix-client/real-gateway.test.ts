@@ -21,11 +21,11 @@ import {
 } from "../../src/stratix-client/StatusClient.js"
 import * as StatusStream from "../../src/stratix-client/StatusStream.js"
 import * as Types from "../../src/stratix-core/event-types.js"
-import { NodeServer } from "../../src/stratix-gateway/api/http/NodeServer.js"
-import * as EventLog from "../../src/stratix-gateway/api/websocket/EventLog.js"
-import * as GatewayFilter from "../../src/stratix-gateway/api/websocket/Filter.js"
 import type { EventInput } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
+import * as EventLog from "../../src/stratix-gateway/log/EventLog.js"
+import * as GatewayFilter from "../../src/stratix-gateway/log/Filter.js"
+import { NodeServer } from "../../src/stratix-gateway/transport/NodeServer.js"
 import * as StatusSyncTest from "../../src/stratix-testing/StatusSyncTest.js"
 
 /** How many times connections are cut. */

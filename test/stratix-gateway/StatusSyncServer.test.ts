@@ -39,7 +39,7 @@ describe("a gateway that stands open", () => {
     })
   const open = Layer.scoped(
     Authenticator.Authenticator,
-    Authenticator.make({ recognisers: [{ recognise: () => Effect.succeed(Authenticator.anyone) }], open: true })
+    Authenticator.make({ verifiers: [{ verify: () => Effect.succeed(Authenticator.anonymous) }], open: true })
   )
   const tokens = Authenticator.layerTokens([token("one", ["publish"])])
 

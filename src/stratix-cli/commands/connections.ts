@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type { FilterFields } from "../../stratix-core/stratix-protocol.js"
 import { type ConnectionReport, ConnectionReports } from "../../stratix-gateway/api/http/StratixApi.js"
 import * as Api from "../Api.js"
-import { described } from "../Command.js"
+import { described } from "../Arguments.js"
 import * as Gateway from "../Gateway.js"
 import { jsonLine, Output, type Paint, shortDuration, table, visible } from "../Output.js"
 

@@ -19,20 +19,20 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as NodeServer from "../../stratix-gateway/api/http/NodeServer.js"
-import * as Authenticator from "../../stratix-gateway/api/websocket/Authenticator.js"
-import { isLoopback } from "../../stratix-gateway/api/websocket/Origin.js"
+import * as Authenticator from "../../stratix-gateway/auth/Authenticator.js"
 import {
   make as check,
   defaults,
   knobs,
   type Settings,
   StatusSyncConfig
-} from "../../stratix-gateway/StatusSyncConfig.js"
+} from "../../stratix-gateway/config/StatusSyncConfig.js"
+import { isLoopback } from "../../stratix-gateway/runtime/IpAddress.js"
+import * as NodeServer from "../../stratix-gateway/transport/NodeServer.js"
+import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
-import { described } from "../Command.js"
 import { counted, jsonLine, Output, visible } from "../Output.js"
-import * as Typed from "../Settings.js"
+import * as Typed from "../SettingsFlags.js"
 
 /** `problem`: it does not start, or must not be started so. `warning`: somebody should look at it. */
 interface Finding {

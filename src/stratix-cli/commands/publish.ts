@@ -22,8 +22,8 @@ import {
   CommandStatus,
   Offset
 } from "../../stratix-core/stratix-protocol.js"
+import { described, textArg, wordArg } from "../Arguments.js"
 import { failed, usage } from "../CliError.js"
-import { described, textArg, wordArg } from "../Command.js"
 import * as Gateway from "../Gateway.js"
 import { Output, visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"

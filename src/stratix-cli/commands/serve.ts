@@ -6,13 +6,13 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logging from "../../stratix-gateway/Logging.js"
-import * as Signals from "../../stratix-gateway/Signals.js"
+import * as Signals from "../../stratix-gateway/runtime/Signals.js"
 import * as StatusSyncServer from "../../stratix-gateway/StatusSyncServer.js"
+import * as Logging from "../../stratix-gateway/telemetry/Logging.js"
+import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
-import { described } from "../Command.js"
-import { asLongAsWanted } from "../exit.js"
-import * as Settings from "../Settings.js"
+import { asLongAsWanted } from "../ExitCode.js"
+import * as Settings from "../SettingsFlags.js"
 
 /** @since 0.1.0
  * @category commands */

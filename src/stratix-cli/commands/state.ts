@@ -18,7 +18,7 @@ import {
 } from "../../stratix-core/stratix-protocol.js"
 import { State } from "../../stratix-gateway/api/http/StratixApi.js"
 import * as Api from "../Api.js"
-import { described } from "../Command.js"
+import { described } from "../Arguments.js"
 import * as Gateway from "../Gateway.js"
 import { jsonLine, Output, type Paint, shortDuration, status, table, visible } from "../Output.js"
 

@@ -47,7 +47,7 @@ export const eventLogSuite = <E>(
         const log = yield* EventLog.EventLog
         const offsets = yield* log.append([agent("a"), note(), agent("a", 1), agent("b")])
         assert.strictEqual(new Set(offsets).size, 4)
-        assert.strictEqual(log.unsafeHead().offset, offsets[3])
+        assert.strictEqual(log.head().offset, offsets[3])
         const result = yield* log.since(offsets[0])
         assert.deepStrictEqual(
           { ...result, entries: jsons(result.entries) },
@@ -71,7 +71,7 @@ export const eventLogSuite = <E>(
           const log = yield* EventLog.EventLog
           yield* log.append([agent("a"), note(), agent("b"), command("c", false), agent("a", 1)])
           const expected = [agent("b"), command("c", false), agent("a", 1)].map((draft) => draft.json)
-          const { offset } = log.unsafeHead()
+          const { offset } = log.head()
           for (const cursor of [undefined, "", "junk", "other-1-0", `${offset}0`, offset.replace(/-.*/, "-zzz-0")]) {
             const result = yield* log.since(cursor)
             assert.strictEqual(result.mode, "snapshot", `cursor ${cursor}`)
@@ -117,7 +117,7 @@ export const eventLogSuite = <E>(
               maxBytes: 60,
               ...(conflateFrom !== undefined && { conflateFrom })
             })
-            if (result.mode === "snapshot") conflateFrom = log.unsafeHead().offset
+            if (result.mode === "snapshot") conflateFrom = log.head().offset
             got.push(...jsons(result.entries))
             cursor = result.to
             more = result.more
@@ -127,7 +127,7 @@ export const eventLogSuite = <E>(
             got,
             (from === undefined ? [agent("x"), ...drafts] : drafts).map((draft) => draft.json)
           )
-          assert.strictEqual(cursor, log.unsafeHead().offset)
+          assert.strictEqual(cursor, log.head().offset)
         }
       }).pipe(run())
     )
@@ -158,14 +158,14 @@ export const eventLogSuite = <E>(
             command("runs", false).json,
             command("again", false).json
           ])
-          assert.strictEqual(log.unsafeStats().finishedDropped, 1)
+          assert.strictEqual(log.stats().finishedDropped, 1)
           yield* log.append([1, 2, 3, 4].map((n) => command(`f${n}`, true)))
           assert.deepStrictEqual(jsons((yield* log.latest()).entries).slice(2), [
             command("f2", true).json,
             command("f3", true).json,
             command("f4", true).json
           ])
-          assert.strictEqual(log.unsafeStats().finishedDropped, 2)
+          assert.strictEqual(log.stats().finishedDropped, 2)
         }).pipe(run({ finishedRetention: "1 minute", finishedCapacity: 3 }))
     )
 
@@ -189,7 +189,7 @@ export const eventLogSuite = <E>(
         const { entries } = yield* log.latest()
         assert.strictEqual(entries.length, 10)
         assert.deepStrictEqual(entries.at(-1)?.json, agent("steady", 999).json)
-        assert.strictEqual(log.unsafeStats().keysDropped, 991)
+        assert.strictEqual(log.stats().keysDropped, 991)
       }).pipe(run({ latestCapacity: 10 }))
     )
 
@@ -197,8 +197,8 @@ export const eventLogSuite = <E>(
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog
         for (let i = 0; i < 100; i++) yield* log.append([agent(`a${i}`)])
-        assert.isAtMost(log.unsafeStats().historyBytes, 200)
-        assert.isAbove(log.unsafeStats().historyEvents, 3)
+        assert.isAtMost(log.stats().historyBytes, 200)
+        assert.isAbove(log.stats().historyEvents, 3)
       }).pipe(run({ historyBytes: 200 }))
     )
 
@@ -206,7 +206,7 @@ export const eventLogSuite = <E>(
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog
         yield* log.append([agent("before")])
-        const { index } = log.unsafeHead()
+        const { index } = log.head()
         const subscription = yield* log.subscribe
         yield* log.append([agent("a"), note()])
         yield* log.append([agent("b")])
@@ -216,10 +216,10 @@ export const eventLogSuite = <E>(
           [agent("a"), note(), agent("b")].map((draft) => draft.json)
         )
         assert.deepStrictEqual(
-          log.unsafeTail(index)?.map((entry) => entry.offset),
+          log.tail(index)?.map((entry) => entry.offset),
           heard.map((entry) => entry.offset)
         )
-        assert.deepStrictEqual(log.unsafeTail(log.unsafeHead().index), [])
+        assert.deepStrictEqual(log.tail(log.head().index), [])
       }).pipe(Effect.scoped, run())
     )
 
@@ -271,7 +271,7 @@ export const eventLogSuite = <E>(
           let seen = 0
           const read = (maxBytes: number) =>
             Effect.gen(function* () {
-              const { offset } = log.unsafeHead()
+              const { offset } = log.head()
               const result = yield* log.since(cursor, { maxBytes, ...(conflateFrom !== undefined && { conflateFrom }) })
               if (result.mode === "snapshot") state.clear()
               for (const entry of result.entries) {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process"
 import { Effect, Metric } from "effect"
-import * as Prometheus from "../../../src/stratix-gateway/api/http/Prometheus.js"
-import { Collector } from "../../../src/stratix-gateway/index.js"
+import { MetricsCollector } from "../../../src/stratix-gateway/index.js"
+import * as Prometheus from "../../../src/stratix-gateway/telemetry/Prometheus.js"
 
 /** The samples of an exposition: `name{label="value"}` to its number. */
 export const samplesIn = (text: string): ReadonlyMap<string, number> =>
@@ -16,7 +16,9 @@ export const samplesIn = (text: string): ReadonlyMap<string, number> =>
 export const registered = Effect.map(Metric.snapshot, (pairs) => samplesIn(Prometheus.render(pairs, "stratix_")))
 
 /** What the gateway says at this moment. */
-export const samples = Effect.flatMap(Collector.Collector, ({ collect }) => Effect.zipRight(collect, registered))
+export const samples = Effect.flatMap(MetricsCollector.MetricsCollector, ({ collect }) =>
+  Effect.zipRight(collect, registered)
+)
 
 /** By how much samples have changed, without those that have not: others in the process count in the same metrics. */
 export const grown = (

@@ -4,21 +4,28 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Broadcast from "../websocket/Broadcast.js"
+import * as Broadcast from "../../fanout/Broadcast.js"
+import type { SubscriberStatus } from "../../fanout/Subscribers.js"
+import * as EventLog from "../../log/EventLog.js"
+import * as Filter from "../../log/Filter.js"
+import { nextTurn } from "../../runtime/EventLoop.js"
 import type { Connection } from "../websocket/Connection.js"
 import * as Connections from "../websocket/Connections.js"
-import { endOfTurn } from "../websocket/EndOfTurn.js"
-import * as EventLog from "../websocket/EventLog.js"
-import * as Filter from "../websocket/Filter.js"
 import type { ConnectionReport } from "./StratixApi.js"
 
 /** Connections told of between two turns of the event loop: an operator who asks about thousands must not make events wait. */
 const BATCH = 256
 
-const reportOf = (connection: Connection, log: typeof EventLog.EventLog.Service, now: number): ConnectionReport => {
+const reportOf = (
+  connection: Connection,
+  broadcast: typeof Broadcast.Broadcast.Service,
+  log: typeof EventLog.EventLog.Service,
+  now: number
+): ConnectionReport => {
   const { id, openedAt, principal, protocol } = connection.info
-  const { catchUps, cursor, lost, state, unsentBytes } = connection.membership?.unsafeLag() ?? NOT_JOINED
-  const distance = log.unsafeDistance(cursor)
+  const { catchUps, cursor, lost, state, unsentBytes } =
+    connection.subscriber === undefined ? NOT_SUBSCRIBED : broadcast.status(connection.subscriber)
+  const lag = log.lag(cursor)
   return {
     id,
     address: connection.admission.address,
@@ -29,8 +36,8 @@ const reportOf = (connection: Connection, log: typeof EventLog.EventLog.Service,
     openedAt,
     ageMs: Math.max(0, now - openedAt),
     // What the end of this turn will flush does not make a connection slow.
-    lagEvents: state === "live" ? 0 : distance.events,
-    lagMs: state === "live" ? 0 : distance.millis,
+    lagEvents: state === "live" ? 0 : lag.events,
+    lagMs: state === "live" ? 0 : lag.millis,
     unsentBytes,
     ...(connection.roundTripMillis !== undefined && { roundTripMs: connection.roundTripMillis }),
     catchUps,
@@ -39,7 +46,7 @@ const reportOf = (connection: Connection, log: typeof EventLog.EventLog.Service,
 }
 
 /** Of a connection that is still being opened. */
-const NOT_JOINED: Broadcast.Lag = { state: "behind", cursor: undefined, unsentBytes: 0, lost: 0, catchUps: 0 }
+const NOT_SUBSCRIBED: SubscriberStatus = { state: "behind", cursor: undefined, unsentBytes: 0, lost: 0, catchUps: 0 }
 
 /** A `ConnectionReports`, encoded.
  * @since 0.1.0
@@ -50,11 +57,11 @@ export const json: Effect.Effect<string, never, Connections.Connections | EventL
     const broadcast = yield* Broadcast.Broadcast
     const clock = yield* Effect.clock
     const all = yield* Effect.flatMap(Connections.Connections, (connections) => connections.all)
-    const head = broadcast.unsafeHead()
+    const head = broadcast.head()
     const texts: Array<string> = []
     for (const connection of all) {
-      texts.push(JSON.stringify(reportOf(connection, log, clock.unsafeCurrentTimeMillis())))
-      if (texts.length % BATCH === 0) yield* endOfTurn
+      texts.push(JSON.stringify(reportOf(connection, broadcast, log, clock.unsafeCurrentTimeMillis())))
+      if (texts.length % BATCH === 0) yield* nextTurn
     }
     return `{"head":${JSON.stringify(head)},"connections":[${texts.join(",")}]}`
   })

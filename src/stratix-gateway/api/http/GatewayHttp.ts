@@ -25,21 +25,22 @@ import {
   COMMAND_STATUS_UPDATE,
   MAX_ID_LENGTH
 } from "../../../stratix-core/stratix-protocol.js"
-import * as Collector from "../../Collector.js"
-import * as StatusSyncConfig from "../../StatusSyncConfig.js"
-import * as Tracing from "../../Tracing.js"
-import type * as Authenticator from "../websocket/Authenticator.js"
-import type * as Broadcast from "../websocket/Broadcast.js"
+import * as Handshake from "../../admission/Handshake.js"
+import * as Limits from "../../admission/Limits.js"
+import * as Origin from "../../admission/Origin.js"
+import type * as Authenticator from "../../auth/Authenticator.js"
+import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import type * as Broadcast from "../../fanout/Broadcast.js"
+import * as EventLog from "../../log/EventLog.js"
+import * as MetricsCollector from "../../operations/MetricsCollector.js"
+import { isLoopback } from "../../runtime/IpAddress.js"
+import * as Prometheus from "../../telemetry/Prometheus.js"
+import * as Refusals from "../../telemetry/Refusals.js"
+import * as Tracing from "../../telemetry/Tracing.js"
+import { NodeServer } from "../../transport/NodeServer.js"
 import * as Connections from "../websocket/Connections.js"
-import * as EventLog from "../websocket/EventLog.js"
-import * as Handshake from "../websocket/Handshake.js"
-import * as Limits from "../websocket/Limits.js"
-import * as Origin from "../websocket/Origin.js"
-import * as Refusals from "../websocket/Refusals.js"
 import * as StatusSync from "../websocket/StatusSync.js"
 import * as ConnectionReports from "./ConnectionReports.js"
-import { NodeServer } from "./NodeServer.js"
-import * as Prometheus from "./Prometheus.js"
 import * as RequestBody from "./RequestBody.js"
 import { MAX_EVENTS, type Problem, StratixApi } from "./StratixApi.js"
 
@@ -85,12 +86,12 @@ const gate = Layer.scoped(
   Gate,
   Effect.gen(function* () {
     const limits = yield* Limits.Limits
-    const { unsafeRefused } = yield* Refusals.Refusals
-    const recognise = yield* Handshake.recogniser
+    const { recordRefusal } = yield* Refusals.Refusals
+    const verify = yield* Handshake.verifier
 
     const unrecognised = (error: Authenticator.Unauthenticated, address: string) => {
       const unavailable = error.reason === "Unavailable"
-      unsafeRefused(unavailable ? "unavailable" : "unauthenticated", error.message, address)
+      recordRefusal(unavailable ? "unavailable" : "unauthenticated", error.message, address)
       return unavailable
         ? HttpServerResponse.setHeader(
             problem(503, "Unavailable", error.message),
@@ -105,7 +106,7 @@ const gate = Layer.scoped(
     }
     const forbidden = (permission: Authenticator.Permission, name: string, address: string) => {
       const message = `${name} may not ${permission === "operator" ? "operate this gateway" : permission}`
-      unsafeRefused("forbidden", message, address)
+      recordRefusal("forbidden", message, address)
       return HttpServerResponse.setHeader(
         problem(403, "Forbidden", message),
         "www-authenticate",
@@ -116,7 +117,7 @@ const gate = Layer.scoped(
     return Gate.of({
       permit: Effect.fnUntraced(function* (permission, request) {
         const address = addressOf(request, limits)
-        const principal = yield* recognise({
+        const principal = yield* verify({
           token: Handshake.bearerToken(request.headers["authorization"]),
           remoteAddress: address
         }).pipe(Effect.mapError((error) => unrecognised(error, address)))
@@ -125,9 +126,9 @@ const gate = Layer.scoped(
         }
         const spend = (count: number) =>
           Effect.suspend(() =>
-            Either.match(limits.unsafePublish(principal, address, count), {
+            Either.match(limits.takePublishes(principal, address, count), {
               onLeft: ({ message, reason, retryAfterSeconds, status }) => {
-                unsafeRefused(reason, message, address)
+                recordRefusal(reason, message, address)
                 return refused(
                   HttpServerResponse.setHeader(
                     problem(status, "TooMany", message),
@@ -164,10 +165,10 @@ const json = (request: HttpServerRequest.HttpServerRequest): Json =>
       )
     }
     const address = addressOf(request, yield* Limits.Limits)
-    const { unsafeRefused } = yield* Refusals.Refusals
+    const { recordRefusal } = yield* Refusals.Refusals
     const tooLarge = Effect.suspend(() => {
       const message = `the body must be at most ${maxBodyBytes} bytes`
-      unsafeRefused("body_size", message, address)
+      recordRefusal("body_size", message, address)
       return refused(problem(413, "TooLarge", message))
     })
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
@@ -231,12 +232,12 @@ const publish = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
       answer(
         Effect.gen(function* () {
           const sync = yield* StatusSync.StatusSync
-          const { unsafeRefused } = yield* Refusals.Refusals
+          const { recordRefusal } = yield* Refusals.Refusals
           const { spend } = yield* Effect.flatMap(Gate, ({ permit }) => permit("publish", request))
           const body = yield* json(request)
           if (isEvents(body)) {
             if (body.length < 1 || body.length > MAX_EVENTS) {
-              unsafeRefused("array_length", `an array of ${body.length} events`)
+              recordRefusal("array_length", `an array of ${body.length} events`)
               return yield* refused(
                 problem(400, "InvalidField", `an array must have 1 to ${MAX_EVENTS} events, has ${body.length}`)
               )
@@ -293,7 +294,7 @@ const operations = HttpApiBuilder.group(StratixApi, "operations", (handlers) =>
           return yield* refused(problem(404, "NotFound", "metrics are switched off: STRATIX_METRICS is false"))
         }
         yield* Effect.flatMap(Gate, ({ permit }) => permit("operator", request))
-        yield* Effect.flatMap(Collector.Collector, ({ collect }) => collect)
+        yield* Effect.flatMap(MetricsCollector.MetricsCollector, ({ collect }) => collect)
         return HttpServerResponse.text(Prometheus.render(yield* Metric.snapshot, OWN_METRICS), {
           contentType: Prometheus.CONTENT_TYPE
         })
@@ -333,10 +334,10 @@ const guard = <E, R>(
     const request = yield* HttpServerRequest.HttpServerRequest
     const { localAddress } = NodeHttpServerRequest.toIncomingMessage(request).socket
     const { host, origin } = request.headers
-    if (!Origin.isAllowed({ origin, host, local: Origin.isLoopback(localAddress ?? "") }, config.allowedOrigins)) {
+    if (!Origin.isAllowed({ origin, host, local: isLoopback(localAddress ?? "") }, config.allowedOrigins)) {
       const message = `pages from ${origin} may not use this gateway: its origin is not allowed`
-      const { unsafeRefused } = yield* Refusals.Refusals
-      unsafeRefused("origin", message, addressOf(request, yield* Limits.Limits))
+      const { recordRefusal } = yield* Refusals.Refusals
+      recordRefusal("origin", message, addressOf(request, yield* Limits.Limits))
       return problem(403, "Forbidden", message)
     }
     const path = request.url.split("?", 1)[0]
@@ -371,7 +372,7 @@ export type AppServices =
   | Limits.Limits
   | Refusals.Refusals
   | Broadcast.Broadcast
-  | Collector.Collector
+  | MetricsCollector.MetricsCollector
 
 const routes = HttpApiBuilder.middlewareOpenApi().pipe(
   Layer.provideMerge(Layer.provide(HttpApiBuilder.api(StratixApi), [publish, state, operations, health])),

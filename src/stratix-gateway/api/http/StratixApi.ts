@@ -19,7 +19,7 @@ import {
   RequestId,
   Timestamp
 } from "../../../stratix-core/stratix-protocol.js"
-import * as Prometheus from "./Prometheus.js"
+import * as Prometheus from "../../telemetry/Prometheus.js"
 
 /** Events in one request.
  * @since 0.1.0

@@ -10,19 +10,20 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { ERROR, HEARTBEAT, PingMessage, SUBSCRIBED, SubscribeMessage } from "../../../stratix-core/stratix-protocol.js"
-import * as Metrics from "../../Metrics.js"
-import type { Settings } from "../../StatusSyncConfig.js"
-import type { Alarm } from "./Alarms.js"
-import type { Broadcast, Membership } from "./Broadcast.js"
-import { unsafeMonotonicMillis } from "./Deadlines.js"
-import * as Filter from "./Filter.js"
-import * as Frame from "./Frame.js"
-import type { Admission } from "./Handshake.js"
-import type { Pulse } from "./Heartbeat.js"
-import type { Rate } from "./Rate.js"
-import type { Refusals } from "./Refusals.js"
-import type { Stamp } from "./Stamp.js"
-import type { SocketHandlers, TransportSocket } from "./Transport.js"
+import type { Admission } from "../../admission/Admission.js"
+import type { TokenBucket } from "../../admission/TokenBucket.js"
+import type { Settings } from "../../config/StatusSyncConfig.js"
+import type { Broadcast } from "../../fanout/Broadcast.js"
+import type { Subscriber } from "../../fanout/Subscribers.js"
+import * as Filter from "../../log/Filter.js"
+import type { Stamps } from "../../log/Stamps.js"
+import type { ExpiryTimer } from "../../runtime/ExpiryTimers.js"
+import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
+import * as Metrics from "../../telemetry/Metrics.js"
+import type { Refusals } from "../../telemetry/Refusals.js"
+import * as Frame from "../../transport/Frame.js"
+import type { SocketHandlers, TransportSocket } from "../../transport/Transport.js"
+import type { LivenessWatch } from "./Heartbeat.js"
 
 /** What a connection is, for logs, metrics and operators.
  * @since 0.1.0
@@ -39,19 +40,19 @@ export interface ConnectionInfo {
 /** What every connection of a gateway works with.
  * @since 0.1.0
  * @category models */
-export interface Surroundings {
+export interface ConnectionContext {
   readonly config: Settings
   readonly clock: Clock.Clock
-  readonly stamp: typeof Stamp.Service
+  readonly stamps: typeof Stamps.Service
   readonly broadcast: typeof Broadcast.Service
   /** Of the frames a client sends. */
-  readonly inbound: Rate
-  readonly unsafeRefused: (typeof Refusals.Service)["unsafeRefused"]
-  readonly unsafeOpened: (connection: Connection) => void
-  readonly unsafeFailed: (connection: Connection, error: Error) => void
+  readonly inbound: TokenBucket
+  readonly recordRefusal: (typeof Refusals.Service)["recordRefusal"]
+  readonly onOpened: (connection: Connection) => void
+  readonly onFailed: (connection: Connection, error: Error) => void
   /** A message of its client made the gateway throw: a fault of the gateway's own. */
-  readonly unsafeDefect: (connection: Connection, defect: unknown) => void
-  readonly unsafeClosed: (connection: Connection, code: number, reason: string) => void
+  readonly onDefect: (connection: Connection, defect: unknown) => void
+  readonly onClosed: (connection: Connection, code: number, reason: string) => void
 }
 
 /** Client messages that are not understood: so many within so many milliseconds, and the connection is closed (PROTOCOL.md §4). */
@@ -80,17 +81,17 @@ const parse = (text: string): unknown => {
 export class Connection implements SocketHandlers {
   readonly openedAt: number
   /** Set in `onOpen`, before any other handler is called. */
-  membership: Membership | undefined = undefined
-  pulse: Pulse | undefined = undefined
+  subscriber: Subscriber | undefined = undefined
+  liveness: LivenessWatch | undefined = undefined
   /** When its principal's time has come. */
-  expiry: Alarm | undefined = undefined
+  expiry: ExpiryTimer | undefined = undefined
   /** The last time from ping to pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
   /** When the ping that is not answered yet was sent. */
   private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
-  /** When it may send as many frames at once as anybody; see `Rate`. */
+  /** When it may send as many frames at once as anybody; see `TokenBucket`. */
   private allowedAt = 0
   private ending = false
 
@@ -98,9 +99,9 @@ export class Connection implements SocketHandlers {
     readonly id: string,
     readonly socket: TransportSocket,
     readonly admission: Admission,
-    private readonly around: Surroundings
+    private readonly context: ConnectionContext
   ) {
-    this.openedAt = around.clock.unsafeCurrentTimeMillis()
+    this.openedAt = context.clock.unsafeCurrentTimeMillis()
     this.filter = Filter.intersect(admission.filter, admission.principal.visible)
   }
 
@@ -115,43 +116,43 @@ export class Connection implements SocketHandlers {
   }
 
   onOpen(): void {
-    this.around.unsafeOpened(this)
+    this.context.onOpened(this)
   }
 
   onSignOfLife(): void {
-    this.pulse?.unsafeSignOfLife()
-    const { clock, inbound } = this.around
-    const now = unsafeMonotonicMillis(clock)
+    this.liveness?.signOfLife()
+    const { clock, inbound } = this.context
+    const now = monotonicMillis(clock)
     this.allowedAt = inbound.take(this.allowedAt, now, 1)
     const excess = inbound.excess(this.allowedAt, now)
     if (excess <= 0) return
     // One who goes on after the close frame is not waited for.
-    if (this.ending && excess > inbound.window) this.socket.unsafeTerminate()
+    if (this.ending && excess > inbound.window) this.socket.terminate()
     else this.violation("message_rate", "too many messages")
   }
 
   onPong(): void {
     // A client may send pongs that nobody asked for.
     if (this.pingedAt === undefined) return
-    this.roundTripMillis = unsafeMonotonicMillis(this.around.clock) - this.pingedAt
+    this.roundTripMillis = monotonicMillis(this.context.clock) - this.pingedAt
     this.pingedAt = undefined
     Metrics.roundTrip.unsafeUpdate(this.roundTripMillis / 1000, [])
   }
 
   onDrain(): void {
-    this.membership?.unsafeDrained()
+    if (this.subscriber !== undefined) this.context.broadcast.drained(this.subscriber)
   }
 
   onError(error: Error): void {
-    this.around.unsafeFailed(this, error)
+    this.context.onFailed(this, error)
   }
 
   onClose(code: number, reason: string): void {
-    this.around.unsafeClosed(this, code, reason)
+    this.context.onClosed(this, code, reason)
   }
 
   onBinary(): void {
-    this.unsafeEnd(CloseCodes.UNSUPPORTED_DATA, "only text frames are understood")
+    this.end(CloseCodes.UNSUPPORTED_DATA, "only text frames are understood")
   }
 
   onText(text: string): void {
@@ -160,8 +161,8 @@ export class Connection implements SocketHandlers {
       this.understand(text)
     } catch (defect) {
       // Thrown in a listener, it would end the process. A message of one client may cost this client its connection, and nothing more.
-      this.around.unsafeDefect(this, defect)
-      this.unsafeEnd(CloseCodes.TRY_AGAIN_LATER, "the message could not be handled")
+      this.context.onDefect(this, defect)
+      this.end(CloseCodes.TRY_AGAIN_LATER, "the message could not be handled")
     }
   }
 
@@ -185,56 +186,57 @@ export class Connection implements SocketHandlers {
   }
 
   /** From the heartbeat: a ping, and for those who cannot see pings, the head. */
-  unsafePing(now: number): void {
+  ping(now: number): void {
     this.pingedAt = now
-    this.socket.unsafeWrite(Frame.ping)
+    this.socket.write(Frame.ping)
     if (this.admission.sync) this.heartbeat()
   }
 
   /** From the heartbeat: no sign of life for the whole timeout. */
-  unsafeTimeout(): void {
+  onTimeout(): void {
     terminations.unsafeUpdate(1, [])
-    this.socket.unsafeTerminate()
+    this.socket.terminate()
   }
 
   /** Closes, and listens to the client no more; `false` if it does so already. */
-  unsafeEnd(code: number, reason: string): boolean {
+  end(code: number, reason: string): boolean {
     if (this.ending) return false
     this.ending = true
-    this.socket.unsafeClose(code, reason)
+    this.socket.end(code, reason)
     return true
   }
 
   /** Sends a message that belongs to no key, unless too much is unsent already: who lets answers pile up is not reading them. Answers whether it was sent. */
-  unsafeReply(eventType: string, payload: unknown): boolean {
-    if (this.socket.unsafeUnsent() > this.around.config.highWaterMark) return false
-    this.unsafeSend(eventType, payload)
+  reply(eventType: string, payload: unknown): boolean {
+    if (this.socket.unsentBytes() > this.context.config.highWaterMark) return false
+    this.send(eventType, payload)
     return true
   }
 
   /** Sends a message that belongs to no key, whatever is unsent. */
-  unsafeSend(eventType: string, payload: unknown): void {
-    this.socket.unsafeWrite(Frame.text(JSON.stringify({ eventType, payload, ...this.around.stamp.unsafeNext() })))
+  send(eventType: string, payload: unknown): void {
+    this.socket.write(Frame.text(JSON.stringify({ eventType, payload, ...this.context.stamps.next() })))
   }
 
   private heartbeat(): void {
-    this.unsafeReply(HEARTBEAT, { head: this.around.broadcast.unsafeHead() })
+    this.reply(HEARTBEAT, { head: this.context.broadcast.head() })
   }
 
   private subscribe(asked: Filter.Filter): void {
     const size = Filter.size(asked)
-    const { maxFilterValues } = this.around.config
+    const { maxFilterValues } = this.context.config
     if (size > maxFilterValues) {
-      this.around.unsafeRefused("filter_size", `a filter of ${size} values`, this.socket.remoteAddress)
+      this.context.recordRefusal("filter_size", `a filter of ${size} values`, this.socket.remoteAddress)
       this.strike("filter too large", `the filter has ${size} values, more than the ${maxFilterValues} allowed`)
       return
     }
     this.filter = Filter.intersect(asked, this.admission.principal.visible)
     // What was published until now is for the filter until now: behind the answer nothing comes that the new one keeps out.
-    this.around.broadcast.unsafeFlush()
+    this.context.broadcast.flushNow()
     // A filter must not change in silence: the client comes back with it when it can read.
-    if (this.unsafeReply(SUBSCRIBED, Filter.toFields(this.filter))) this.membership?.unsafeSetFilter(this.filter)
-    else this.unsafeEnd(CloseCodes.TRY_AGAIN_LATER, "too slow to change its filter")
+    if (this.reply(SUBSCRIBED, Filter.toFields(this.filter))) {
+      if (this.subscriber !== undefined) this.context.broadcast.setFilter(this.subscriber, this.filter)
+    } else this.end(CloseCodes.TRY_AGAIN_LATER, "too slow to change its filter")
   }
 
   private understood<A>(decoded: Either.Either<A, ParseResult.ParseError>, then: (message: A) => void): void {
@@ -247,15 +249,15 @@ export class Connection implements SocketHandlers {
   }
 
   private strike(reason: string, detail: string): void {
-    const now = unsafeMonotonicMillis(this.around.clock)
+    const now = monotonicMillis(this.context.clock)
     this.strikes = (this.strikes ?? []).filter((at) => at > now - STRIKE_WINDOW)
     this.strikes.push(now)
-    this.unsafeReply(ERROR, { reason, detail })
+    this.reply(ERROR, { reason, detail })
     if (this.strikes.length >= STRIKES) this.violation("malformed_messages", "too many malformed messages")
   }
 
   private violation(why: Metrics.RefusalReason, reason: string): void {
-    if (!this.unsafeEnd(CloseCodes.POLICY_VIOLATION, reason)) return
-    this.around.unsafeRefused(why, `${reason} from ${this.admission.principal.name}`, this.socket.remoteAddress)
+    if (!this.end(CloseCodes.POLICY_VIOLATION, reason)) return
+    this.context.recordRefusal(why, `${reason} from ${this.admission.principal.name}`, this.socket.remoteAddress)
   }
 }

@@ -22,21 +22,22 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { CLOSING, CONNECTED, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
-import * as Metrics from "../../Metrics.js"
-import * as StatusSyncConfig from "../../StatusSyncConfig.js"
-import * as Alarms from "./Alarms.js"
-import * as Authenticator from "./Authenticator.js"
-import * as Broadcast from "./Broadcast.js"
-import { Connection, type ConnectionInfo, type Surroundings } from "./Connection.js"
-import { unsafeMonotonicMillis } from "./Deadlines.js"
-import { endOfTurn } from "./EndOfTurn.js"
-import * as Handshake from "./Handshake.js"
+import * as Handshake from "../../admission/Handshake.js"
+import { TokenBucket } from "../../admission/TokenBucket.js"
+import * as Authenticator from "../../auth/Authenticator.js"
+import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as Broadcast from "../../fanout/Broadcast.js"
+import * as Stamps from "../../log/Stamps.js"
+import { nextTurn } from "../../runtime/EventLoop.js"
+import * as ExpiryTimers from "../../runtime/ExpiryTimers.js"
+import { isImmediate } from "../../runtime/Immediate.js"
+import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
+import * as Metrics from "../../telemetry/Metrics.js"
+import * as Refusals from "../../telemetry/Refusals.js"
+import { type Refusal, refuse } from "../../transport/Refusal.js"
+import * as Transport from "../../transport/Transport.js"
+import { Connection, type ConnectionContext, type ConnectionInfo } from "./Connection.js"
 import * as Heartbeat from "./Heartbeat.js"
-import { isKnown } from "./Known.js"
-import { Rate } from "./Rate.js"
-import * as Refusals from "./Refusals.js"
-import * as Stamp from "./Stamp.js"
-import * as Transport from "./Transport.js"
 
 /** What happens in the pool. A client that dies is no error of the gateway: it is one of these, with its code.
  * @since 0.1.0
@@ -96,9 +97,9 @@ const make = Effect.gen(function* () {
   const handshake = yield* Handshake.Handshake
   const heartbeat = yield* Heartbeat.Heartbeat
   const broadcast = yield* Broadcast.Broadcast
-  const stamp = yield* Stamp.Stamp
+  const stamps = yield* Stamps.Stamps
   const authenticator = yield* Authenticator.Authenticator
-  const { unsafeRefused } = yield* Refusals.Refusals
+  const { recordRefusal } = yield* Refusals.Refusals
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
@@ -107,7 +108,7 @@ const make = Effect.gen(function* () {
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
   const pool = new Map<Connection, Scope.CloseableScope>()
   // Bound: one for each connection.
-  const alarms = yield* Alarms.make
+  const alarms = yield* ExpiryTimers.make
   const emptied = yield* Deferred.make<void>()
   let draining = false
   let opened = 0
@@ -133,29 +134,30 @@ const make = Effect.gen(function* () {
   const unauthorize = (connection: Connection, why: "expired" | "revoked") => {
     const { address, principal } = connection.admission
     const reason = why === "expired" ? "the token has expired" : "the token was revoked"
-    if (connection.unsafeEnd(CloseCodes.UNAUTHORIZED, reason))
-      unsafeRefused(why, `${reason}: ${principal.name}`, address)
+    if (connection.end(CloseCodes.UNAUTHORIZED, reason)) recordRefusal(why, `${reason}: ${principal.name}`, address)
   }
-  const expire = (connection: Connection, expiresAt: DateTime.Utc): Alarms.Alarm => {
-    const alarm = new Alarms.Alarm(DateTime.toEpochMillis(expiresAt), () => unauthorize(connection, "expired"))
-    alarms.unsafeSet(alarm)
+  const expire = (connection: Connection, expiresAt: DateTime.Utc): ExpiryTimers.ExpiryTimer => {
+    const alarm = new ExpiryTimers.ExpiryTimer(DateTime.toEpochMillis(expiresAt), () =>
+      unauthorize(connection, "expired")
+    )
+    alarms.set(alarm)
     return alarm
   }
 
   const welcome = (connection: Connection) => {
-    broadcast.unsafeFlush()
-    connection.unsafeSend(CONNECTED, {
+    broadcast.flushNow()
+    connection.send(CONNECTED, {
       message: WELCOME_MESSAGE,
       ...(connection.admission.sync && {
         connectionId: connection.id,
-        head: broadcast.unsafeHead(),
+        head: broadcast.head(),
         heartbeat: {
           intervalMs: Duration.toMillis(config.heartbeatInterval),
           timeoutMs: Duration.toMillis(config.heartbeatTimeout)
         }
       })
     })
-    return broadcast.unsafeJoin({
+    return broadcast.subscribe({
       socket: connection.socket,
       sync: connection.admission.sync,
       filter: connection.filter,
@@ -166,11 +168,11 @@ const make = Effect.gen(function* () {
   /** The end, whatever way it came: everything the opening took is given back. */
   const release = (connection: Connection) =>
     Effect.suspend(() => {
-      connection.membership?.unsafeLeave()
-      connection.pulse?.unsafeStop()
-      if (connection.expiry !== undefined) alarms.unsafeCancel(connection.expiry)
+      if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
+      connection.liveness?.stop()
+      if (connection.expiry !== undefined) alarms.cancel(connection.expiry)
       pool.delete(connection)
-      connection.admission.place.unsafeLeave()
+      connection.admission.permit.release()
       return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
     })
 
@@ -183,41 +185,41 @@ const make = Effect.gen(function* () {
     if (!changes.unsafeOffer(event)) runFork(PubSub.publish(changes, event))
   }
 
-  const unsafeOpened = (connection: Connection) => {
+  const onOpened = (connection: Connection) => {
     pool.set(connection, scopeOf(connection))
     const { expiresAt } = connection.admission.principal
     if (expiresAt !== undefined) connection.expiry = expire(connection, expiresAt)
-    connection.pulse = heartbeat.unsafeTrack(connection)
-    connection.membership = welcome(connection)
+    connection.liveness = heartbeat.watch(connection)
+    connection.subscriber = welcome(connection)
     joins[connection.admission.sync ? "sync" : "plain"].unsafeUpdate(1, [])
     changed({ _tag: "Joined", connection: connection.info })
     debug(connection, "client joined")
     // It may have been revoked since the authenticator was asked.
-    if (!authenticator.unsafeHolds(connection.admission.principal)) unauthorize(connection, "revoked")
+    if (!authenticator.isStillValid(connection.admission.principal)) unauthorize(connection, "revoked")
   }
 
-  const around: Surroundings = {
+  const context: ConnectionContext = {
     config,
     clock,
-    stamp,
+    stamps,
     broadcast,
-    inbound: new Rate(config.messageRate, MESSAGES_AT_ONCE),
-    unsafeRefused,
-    unsafeOpened,
-    unsafeFailed: (connection, error) => {
+    inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),
+    recordRefusal,
+    onOpened,
+    onFailed: (connection, error) => {
       const limit = "code" in error && typeof error.code === "string" ? limitsOfWs[error.code] : undefined
-      if (limit !== undefined) unsafeRefused(limit, error.message, connection.admission.address)
+      if (limit !== undefined) recordRefusal(limit, error.message, connection.admission.address)
       changed({ _tag: "Failed", connection: connection.info, error })
       debug(connection, `client failed: ${error.message}`)
     },
-    unsafeDefect: (connection, defect) => {
+    onDefect: (connection, defect) => {
       runFork(
         Effect.logError("a message could not be handled", Cause.die(defect)).pipe(
           Effect.annotateLogs({ module: "Connections", connectionId: connection.id })
         )
       )
     },
-    unsafeClosed: (connection, code, reason) => {
+    onClosed: (connection, code, reason) => {
       const scope = pool.get(connection)
       if (scope === undefined) return
       Metric.tagged(Metrics.leaves, "code", Metrics.leaveCode(code)).unsafeUpdate(1, [])
@@ -227,9 +229,9 @@ const make = Effect.gen(function* () {
     }
   }
 
-  const unsafeLate = (address: string): Handshake.Refusal => {
-    const refusal = Handshake.refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
-    unsafeRefused("closing", refusal.message, address)
+  const lateRefusal = (address: string): Refusal => {
+    const refusal = refuse("closing", 503, "the gateway is going away", { "retry-after": "1" })
+    recordRefusal("closing", refusal.message, address)
     return refusal
   }
 
@@ -238,10 +240,10 @@ const make = Effect.gen(function* () {
     for (const connection of [...pool.keys()]) {
       if (connection.admission.sync) {
         const retryAfterMs = yield* Random.nextIntBetween(RETRY_SPREAD.min, RETRY_SPREAD.max)
-        connection.unsafeReply(CLOSING, { reason: "the gateway is going away", retryAfterMs })
+        connection.reply(CLOSING, { reason: "the gateway is going away", retryAfterMs })
       }
-      connection.socket.unsafeClose(CloseCodes.GOING_AWAY, "the gateway is going away")
-      if (++sent % DRAIN_BATCH === 0) yield* endOfTurn
+      connection.socket.end(CloseCodes.GOING_AWAY, "the gateway is going away")
+      if (++sent % DRAIN_BATCH === 0) yield* nextTurn
     }
   })
 
@@ -252,12 +254,12 @@ const make = Effect.gen(function* () {
       yield* Effect.logInfo(`draining ${pool.size} clients`).pipe(Effect.annotateLogs("module", "Connections"))
       yield* broadcast.flush
       const budget = Duration.decode(config.drainTimeout)
-      const deadline = unsafeMonotonicMillis(clock) + Duration.toMillis(budget)
+      const deadline = monotonicMillis(clock) + Duration.toMillis(budget)
       // Half of the time at the most for those who are catching up; what is left of it for everybody to read on and to answer the close.
       yield* atMost(broadcast.caughtUp, Duration.times(budget, 0.5))
       yield* closeAll
-      yield* atMost(Deferred.await(emptied), Math.max(0, deadline - unsafeMonotonicMillis(clock)))
-      for (const connection of [...pool.keys()]) connection.socket.unsafeTerminate()
+      yield* atMost(Deferred.await(emptied), Math.max(0, deadline - monotonicMillis(clock)))
+      for (const connection of [...pool.keys()]) connection.socket.terminate()
       // A terminated socket says so in a later turn; its connection's scope closes then.
       yield* atMost(Deferred.await(emptied), "1 second")
     })
@@ -268,7 +270,7 @@ const make = Effect.gen(function* () {
     Effect.zipRight(
       Effect.sync(() => {
         for (const connection of [...pool.keys()]) {
-          if (!authenticator.unsafeHolds(connection.admission.principal)) unauthorize(connection, "revoked")
+          if (!authenticator.isStillValid(connection.admission.principal)) unauthorize(connection, "revoked")
         }
       })
     ),
@@ -280,18 +282,18 @@ const make = Effect.gen(function* () {
   // Acquired in this order, released in the other: the door first, then the pool.
   yield* Effect.addFinalizer(() => drain)
   yield* transport.serve({
-    unsafeDecide: (request) => {
-      if (draining) return Exit.fail(unsafeLate(handshake.addressOf(request)))
-      const decision = handshake.unsafeDecide(request)
-      if (isKnown(decision)) return decision
+    decide: (request) => {
+      if (draining) return Exit.fail(lateRefusal(handshake.addressOf(request)))
+      const decision = handshake.decide(request)
+      if (isImmediate(decision)) return decision
       // The drain may have begun, and have ended, while the authenticator was asked.
       return Effect.flatMap(decision, (admission) => {
         if (!draining) return Exit.succeed(admission)
-        admission.place.unsafeLeave()
-        return Exit.fail(unsafeLate(admission.address))
+        admission.permit.release()
+        return Exit.fail(lateRefusal(admission.address))
       })
     },
-    unsafeAccept: (socket, admission) => new Connection(`conn-${++opened}`, socket, admission, around)
+    accept: (socket, admission) => new Connection(`conn-${++opened}`, socket, admission, context)
   })
 
   return Connections.of({
@@ -314,7 +316,7 @@ export const layer: Layer.Layer<
   | Handshake.Handshake
   | Heartbeat.Heartbeat
   | Broadcast.Broadcast
-  | Stamp.Stamp
+  | Stamps.Stamps
   | Authenticator.Authenticator
   | Refusals.Refusals
 > = Layer.scoped(Connections, make)

@@ -6,27 +6,27 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as StatusSyncConfig from "../../StatusSyncConfig.js"
-import * as Deadlines from "./Deadlines.js"
+import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as TimeoutQueues from "../../runtime/TimeoutQueues.js"
 
 /** What the heartbeat does to a connection.
  * @since 0.1.0
  * @category models */
 export interface Peer {
   /** It is `now` on the monotonic clock, in milliseconds. */
-  readonly unsafePing: (now: number) => void
+  readonly ping: (now: number) => void
   /** No sign of life for the whole timeout. */
-  readonly unsafeTimeout: () => void
+  readonly onTimeout: () => void
 }
 
 /** A connection under watch.
  * @since 0.1.0
  * @category models */
-export interface Pulse {
+export interface LivenessWatch {
   /** A frame came in: the timeout starts anew. */
-  readonly unsafeSignOfLife: () => void
+  readonly signOfLife: () => void
   /** The end of the watch. */
-  readonly unsafeStop: () => void
+  readonly stop: () => void
 }
 
 /** Pings each connection every interval from its own opening, and ends it at the timeout after its last sign of life.
@@ -36,50 +36,50 @@ export class Heartbeat extends Context.Tag("stratix/Heartbeat")<
   Heartbeat,
   {
     /** Watches a connection until it is stopped. */
-    readonly unsafeTrack: (peer: Peer) => Pulse
+    readonly watch: (peer: Peer) => LivenessWatch
   }
 >() {}
 
-class Watched implements Pulse {
-  readonly ping: Deadlines.Wait<Watched>
-  readonly death: Deadlines.Wait<Watched>
+class Watched implements LivenessWatch {
+  readonly ping: TimeoutQueues.Timeout<Watched>
+  readonly death: TimeoutQueues.Timeout<Watched>
 
   constructor(
     readonly peer: Peer,
-    private readonly pings: Deadlines.WaitQueue<Watched>,
-    private readonly deaths: Deadlines.WaitQueue<Watched>
+    private readonly pings: TimeoutQueues.TimeoutQueue<Watched>,
+    private readonly deaths: TimeoutQueues.TimeoutQueue<Watched>
   ) {
-    this.ping = new Deadlines.Wait<Watched>(this)
-    this.death = new Deadlines.Wait<Watched>(this)
-    pings.unsafeStart(this.ping)
-    deaths.unsafeStart(this.death)
+    this.ping = new TimeoutQueues.Timeout<Watched>(this)
+    this.death = new TimeoutQueues.Timeout<Watched>(this)
+    pings.start(this.ping)
+    deaths.start(this.death)
   }
 
-  unsafeSignOfLife(): void {
-    if (this.death.waiting) this.deaths.unsafeStart(this.death)
+  signOfLife(): void {
+    if (this.death.running) this.deaths.start(this.death)
   }
 
-  unsafeStop(): void {
-    this.pings.unsafeStop(this.ping)
-    this.deaths.unsafeStop(this.death)
+  stop(): void {
+    this.pings.stop(this.ping)
+    this.deaths.stop(this.death)
   }
 }
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
-  const deadlines = yield* Deadlines.make
+  const deadlines = yield* TimeoutQueues.make
   // Deaths before pings: at an equal time the dead are not pinged any more.
-  const deaths = deadlines.unsafeQueue(config.heartbeatTimeout, (watched: Watched) => {
-    pings.unsafeStop(watched.ping)
-    watched.peer.unsafeTimeout()
+  const deaths = deadlines.queue(config.heartbeatTimeout, (watched: Watched) => {
+    pings.stop(watched.ping)
+    watched.peer.onTimeout()
   })
-  const pings = deadlines.unsafeQueue(config.heartbeatInterval, (watched: Watched, now) => {
+  const pings = deadlines.queue(config.heartbeatInterval, (watched: Watched, now) => {
     // First the next one: a pong that comes in at once must find the watch in order.
-    pings.unsafeRepeat(watched.ping, now)
-    watched.peer.unsafePing(now)
+    pings.repeat(watched.ping, now)
+    watched.peer.ping(now)
   })
 
-  return Heartbeat.of({ unsafeTrack: (peer) => new Watched(peer, pings, deaths) })
+  return Heartbeat.of({ watch: (peer) => new Watched(peer, pings, deaths) })
 })
 
 /** The heartbeat by `heartbeatInterval` and `heartbeatTimeout`: one fiber for all connections.

@@ -19,16 +19,16 @@ import {
   type Offset,
   StratixStateSyncEvent
 } from "../../../stratix-core/stratix-protocol.js"
-import * as StatusSyncConfig from "../../StatusSyncConfig.js"
-import * as Tracing from "../../Tracing.js"
-import * as Broadcast from "./Broadcast.js"
+import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as Broadcast from "../../fanout/Broadcast.js"
+import { type EventInput, encode, PublishError } from "../../log/EventEncoder.js"
+import * as EventLog from "../../log/EventLog.js"
+import * as Stamps from "../../log/Stamps.js"
+import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
-import { type EventInput, encode, PublishError } from "./EventEncoder.js"
-import * as EventLog from "./EventLog.js"
-import * as Stamp from "./Stamp.js"
 
-export { type EventInput, PublishError } from "./EventEncoder.js"
-export { withRequestId } from "./Stamp.js"
+export { type EventInput, PublishError } from "../../log/EventEncoder.js"
+export { withRequestId } from "../../log/Stamps.js"
 
 /**
  * Publishes events. No publishing effect waits for a client or fails because of one; each succeeds with the event's offset
@@ -67,7 +67,7 @@ const decodeEvent = Schema.decodeUnknown(Schema.parseJson(StratixStateSyncEvent)
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
-  const stamp = yield* Stamp.Stamp
+  const stamp = yield* Stamps.Stamps
   const broadcast = yield* Broadcast.Broadcast
   const connections = yield* Connections.Connections
 
@@ -77,10 +77,10 @@ const make = Effect.gen(function* () {
   const publish = Effect.fnUntraced(function* (
     events: ReadonlyArray<EventInput>,
     requestId: Option.Option<string>,
-    unsafeSpan?: () => Tracer.Span
+    makeSpan?: () => Tracer.Span
   ) {
     const fallback = () =>
-      Option.match(requestId, { onNone: stamp.unsafeNext, onSome: (id) => ({ ...stamp.unsafeNext(), requestId: id }) })
+      Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
     const drafts: Array<EventLog.Draft> = []
     for (const event of events) {
       const draft = encode(event, fallback, config.maxEventBytes)
@@ -92,7 +92,7 @@ const make = Effect.gen(function* () {
       drafts.push(draft.right)
     }
     const offsets = yield* Effect.mapError(log.append(drafts), refused)
-    broadcast.unsafePublished(unsafeSpan?.())
+    broadcast.published(makeSpan?.())
     return offsets
   })
 
@@ -118,8 +118,8 @@ const make = Effect.gen(function* () {
 
   const broadcastAll = (events: ReadonlyArray<EventInput>) =>
     Effect.withFiberRuntime<ReadonlyArray<Offset>, PublishError>((fiber) => {
-      const requestId = fiber.getFiberRef(Stamp.currentRequestId)
-      return Tracing.unsafeIsTraced(fiber)
+      const requestId = fiber.getFiberRef(Stamps.currentRequestId)
+      return Tracing.isTraced(fiber)
         ? publishTraced(events, requestId, fiber.currentTracer)
         : publish(events, requestId)
     })
@@ -128,7 +128,7 @@ const make = Effect.gen(function* () {
 
   const events = Stream.unwrapScoped(
     Effect.map(log.subscribe, (subscription) => {
-      let expected = log.unsafeHead().index + 1
+      let expected = log.head().index + 1
       return Stream.fromQueue(subscription).pipe(
         Stream.tap((entry) => {
           const missed = entry.index - expected
@@ -172,5 +172,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   StatusSync,
   never,
-  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamp.Stamp | Broadcast.Broadcast | Connections.Connections
+  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamps.Stamps | Broadcast.Broadcast | Connections.Connections
 > = Layer.effect(StatusSync, make)

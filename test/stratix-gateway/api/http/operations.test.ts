@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, Schema, TestClock } from "effect"
 import * as ConnectionReports from "../../../../src/stratix-gateway/api/http/ConnectionReports.js"
-import * as Prometheus from "../../../../src/stratix-gateway/api/http/Prometheus.js"
 import {
   Authenticator,
   Broadcast,
@@ -10,6 +9,7 @@ import {
   type StatusSyncConfig,
   StratixApi
 } from "../../../../src/stratix-gateway/index.js"
+import * as Prometheus from "../../../../src/stratix-gateway/telemetry/Prometheus.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { bearer, nextTurn, port, quiet, request, secretOf, token } from "../../support/gateway.js"
 import { promtool, samplesIn } from "../../support/metrics.js"

@@ -37,7 +37,7 @@ describe("a drain, to the millisecond", () => {
       const slow = Layer.scoped(
         Authenticator.Authenticator,
         Authenticator.make({
-          recognisers: [{ recognise: () => Effect.zipRight(Deferred.succeed(asked, undefined), Deferred.await(known)) }]
+          verifiers: [{ verify: () => Effect.zipRight(Deferred.succeed(asked, undefined), Deferred.await(known)) }]
         })
       )
       yield* Effect.gen(function* () {
@@ -45,7 +45,7 @@ describe("a drain, to the millisecond", () => {
         const late = yield* Effect.fork(Effect.flip(TestClients.connect()))
         yield* Deferred.await(asked)
         yield* drain
-        yield* Deferred.succeed(known, Authenticator.anyone)
+        yield* Deferred.succeed(known, Authenticator.anonymous)
         const refusal = yield* Fiber.join(late)
         assert.deepStrictEqual([refusal.status, refusal.reason], [503, "closing"])
         assert.strictEqual(yield* count, 0)

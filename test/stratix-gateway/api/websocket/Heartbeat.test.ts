@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, TestClock } from "effect"
+import * as StatusSyncConfig from "../../../../src/stratix-gateway/config/StatusSyncConfig.js"
 import { StatusSync } from "../../../../src/stratix-gateway/index.js"
-import * as StatusSyncConfig from "../../../../src/stratix-gateway/StatusSyncConfig.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 
 describe("heartbeat, in virtual time", () => {

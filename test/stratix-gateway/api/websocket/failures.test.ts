@@ -143,12 +143,12 @@ describe("what a client can do wrong, over real sockets", () => {
       const client = yield* TestClients.connect()
       yield* client.take
       const [connection] = yield* connections.all
-      connection?.socket.unsafeClose(1000, "once")
-      connection?.socket.unsafeClose(1001, "twice")
+      connection?.socket.end(1000, "once")
+      connection?.socket.end(1001, "twice")
       yield* client.close(1000)
       yield* client.close(1000)
-      connection?.socket.unsafeTerminate()
-      connection?.socket.unsafeTerminate()
+      connection?.socket.terminate()
+      connection?.socket.terminate()
       yield* untilCount(0)
       yield* nextTurn
       assert.strictEqual(left.length, 1)
@@ -218,7 +218,7 @@ describe("the gateway's own ends", () => {
         const sync = yield* StatusSync.StatusSync
         const server = yield* NodeServer.NodeServer
         const measure = Effect.gen(function* () {
-          const { groups, stalled } = (yield* Broadcast.Broadcast).unsafeStats()
+          const { groups, stalled } = (yield* Broadcast.Broadcast).stats()
           const sockets = yield* Effect.async<number>((resume) => {
             server.getConnections((_error, count) => resume(Effect.succeed(count)))
           })

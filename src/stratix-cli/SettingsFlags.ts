@@ -1,0 +1,100 @@
+/**
+ * The settings of a gateway from the command line: flags for the ones most often set, the environment for all.
+ *
+ * @since 0.1.0
+ */
+import * as Options from "@effect/cli/Options"
+import * as ConfigError from "effect/ConfigError"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { knobs } from "../stratix-gateway/config/StatusSyncConfig.js"
+import * as Durations from "./Durations.js"
+import { visible } from "./Output.js"
+
+type Name = keyof typeof knobs
+
+const flag = (name: Name, typed: string, kind: string) => {
+  const { doc, env } = knobs[name]
+  const value = knobs[name].default
+  const byDefault = value === undefined || (Array.isArray(value) && value.length === 0) ? "" : `, else ${value}`
+  return Options.text(typed).pipe(
+    Options.withPseudoName(kind),
+    Options.withDescription(`${doc}. ${env} if absent${byDefault}`),
+    Options.optional
+  )
+}
+
+/** The flags, by the knob they set.
+ * @since 0.1.0
+ * @category options */
+export const flags = {
+  host: flag("host", "host", "address"),
+  port: flag("port", "port", "number"),
+  path: flag("path", "path", "path"),
+  heartbeatInterval: flag("heartbeatInterval", "heartbeat-interval", "time"),
+  heartbeatTimeout: flag("heartbeatTimeout", "heartbeat-timeout", "time"),
+  allowedOrigins: flag("allowedOrigins", "allowed-origins", "list"),
+  tokensFile: flag("tokensFile", "tokens-file", "file"),
+  tlsCert: flag("tlsCert", "tls-cert", "file"),
+  tlsKey: flag("tlsKey", "tls-key", "file"),
+  logFormat: flag("logFormat", "log-format", "pretty|logfmt|json")
+}
+
+/** What was typed of them.
+ * @since 0.1.0
+ * @category models */
+export type Typed = { readonly [K in keyof typeof flags]: Option.Option<string> }
+
+const durations: ReadonlySet<string> = new Set<Name>(["heartbeatInterval", "heartbeatTimeout"])
+
+const typedEntries = (typed: Typed): ReadonlyArray<readonly [env: string, value: string]> =>
+  Object.entries(typed).flatMap(([name, value]) => {
+    const env = Object.entries(knobs).find(([known]) => known === name)?.[1].env
+    if (env === undefined || Option.isNone(value)) return []
+    return [[env, durations.has(name) ? Durations.spelledOut(value.value) : value.value]]
+  })
+
+/** Reads the settings with what was typed before what the environment says.
+ * @since 0.1.0
+ * @category combinators */
+export const withTyped =
+  (typed: Typed) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.configProviderWith((environment) =>
+      Effect.withConfigProvider(
+        effect,
+        ConfigProvider.orElse(ConfigProvider.fromMap(new Map(typedEntries(typed))), () => environment)
+      )
+    )
+
+/** A setting that cannot be read, and why.
+ * @since 0.1.0
+ * @category models */
+export interface Unreadable {
+  readonly env: string
+  readonly why: string
+}
+
+/** Every setting that an error is about.
+ * @since 0.1.0
+ * @category conversions */
+export const unreadable = (error: ConfigError.ConfigError): ReadonlyArray<Unreadable> => {
+  switch (error._op) {
+    case "And":
+    case "Or":
+      return [...unreadable(error.left), ...unreadable(error.right)]
+    default:
+      return [{ env: error.path.join("_"), why: visible(error.message) }]
+  }
+}
+
+/** What is wrong, on one line.
+ * @since 0.1.0
+ * @category conversions */
+export const messageOf = (error: { readonly message: string }): string =>
+  ConfigError.isConfigError(error)
+    ? unreadable(error)
+        .map(({ env, why }) => `${env}: ${why}`)
+        .join("; ")
+    : visible(error.message)

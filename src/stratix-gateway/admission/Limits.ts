@@ -1,0 +1,141 @@
+/**
+ * How much of the gateway anybody may have: places for connections, handshakes, published events.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { anonymous, type Principal } from "../auth/Principal.js"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as IpAddress from "../runtime/IpAddress.js"
+import { monotonicMillis } from "../runtime/TimeoutQueues.js"
+import type { RefusalReason } from "../telemetry/Metrics.js"
+import * as ClientAddress from "./ClientAddress.js"
+import { KeyedTokenBuckets, TokenBucket } from "./TokenBucket.js"
+
+/** A limit that is reached, and when to come back.
+ * @since 0.1.0
+ * @category models */
+export interface LimitExceeded {
+  readonly reason: RefusalReason
+  readonly status: 429 | 503
+  readonly message: string
+  readonly retryAfterSeconds: number
+}
+
+/** A place in the gateway: of a handshake, and then of the connection it became.
+ * @since 0.1.0
+ * @category models */
+export interface Permit {
+  /** The handshake is over, whatever came of it. */
+  readonly handshakeDone: () => void
+  /** Gives the place back; a second time is nothing. */
+  readonly release: () => void
+}
+
+/** The limits in force.
+ * @since 0.1.0
+ * @category tags */
+export class Limits extends Context.Tag("stratix/Limits")<
+  Limits,
+  {
+    /** The address of the client behind a peer; see `ClientAddress.of`. */
+    readonly clientAddress: (peer: string, forwardedFor: string | undefined) => string
+    /** Takes a place for a handshake from this address, if there is one. */
+    readonly acquire: (address: string) => Either.Either<Permit, LimitExceeded>
+    /** Takes `count` events off what this principal may publish. With 0, only asks whether it may publish at all. */
+    readonly takePublishes: (principal: Principal, address: string, count: number) => Either.Either<void, LimitExceeded>
+  }
+>() {}
+
+/** Seconds of the rate that may come at once: dashboards all come back in the same moment, publishers in batches. */
+const HANDSHAKES_AT_ONCE = 5
+const PUBLISHED_AT_ONCE = 2
+
+/** When one who found the gateway full should ask again: connections last, so soon is no use. */
+const FULL_RETRY = 10
+
+const seconds = (millis: number): number => Math.max(1, Math.ceil(millis / 1000))
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const clock = yield* Effect.clock
+  const proxies = IpAddress.networkList(config.trustedProxies)
+  const handshakes = new TokenBucket(config.handshakeRate, HANDSHAKES_AT_ONCE)
+  const published = new KeyedTokenBuckets(new TokenBucket(config.publishRate, PUBLISHED_AT_ONCE))
+  // Bound: maxConnections, because an address is in it only while it holds a place.
+  const perAddress = new Map<string, number>()
+  let handshakesFullAt = 0
+  let underWay = 0
+  let held = 0
+
+  class HeldPermit implements Permit {
+    private settled = false
+    private left = false
+    constructor(private readonly network: string | undefined) {}
+
+    handshakeDone(): void {
+      if (this.settled) return
+      this.settled = true
+      underWay--
+    }
+
+    release(): void {
+      if (this.left) return
+      this.left = true
+      held--
+      if (this.network === undefined) return
+      const others = (perAddress.get(this.network) ?? 1) - 1
+      if (others === 0) perAddress.delete(this.network)
+      else perAddress.set(this.network, others)
+    }
+  }
+
+  const over = (reason: RefusalReason, status: 429 | 503, message: string, retryAfterSeconds: number) =>
+    Either.left<LimitExceeded>({ reason, status, message, retryAfterSeconds })
+
+  return Limits.of({
+    clientAddress: (peer, forwardedFor) => ClientAddress.of(peer, forwardedFor, proxies),
+    acquire: (address) => {
+      const now = monotonicMillis(clock)
+      const wait = handshakes.wait(handshakesFullAt, now)
+      if (wait > 0) return over("handshake_rate", 503, "too many connect at once", seconds(wait))
+      if (underWay >= config.maxHandshakes) return over("handshakes", 503, "too many connect at once", 1)
+      if (held >= config.maxConnections) return over("connections", 503, "the gateway is full", FULL_RETRY)
+      // Whoever is on this machine, a proxy that is not declared among them, is many.
+      const network = IpAddress.isLoopback(address) ? undefined : IpAddress.network(address)
+      const others = network === undefined ? 0 : (perAddress.get(network) ?? 0)
+      if (others >= config.maxConnectionsPerAddress) {
+        return over("connections_per_address", 429, "too many connections from this address", FULL_RETRY)
+      }
+      handshakesFullAt = handshakes.take(handshakesFullAt, now, 1)
+      underWay++
+      held++
+      if (network !== undefined) perAddress.set(network, others + 1)
+      return Either.right(new HeldPermit(network))
+    },
+    takePublishes: (principal, address, count) => {
+      // Where everybody is the same principal, an address stands for one.
+      const name = principal === anonymous ? `@${IpAddress.network(address)}` : principal.name
+      const now = monotonicMillis(clock)
+      const wait = published.wait(name, now)
+      if (wait > 0) {
+        return over(
+          "publish_rate",
+          429,
+          `${principal.name} publishes more than ${config.publishRate} events a second`,
+          seconds(wait)
+        )
+      }
+      if (count > 0) published.take(name, now, count)
+      return Either.void
+    }
+  })
+})
+
+/** The limits by the settings.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<Limits, never, StatusSyncConfig.StatusSyncConfig> = Layer.effect(Limits, make)

@@ -1,0 +1,335 @@
+/**
+ * The fan-out: one hub subscriber, one shared buffer for each group of equal connections, one write per connection and flush.
+ *
+ * There is no queue per connection. A connection that does not take its bytes keeps only its cursor, and is caught up from there when it drains.
+ * Who is where is in `Subscribers`, the way back to the head in `CatchUps`.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Queue from "effect/Queue"
+import type * as Tracer from "effect/Tracer"
+import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as EventLog from "../log/EventLog.js"
+import type * as Filter from "../log/Filter.js"
+import type * as Stamps from "../log/Stamps.js"
+import { nextTurn } from "../runtime/EventLoop.js"
+import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
+import * as Metrics from "../telemetry/Metrics.js"
+import * as Frame from "../transport/Frame.js"
+import type { TransportSocket } from "../transport/Transport.js"
+import * as CatchUps from "./CatchUps.js"
+import { FlushMeter } from "./FlushMeter.js"
+import { type Group, type Subscriber, type SubscriberStatus, Subscribers } from "./Subscribers.js"
+
+/** Where a connection begins: at the head, with the newest of every key, or after an offset it had before.
+ * @since 0.1.0
+ * @category models */
+export type Start =
+  | { readonly _tag: "Head" }
+  | { readonly _tag: "Snapshot" }
+  | { readonly _tag: "Since"; readonly offset: Offset }
+
+/** Begins at the head.
+ * @since 0.1.0
+ * @category constructors */
+export const atHead: Start = { _tag: "Head" }
+
+/** Begins with the newest of every key.
+ * @since 0.1.0
+ * @category constructors */
+export const atSnapshot: Start = { _tag: "Snapshot" }
+
+/** What a connection subscribes with.
+ * @since 0.1.0
+ * @category models */
+export interface SubscribeOptions {
+  readonly socket: TransportSocket
+  /** Whether it gets offsets and `stratix:sync` messages. */
+  readonly sync: boolean
+  readonly filter: Filter.Filter
+  readonly start: Start
+}
+
+/** How far behind the farthest are. Connections that have not been at the head yet are only counted in `unsentBytes`.
+ * @since 0.1.0
+ * @category models */
+export interface MaxLag extends EventLog.Lag {
+  /** Of all connections that are not live. */
+  readonly unsentBytes: number
+}
+
+/** Counts since the start.
+ * @since 0.1.0
+ * @category models */
+export interface Stats {
+  readonly flushes: number
+  /** Events times the connections they were written to. */
+  readonly deliveries: number
+  readonly bytes: number
+  readonly stalls: number
+  /** Catch-ups that began. */
+  readonly catchUps: Readonly<Record<SyncMode, number>>
+  readonly conflations: number
+  readonly lost: number
+  /** Connections now, by their state. */
+  readonly live: number
+  readonly stalled: number
+  readonly behind: number
+  readonly groups: number
+}
+
+/** The fan-out.
+ * @since 0.1.0
+ * @category tags */
+export class Broadcast extends Context.Tag("stratix/Broadcast")<
+  Broadcast,
+  {
+    /** Adds a connection. What was published before is flushed to the others first, so that `head` is the place it joins at. */
+    readonly subscribe: (options: SubscribeOptions) => Subscriber
+    readonly unsubscribe: (subscriber: Subscriber) => void
+    /** Another filter from now on; a sync connection gets a snapshot for it. */
+    readonly setFilter: (subscriber: Subscriber, filter: Filter.Filter) => void
+    /** The socket has nothing unsent any more. */
+    readonly drained: (subscriber: Subscriber) => void
+    readonly status: (subscriber: Subscriber) => SubscriberStatus
+    /** The place up to which every live connection has been given everything. */
+    readonly head: () => Offset
+    /** Writes out everything that was published until now. */
+    readonly flush: Effect.Effect<void>
+    readonly flushNow: () => void
+    /** Something was published; the span, if there is one, ends after the last socket write of its flush. Flushes at once if what waits for the end of the turn could soon leave the history: a burst must not conflate those who keep up. */
+    readonly published: (span?: Tracer.Span) => void
+    /** Completes once every connection is at the head. A frozen client can hold it up: give it a bound. */
+    readonly caughtUp: Effect.Effect<void>
+    readonly stats: () => Stats
+    /** Completes at the next flush, join, leave or end of a catch-up; at once while somebody is not at the head. What watches the counts waits for it, and an idle gateway wakes nobody. */
+    readonly activity: Effect.Effect<void>
+    /** Looks at every connection that is not live. */
+    readonly maxLag: () => MaxLag
+  }
+>() {}
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const log = yield* EventLog.EventLog
+  const clock = yield* Effect.clock
+  const meter = new FlushMeter(clock, config.metrics)
+  const subscription = yield* log.subscribe
+  const deadlines = yield* TimeoutQueues.make
+  const terminations = Metric.tagged(Metrics.terminations, "reason", "stalled" satisfies Metrics.TerminationReason)
+  const subscribers = new Subscribers(
+    deadlines.queue(config.stallTimeout, (subscriber: Subscriber) => {
+      terminations.unsafeUpdate(1, [])
+      subscriber.socket.terminate()
+    })
+  )
+  let head = log.head()
+  const catchUps = yield* CatchUps.make(subscribers, () => head.offset)
+  let flushes = 0
+  let deliveries = 0
+  let bytes = 0
+
+  // Bound: the events of one flush; empty between flushes.
+  const compressions = new Map<string, Buffer>()
+  const compressOnce = (text: string): Buffer => {
+    let frame = compressions.get(text)
+    if (frame === undefined) {
+      frame = Frame.compressedText(text, config.compressionThreshold)
+      compressions.set(text, frame)
+    }
+    return frame
+  }
+
+  const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
+    const before = { deliveries, bytes }
+    const touched: Array<Group> = []
+    for (const entry of entries) {
+      subscribers.forEachMatching(entry, (group) => {
+        if (group.live.length === 0) return
+        if (group.pending.length === 0) touched.push(group)
+        group.pending.push(entry)
+      })
+    }
+    for (const group of touched) {
+      const count = group.pending.length
+      const texts = group.pending.map((entry) => EventLog.textOf(entry, group.sync))
+      const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
+      group.pending = []
+      deliveries += count * group.live.length
+      bytes += frames.length * group.live.length
+      // From the end: whoever stalls leaves its place to the last, which has its bytes already.
+      for (let i = group.live.length - 1; i >= 0; i--) {
+        const subscriber = group.live[i]
+        if (
+          subscriber !== undefined &&
+          subscriber.socket.write(frames) > config.highWaterMark &&
+          subscriber.state === "live"
+        ) {
+          subscribers.leaveHead(subscriber)
+          subscribers.stall(subscriber, head.offset)
+        }
+      }
+    }
+    compressions.clear()
+    flushes++
+    subscribers.notifyActivity()
+    meter.flushed(entries.length, deliveries - before.deliveries, bytes - before.bytes)
+  }
+
+  const flushNow = () => {
+    const from = head
+    const next = log.head()
+    if (next.index === from.index) return
+    const entries = log.tail(from.index)
+    head = next
+    catchUps.headMoved()
+    if (entries !== undefined) {
+      deliver(entries)
+      return
+    }
+    // More was published in one turn than the history holds: everybody is behind.
+    meter.overrun()
+    for (const group of subscribers.groups.values()) {
+      for (const subscriber of [...group.live]) {
+        subscribers.leaveHead(subscriber)
+        catchUps.resume(subscriber, from.offset)
+      }
+    }
+    subscribers.notifyActivity()
+  }
+
+  const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : nextTurn
+
+  yield* Queue.take(subscription).pipe(
+    Effect.flatMap(() => {
+      // An event that did not come through this process's `StatusSync` is first heard of here.
+      if (log.head().index !== head.index) meter.waits()
+      return linger
+    }),
+    Effect.zipRight(Queue.takeAll(subscription)),
+    Effect.zipRight(Effect.sync(flushNow)),
+    Effect.catchAllCause((cause) => Effect.logError("the fan-out failed", cause)),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+
+  const subscribe = ({ filter, socket, start, sync }: SubscribeOptions): Subscriber => {
+    flushNow()
+    const subscriber = subscribers.add(socket, filter, sync)
+    switch (start._tag) {
+      case "Head":
+        catchUps.resume(subscriber, head.offset)
+        break
+      case "Snapshot":
+        subscriber.target = head.offset
+        catchUps.begin(subscriber, undefined)
+        break
+      case "Since":
+        catchUps.begin(subscriber, start.offset)
+    }
+    return subscriber
+  }
+
+  const unsubscribe = (subscriber: Subscriber) => {
+    if (subscriber.state === "gone") return
+    subscribers.remove(subscriber)
+    catchUps.abandon(subscriber)
+  }
+
+  const drained = (subscriber: Subscriber) => {
+    if (subscriber.state !== "stalled") return
+    subscribers.unstall(subscriber)
+    catchUps.resume(subscriber, subscriber.cursor)
+  }
+
+  const setFilter = (subscriber: Subscriber, filter: Filter.Filter) => {
+    if (subscriber.state === "gone") return
+    flushNow()
+    if (subscriber.state === "live") {
+      subscribers.leaveHead(subscriber)
+      subscriber.cursor = head.offset
+    }
+    subscribers.move(subscriber, filter)
+    if (subscriber.group.sync) {
+      subscriber.cursor = undefined
+      subscriber.conflateFrom = undefined
+      subscriber.target = head.offset
+      subscriber.joined = false
+    }
+    if (subscriber.state === "behind") catchUps.resume(subscriber, subscriber.cursor)
+  }
+
+  const status = (subscriber: Subscriber): SubscriberStatus => ({
+    state: subscriber.state === "gone" ? "live" : subscriber.state,
+    cursor: subscriber.state === "live" ? head.offset : subscriber.cursor,
+    unsentBytes: subscriber.socket.unsentBytes(),
+    lost: subscriber.lost,
+    catchUps: subscriber.catchUps
+  })
+
+  return Broadcast.of({
+    subscribe,
+    unsubscribe,
+    setFilter,
+    drained,
+    status,
+    head: () => head.offset,
+    flush: Effect.sync(flushNow),
+    flushNow,
+    published: (span) => {
+      const waiting = log.head().index - head.index
+      if (waiting === 0) {
+        // Its flush was over before its publisher heard of its place.
+        span?.end(clock.unsafeCurrentTimeNanos(), Exit.void)
+        return
+      }
+      meter.waits(span)
+      if (waiting >= config.historyCapacity / 2) flushNow()
+    },
+    caughtUp: subscribers.caughtUp,
+    activity: subscribers.activity,
+    stats: () => ({
+      flushes,
+      deliveries: deliveries + catchUps.counts.deliveries,
+      bytes: bytes + catchUps.counts.bytes,
+      stalls: subscribers.stalls,
+      catchUps: { ...catchUps.counts.begun },
+      conflations: catchUps.counts.conflations,
+      lost: catchUps.counts.lost,
+      live: subscribers.live,
+      stalled: subscribers.stalled,
+      behind: subscribers.away.size - subscribers.stalled,
+      groups: subscribers.groups.size
+    }),
+    maxLag: () => {
+      let events = 0
+      let millis = 0
+      let unsentBytes = 0
+      for (const subscriber of subscribers.away) {
+        unsentBytes += subscriber.socket.unsentBytes()
+        if (!subscriber.joined) continue
+        const distance = log.lag(subscriber.cursor)
+        events = Math.max(events, distance.events)
+        millis = Math.max(millis, distance.millis)
+      }
+      return { events, millis, unsentBytes }
+    }
+  })
+})
+
+/** The fan-out over `EventLog`.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<
+  Broadcast,
+  never,
+  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamps.Stamps
+> = Layer.scoped(Broadcast, make)

@@ -1,0 +1,255 @@
+/**
+ * Brings those who are behind to the head, step by step: whoever joins late, comes back, or read too slowly.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as CloseCodes from "../../stratix-core/close-codes.js"
+import { type Offset, SYNC, type SyncMessage, type SyncMode } from "../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as EventLog from "../log/EventLog.js"
+import * as Stamps from "../log/Stamps.js"
+import { nextTurn } from "../runtime/EventLoop.js"
+import * as Tracing from "../telemetry/Tracing.js"
+import * as Frame from "../transport/Frame.js"
+import type { Group, Subscriber, Subscribers } from "./Subscribers.js"
+
+/** Characters of events in one step: small enough that live events never wait long behind it. */
+const STEP = 64 * 1024
+
+/** Steps between two turns of the event loop. */
+const STEPS_PER_TURN = 16
+
+/** Steps remembered at a time. */
+const STEPS_REMEMBERED = 64
+
+/** What the log said, and its events as they are written. */
+interface Step {
+  readonly result: EventLog.CatchUp
+  readonly frames: Buffer
+}
+
+/** Counts since the start.
+ * @since 0.1.0
+ * @category models */
+export interface Counts {
+  /** Catch-ups that began. */
+  readonly begun: Record<SyncMode, number>
+  conflations: number
+  lost: number
+  deliveries: number
+  bytes: number
+}
+
+/** The catch-ups of an audience.
+ * @since 0.1.0
+ * @category models */
+export interface CatchUps {
+  readonly counts: Counts
+  /** Brings a subscriber that is away to the head, by and by, and tells a sync client so even if there is nothing to tell. */
+  readonly begin: (subscriber: Subscriber, cursor: Offset | undefined) => void
+  /** The same for one that was interrupted; if its cursor is at the head, it is there at once. */
+  readonly resume: (subscriber: Subscriber, cursor: Offset | undefined) => void
+  /** A subscriber left: its catch-up, if there is one, is over. */
+  readonly abandon: (subscriber: Subscriber) => void
+  /** The head moved: what was remembered does not lead there any more. */
+  readonly headMoved: () => void
+}
+
+/** Catch-ups until the scope closes.
+ * @since 0.1.0
+ * @category constructors */
+export const make = (
+  subscribers: Subscribers,
+  head: () => Offset
+): Effect.Effect<
+  CatchUps,
+  never,
+  StatusSyncConfig.StatusSyncConfig | EventLog.EventLog | Stamps.Stamps | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const config = yield* StatusSyncConfig.StatusSyncConfig
+    const log = yield* EventLog.EventLog
+    const stamp = yield* Stamps.Stamps
+    const clock = yield* Effect.clock
+    const tracer = yield* Tracing.listening
+    // Bound: a subscriber is in it once at the most.
+    const behind = yield* Effect.acquireRelease(Queue.unbounded<Subscriber>(), Queue.shutdown)
+    // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
+    // Bound: STEPS_REMEMBERED; forgotten when the head moves, and when nobody is behind any more.
+    const steps = new Map<string, Step>()
+    const counts: Counts = {
+      begun: { snapshot: 0, resume: 0, conflated: 0 },
+      conflations: 0,
+      lost: 0,
+      deliveries: 0,
+      bytes: 0
+    }
+
+    /** A catch-up begins, or goes on in another mode than before, which is another catch-up. */
+    const begin = (subscriber: Subscriber, mode: SyncMode) => {
+      counts.begun[mode]++
+      subscriber.catchUps++
+      subscriber.catchingUp = true
+      if (tracer === undefined) return
+      subscriber.span ??= tracer.span(
+        Tracing.spans.catchUp,
+        Option.none(),
+        Context.empty(),
+        [],
+        clock.unsafeCurrentTimeNanos(),
+        "internal",
+        { root: true }
+      )
+      subscriber.span.attribute("stratix.mode", mode)
+    }
+    const end = (subscriber: Subscriber) => {
+      subscriber.catchingUp = false
+      const { span } = subscriber
+      if (span === undefined) return
+      subscriber.span = undefined
+      span.attribute("client.address", subscriber.socket.remoteAddress)
+      span.attribute("stratix.live", subscriber.state === "live")
+      span.attribute("stratix.lost", subscriber.lost)
+      span.end(clock.unsafeCurrentTimeNanos(), Exit.void)
+    }
+    const abandon = (subscriber: Subscriber) => {
+      if (subscriber.catchingUp) end(subscriber)
+    }
+    const goLive = (subscriber: Subscriber) => {
+      subscribers.goLive(subscriber)
+      abandon(subscriber)
+    }
+
+    const later = (subscriber: Subscriber, cursor: Offset | undefined) => {
+      subscriber.state = "behind"
+      subscriber.cursor = cursor
+      if (subscriber.queued) return
+      subscriber.queued = true
+      Queue.unsafeOffer(behind, subscriber)
+    }
+
+    const announcement = (from: Offset | undefined, result: EventLog.CatchUp, more: boolean): Buffer => {
+      const { requestId, timestamp } = stamp.next()
+      const message: SyncMessage = {
+        eventType: SYNC,
+        payload: {
+          mode: result.mode,
+          ...(from !== undefined && result.mode !== "snapshot" && { from }),
+          to: result.to,
+          count: result.entries.length,
+          lost: result.lost,
+          ...(more && { more: true })
+        },
+        timestamp,
+        requestId
+      }
+      return Frame.text(JSON.stringify(message))
+    }
+
+    const framesOf = (group: Group, entries: ReadonlyArray<EventLog.LogEntry>): Buffer => {
+      const texts = entries.map((entry) => EventLog.textOf(entry, group.sync))
+      return group.compressed
+        ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
+        : Frame.texts(texts)
+    }
+
+    const give = (subscriber: Subscriber, until: Offset, { frames, result }: Step) => {
+      const from = subscriber.cursor
+      const conflates = result.mode !== "resume" && subscriber.conflateFrom === undefined
+      if (conflates && subscriber.joined) {
+        if (config.slowPolicy === "close") {
+          subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
+          return
+        }
+        counts.conflations++
+      }
+      if (conflates || !subscriber.catchingUp) begin(subscriber, result.mode)
+      if (result.mode !== "resume") subscriber.target = until
+      if (result.mode === "snapshot") subscriber.conflateFrom = until
+      else if (result.mode === "conflated") subscriber.conflateFrom ??= from
+      if (!result.more) {
+        subscriber.target = undefined
+        subscriber.conflateFrom = undefined
+      }
+      const live = !result.more && result.to === head()
+      const written = subscriber.group.sync ? Buffer.concat([announcement(from, result, !live), frames]) : frames
+      subscriber.lost += result.lost
+      counts.lost += result.lost
+      counts.deliveries += result.entries.length
+      counts.bytes += written.length
+      const unsent = written.length > 0 ? subscriber.socket.write(written) : 0
+      if (unsent > config.highWaterMark) subscribers.stall(subscriber, result.to)
+      else if (live) goLive(subscriber)
+      else later(subscriber, result.to)
+    }
+
+    const step = (subscriber: Subscriber): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        subscriber.queued = false
+        if (subscriber.state !== "behind") return Effect.void
+        const { conflateFrom, cursor, group } = subscriber
+        const until = subscriber.target ?? head()
+        const key = `${group.key}|${cursor ?? ""}|${until}|${conflateFrom ?? ""}`
+        const remembered = steps.get(key)
+        if (remembered !== undefined) return Effect.sync(() => give(subscriber, until, remembered))
+        return log
+          .since(cursor, {
+            filter: group.filter,
+            until,
+            maxBytes: STEP,
+            neverSnapshot: !group.sync,
+            ...(conflateFrom !== undefined && { conflateFrom })
+          })
+          .pipe(
+            Effect.matchEffect({
+              onSuccess: (result) =>
+                Effect.sync(() => {
+                  // It may have left, or have another filter, since the log was asked.
+                  if (subscriber.state !== "behind" || subscriber.queued) return
+                  if (subscriber.group !== group || subscriber.cursor !== cursor) {
+                    later(subscriber, subscriber.cursor)
+                    return
+                  }
+                  const made = { result, frames: framesOf(group, result.entries) }
+                  if (steps.size < STEPS_REMEMBERED) steps.set(key, made)
+                  give(subscriber, until, made)
+                }),
+              onFailure: (error) =>
+                Effect.zipRight(
+                  Effect.logWarning("catch-up failed; the client may come back", error),
+                  Effect.sync(() => subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "catch-up failed"))
+                )
+            })
+          )
+      }).pipe(Effect.catchAllCause((cause) => Effect.logError("catch-up failed", cause)))
+
+    yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
+      Effect.flatMap(Effect.forEach(step, { concurrency: "unbounded", discard: true })),
+      Effect.zipRight(
+        Effect.sync(() => {
+          if (subscribers.away.size === subscribers.stalled) steps.clear()
+        })
+      ),
+      Effect.zipRight(nextTurn),
+      Effect.forever,
+      Effect.forkScoped,
+      Effect.interruptible
+    )
+
+    return {
+      counts,
+      begin: later,
+      resume: (subscriber, cursor) => {
+        if (cursor === head() && subscriber.conflateFrom === undefined) goLive(subscriber)
+        else later(subscriber, cursor)
+      },
+      abandon: abandon,
+      headMoved: () => steps.clear()
+    }
+  })

@@ -1,0 +1,205 @@
+/**
+ * Turns what a caller wants to publish into what stands on the wire, once, or says what is wrong with it.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import {
+  COMMAND_STATUS_UPDATE,
+  EventType,
+  eventKey,
+  payloadSchema,
+  RequestId,
+  Timestamp
+} from "../../stratix-core/stratix-protocol.js"
+import type { Draft } from "./EventLog.js"
+import type { Stamp } from "./Stamps.js"
+
+/** What cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
+ * @since 0.1.0
+ * @category errors */
+export class PublishError extends Schema.TaggedError<PublishError>("stratix/PublishError")("PublishError", {
+  reason: Schema.Literal("InvalidField", "NotJson", "TooLarge", "Closed", "Unavailable"),
+  field: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.field === "" ? this.detail : `${this.field}: ${this.detail}`
+  }
+}
+
+/** What can be published: the stamps are optional.
+ * @since 0.1.0
+ * @category models */
+export interface EventInput {
+  readonly eventType: string
+  readonly payload: unknown
+  /** When it happened, if not now. */
+  readonly timestamp?: number | undefined
+  /** The request that caused it, if known. */
+  readonly requestId?: string | undefined
+}
+
+/** Levels of nesting in a payload: far above what a status has, far below what overflows a stack. */
+const MAX_DEPTH = 64
+
+const invalid = (field: string, detail: string) =>
+  Either.left(new PublishError({ reason: "InvalidField", field, detail }))
+
+/** The one name that `copy[name] = value` does not copy, but takes as the prototype of the copy: the Schemas here do so, and so may a dashboard. */
+const PROTO = "__proto__"
+const PROTO_DETAIL = "is no name for a field: whoever copies it changes the prototype of its copy"
+
+const strict = { onExcessProperty: "error", errors: "first" } as const
+
+/** A decoder whose error is a `PublishError` on `at` or a field below it. */
+const decoder = <A, I>(schema: Schema.Schema<A, I>, at: string) => {
+  const decode = Schema.decodeUnknownEither(schema, strict)
+  return (value: unknown): Either.Either<A, PublishError> => {
+    const decoded = decode(value)
+    if (Either.isRight(decoded)) return Either.right(decoded.right)
+    const issue = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)[0]
+    const path = issue?.path.map(String) ?? []
+    const detail =
+      issue?._tag === "Unexpected"
+        ? "is not a field of this event type"
+        : issue?._tag === "Missing"
+          ? "is missing"
+          : issue?.message
+    return invalid([at, ...path].join("."), detail ?? "is not valid")
+  }
+}
+
+const decodeEventType = decoder(EventType, "eventType")
+const decodeTimestamp = decoder(Timestamp, "timestamp")
+const decodeRequestId = decoder(RequestId, "requestId")
+
+const payloadDecoders = new Map<Schema.Schema.AnyNoContext, (value: unknown) => Either.Either<unknown, PublishError>>()
+const decodePayload = (eventType: string, payload: unknown): Either.Either<unknown, PublishError> => {
+  const schema: Schema.Schema.AnyNoContext = payloadSchema(eventType)
+  if (typeof payload === "object" && payload !== null && Object.hasOwn(payload, PROTO)) {
+    return invalid(`payload.${PROTO}`, PROTO_DETAIL)
+  }
+  let decode = payloadDecoders.get(schema)
+  if (decode === undefined) {
+    decode = decoder(schema, "payload")
+    payloadDecoders.set(schema, decode)
+  }
+  return decode(payload)
+}
+
+interface Problem {
+  readonly path: string
+  readonly detail: string
+}
+
+const hasToJson = (value: object): value is { readonly toJSON: () => unknown } =>
+  "toJSON" in value && typeof value.toJSON === "function"
+
+/** What in a value has no place in JSON. `JSON.stringify` would throw at some of it and silently change the rest. */
+const problemIn = (value: unknown, path: string, above: ReadonlyArray<object>): Problem | undefined => {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return undefined
+    case "number":
+      return Number.isFinite(value) ? undefined : { path, detail: `${value} is not a JSON number` }
+    case "object":
+      break
+    default:
+      return { path, detail: `a ${typeof value} is not JSON` }
+  }
+  if (value === null) return undefined
+  if (above.includes(value)) return { path, detail: "a cycle is not JSON" }
+  if (above.length >= MAX_DEPTH) return { path, detail: `is nested deeper than ${MAX_DEPTH} levels` }
+  // A payload is an object of its own, whose fields say whom it is about: nothing may stand in for it.
+  if (hasToJson(value) && above.length === 0) return { path: `${path}.toJSON`, detail: "a function is not JSON" }
+  if (hasToJson(value)) return problemIn(value.toJSON(), path, [...above, value])
+  const inside = [...above, value]
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const problem = problemIn(value[i], `${path}.${i}`, inside)
+      if (problem !== undefined) return problem
+    }
+    return undefined
+  }
+  if (value instanceof Map || value instanceof Set)
+    return { path, detail: "a Map or Set is not JSON: make it an object or an array" }
+  for (const [name, item] of Object.entries(value)) {
+    if (name === PROTO) return { path: `${path}.${name}`, detail: PROTO_DETAIL }
+    const problem = item === undefined ? undefined : problemIn(item, `${path}.${name}`, inside)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+const toJson = (payload: unknown): Either.Either<string, PublishError> =>
+  Either.try({
+    try: () => {
+      const problem = problemIn(payload, "payload", [])
+      return problem ?? JSON.stringify(payload)
+    },
+    // A getter or a toJSON of the caller's own threw.
+    catch: (cause) =>
+      new PublishError({ reason: "NotJson", field: "payload", detail: `cannot be read: ${String(cause)}` })
+  }).pipe(
+    Either.flatMap((result) =>
+      typeof result === "string"
+        ? Either.right(result)
+        : Either.left(new PublishError({ reason: "NotJson", field: result.path, detail: result.detail }))
+    )
+  )
+
+const stringField = (payload: unknown, name: string): string | undefined => {
+  if (typeof payload !== "object" || payload === null) return undefined
+  const value: unknown = Reflect.get(payload, name)
+  return typeof value === "string" ? value : undefined
+}
+
+/** Checks an event and encodes it.
+ * @since 0.1.0
+ * @category constructors */
+export const encode = (
+  input: EventInput,
+  nextStamp: () => Stamp,
+  maxBytes: number
+): Either.Either<Draft, PublishError> =>
+  Either.gen(function* () {
+    if (typeof input !== "object" || input === null)
+      return yield* invalid("", "an event must be an object with eventType and payload")
+    for (const name of Object.keys(input)) {
+      if (name !== "eventType" && name !== "payload" && name !== "timestamp" && name !== "requestId") {
+        return yield* invalid(name, "is not a field of an event: those are eventType, payload, timestamp and requestId")
+      }
+    }
+    const eventType = yield* decodeEventType(input.eventType)
+    const payload = yield* decodePayload(eventType, input.payload)
+    const payloadJson = yield* toJson(payload)
+    const givenTime = input.timestamp === undefined ? undefined : yield* decodeTimestamp(input.timestamp)
+    const givenId = input.requestId === undefined ? undefined : yield* decodeRequestId(input.requestId)
+    const stamp = nextStamp()
+    const json = `{"eventType":${JSON.stringify(eventType)},"payload":${payloadJson},"timestamp":${givenTime ?? stamp.timestamp},"requestId":${JSON.stringify(givenId ?? stamp.requestId)}}`
+    const bytes = Buffer.byteLength(json)
+    if (bytes > maxBytes) {
+      return yield* Either.left(
+        new PublishError({
+          reason: "TooLarge",
+          field: "payload",
+          detail: `the event is ${bytes} bytes as JSON, more than the ${maxBytes} allowed`
+        })
+      )
+    }
+    const agentId = stringField(payload, "agentId")
+    const commandId = stringField(payload, "commandId")
+    const commandStatus = eventType === COMMAND_STATUS_UPDATE ? stringField(payload, "commandStatus") : undefined
+    return {
+      eventType,
+      agentId,
+      commandId,
+      key: eventKey({ eventType, payload: { agentId, commandId } }),
+      finished: commandStatus === "success" || commandStatus === "failed",
+      json
+    }
+  })

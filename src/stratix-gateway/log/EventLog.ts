@@ -1,0 +1,150 @@
+/**
+ * The ordered sequence of all events: offsets, history, latest, and the hub that announces what is new.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
+import type { EventKind } from "../telemetry/Metrics.js"
+import type * as Filter from "./Filter.js"
+
+/** An event that has no place in the log yet: encoded once, with what routes it beside it.
+ * @since 0.1.0
+ * @category models */
+export interface Draft extends Filter.Filterable {
+  /** What it is the newest state of; `undefined`: of nothing. */
+  readonly key: string | undefined
+  /** The last word on its key: the key may leave `latest` after the retention time. */
+  readonly finished: boolean
+  /** The event as it stands on the wire. */
+  readonly json: string
+}
+
+/** An event in the log.
+ * @since 0.1.0
+ * @category models */
+export interface LogEntry extends Draft {
+  readonly offset: Offset
+  /** Place in the order in which this process learned of events: dense, from 1, and its own; not for the wire. */
+  readonly index: number
+}
+
+/** The event as a sync client gets it: with its offset as fifth field.
+ * @since 0.1.0
+ * @category conversions */
+export const withOffset = (entry: LogEntry): string => `${entry.json.slice(0, -1)},"offset":"${entry.offset}"}`
+
+/** The event as a client gets it, by its mode.
+ * @since 0.1.0
+ * @category conversions */
+export const textOf = (entry: LogEntry, sync: boolean): string => (sync ? withOffset(entry) : entry.json)
+
+/** A place in the log.
+ * @since 0.1.0
+ * @category models */
+export interface Position {
+  readonly offset: Offset
+  readonly index: number
+}
+
+/** What `since` is asked for.
+ * @since 0.1.0
+ * @category models */
+export interface SinceOptions {
+  readonly filter?: Filter.Filter
+  /** Nothing after this offset; the head if absent. */
+  readonly until?: Offset
+  /** Stops after about so many characters of events. */
+  readonly maxBytes?: number
+  /** Set while a conflated catch-up or a snapshot goes on: the offset up to which the reader knew everything when it began. Keeps it conflated, so that it can end. */
+  readonly conflateFrom?: Offset
+  /** Set for a reader that cannot be told to forget: what has a cursor is then never answered with a snapshot. */
+  readonly neverSnapshot?: boolean
+}
+
+/** Events that bring a cursor to `to`.
+ * @since 0.1.0
+ * @category models */
+export interface CatchUp {
+  /** `resume`: every event. `conflated`: the newest of each key. `snapshot`: as conflated, and what was known before must be forgotten. */
+  readonly mode: SyncMode
+  readonly entries: ReadonlyArray<LogEntry>
+  readonly to: Offset
+  /** `to` is not yet `until`. */
+  readonly more: boolean
+  /** Events without a key that were left out. Counted before the filter, so with a filter it is an upper bound. */
+  readonly lost: number
+}
+
+/** The newest event of every key, at one moment.
+ * @since 0.1.0
+ * @category models */
+export interface Latest {
+  readonly head: Offset
+  readonly entries: ReadonlyArray<LogEntry>
+}
+
+/** The log did not take or give events; nothing was appended.
+ * @since 0.1.0
+ * @category errors */
+export class EventLogError extends Schema.TaggedError<EventLogError>("stratix/EventLogError")("EventLogError", {
+  reason: Schema.Literal("Closed", "Unavailable"),
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message(): string {
+    return this.reason === "Closed" ? "the log is closed: the gateway is shutting down" : "the log cannot be reached"
+  }
+}
+
+/** The log. Any implementation must pass `eventLogSuite`.
+ * @since 0.1.0
+ * @category tags */
+export class EventLog extends Context.Tag("stratix/EventLog")<
+  EventLog,
+  {
+    /** Gives all events their places, next to each other, or none. Completes once they have them. */
+    readonly append: (drafts: ReadonlyArray<Draft>) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
+    /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */
+    readonly since: (cursor: Offset | undefined, options?: SinceOptions) => Effect.Effect<CatchUp, EventLogError>
+    /** The newest event of every key, in offset order. */
+    readonly latest: (filter?: Filter.Filter) => Effect.Effect<Latest, EventLogError>
+    /** Announces every event appended from now on. A subscriber more than a history behind loses the oldest ones. */
+    readonly subscribe: Effect.Effect<Queue.Dequeue<LogEntry>, never, Scope.Scope>
+    /** The newest place this process knows of. */
+    readonly head: () => Position
+    /** The events this process learned of after `index`, or `undefined` where some of them have left its history. Synchronous: the fan-out reads with it. */
+    readonly tail: (index: number) => ReadonlyArray<LogEntry> | undefined
+    /** How far behind the newest place a reader is who has been given everything up to `cursor`; one without a cursor has been given nothing. */
+    readonly lag: (cursor: Offset | undefined) => Lag
+    /** How much is held, and how much was let go. */
+    readonly stats: () => Stats
+  }
+>() {}
+
+/** How far a cursor is behind the newest place.
+ * @since 0.1.0
+ * @category models */
+export interface Lag {
+  readonly events: number
+  /** Age of the oldest event after the cursor, in milliseconds; where that has left the history, of the oldest one that has not. */
+  readonly millis: number
+}
+
+/** How much a log holds.
+ * @since 0.1.0
+ * @category models */
+export interface Stats {
+  /** Events that were appended by this process, by what they are. */
+  readonly appended: Readonly<Record<EventKind, number>>
+  readonly historyEvents: number
+  readonly historyBytes: number
+  readonly keys: number
+  /** Finished commands that left `latest` by age or above the cap. */
+  readonly finishedDropped: number
+  /** Other keys that left `latest` because there were too many. */
+  readonly keysDropped: number
+}

@@ -1,0 +1,189 @@
+/**
+ * Which events a connection wants, and may see.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  COMMAND_STATUS_UPDATE,
+  EVENT_TYPE_PREFIX,
+  type FilterFields,
+  MAX_ID_LENGTH
+} from "../../stratix-core/stratix-protocol.js"
+
+/** Values within a field are alternatives; all fields that are there must hold; an empty field lets nothing through.
+ * @since 0.1.0
+ * @category models */
+export interface Filter {
+  readonly events: ReadonlySet<string> | undefined
+  readonly agents: ReadonlySet<string> | undefined
+  readonly commands: ReadonlySet<string> | undefined
+  /** Equal for equal filters: what connections are grouped by. */
+  readonly key: string
+}
+
+/** What a filter looks at.
+ * @since 0.1.0
+ * @category models */
+export interface Filterable {
+  readonly eventType: string
+  readonly agentId: string | undefined
+  readonly commandId: string | undefined
+}
+
+type Names = ReadonlyArray<string> | ReadonlySet<string> | undefined
+
+const sorted = (names: Names): ReadonlyArray<string> | undefined =>
+  names === undefined ? undefined : [...new Set(names)].sort()
+
+const fromSorted = (
+  events: ReadonlyArray<string> | undefined,
+  agents: ReadonlyArray<string> | undefined,
+  commands: ReadonlyArray<string> | undefined
+): Filter => ({
+  events: events && new Set(events),
+  agents: agents && new Set(agents),
+  commands: commands && new Set(commands),
+  key: events || agents || commands ? JSON.stringify([events ?? 0, agents ?? 0, commands ?? 0]) : ""
+})
+
+/** Lets everything through.
+ * @since 0.1.0
+ * @category constructors */
+export const all: Filter = fromSorted(undefined, undefined, undefined)
+
+/** The full name of an event type: `agent_status_update` and `stratix:agent_status_update` are the same.
+ * @since 0.1.0
+ * @category constructors */
+export const eventTypeName = (name: string): string =>
+  name.startsWith(EVENT_TYPE_PREFIX) ? name : EVENT_TYPE_PREFIX + name
+
+/** A filter from the fields of a `subscribe` message.
+ * @since 0.1.0
+ * @category constructors */
+export const fromFields = (fields: FilterFields): Filter =>
+  fields.events || fields.agents || fields.commands
+    ? fromSorted(sorted(fields.events?.map(eventTypeName)), sorted(fields.agents), sorted(fields.commands))
+    : all
+
+/** The fields of a filter, as a `subscribed` message shows them.
+ * @since 0.1.0
+ * @category conversions */
+export const toFields = (filter: Filter): FilterFields => ({
+  ...(filter.events && { events: [...filter.events] }),
+  ...(filter.agents && { agents: [...filter.agents] }),
+  ...(filter.commands && { commands: [...filter.commands] })
+})
+
+/** How many values a filter has, all fields together.
+ * @since 0.1.0
+ * @category conversions */
+export const size = (filter: Filter): number =>
+  (filter.events?.size ?? 0) + (filter.agents?.size ?? 0) + (filter.commands?.size ?? 0)
+
+const both = (
+  left: ReadonlySet<string> | undefined,
+  right: ReadonlySet<string> | undefined
+): ReadonlySet<string> | undefined =>
+  left === undefined ? right : right === undefined ? left : new Set([...left].filter((name) => right.has(name)))
+
+/** What both filters let through.
+ * @since 0.1.0
+ * @category combinators */
+export const intersect = (left: Filter, right: Filter): Filter =>
+  left === all
+    ? right
+    : right === all
+      ? left
+      : fromSorted(
+          sorted(both(left.events, right.events)),
+          sorted(both(left.agents, right.agents)),
+          sorted(both(left.commands, right.commands))
+        )
+
+/** Whether the filter lets the event through. An event without an agent is not matched by `agents`; likewise `commands`.
+ * @since 0.1.0
+ * @category predicates */
+export const matches = (filter: Filter, event: Filterable): boolean =>
+  (filter.events === undefined || filter.events.has(event.eventType)) &&
+  (filter.agents === undefined || (event.agentId !== undefined && filter.agents.has(event.agentId))) &&
+  (filter.commands === undefined || (event.commandId !== undefined && filter.commands.has(event.commandId)))
+
+const keyed: ReadonlySet<string> = new Set([AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, AGENT_CREATE])
+
+/** Whether an event without a key could pass.
+ * @since 0.1.0
+ * @category predicates */
+export const admitsKeyless = (filter: Filter): boolean =>
+  filter.events === undefined || [...filter.events].some((type) => !keyed.has(type))
+
+/** What the query string of an upgrade asks for.
+ * @since 0.1.0
+ * @category models */
+export interface Query {
+  readonly filter: Filter
+  readonly snapshot: boolean
+  readonly since: string | undefined
+  readonly token: string | undefined
+}
+
+/** Reads the query string. Unknown parameters are ignored; the left side says what is wrong with a malformed one.
+ * @since 0.1.0
+ * @category constructors */
+export const fromQuery = (query: string): Either.Either<Query, string> => {
+  const fields: { events?: ReadonlyArray<string>; agents?: ReadonlyArray<string>; commands?: ReadonlyArray<string> } =
+    {}
+  let snapshot = false
+  let since: string | undefined
+  let token: string | undefined
+  for (const pair of query === "" ? [] : query.split("&")) {
+    const cut = pair.indexOf("=")
+    const name = cut === -1 ? pair : pair.slice(0, cut)
+    const raw = cut === -1 ? "" : pair.slice(cut + 1)
+    switch (name) {
+      case "events":
+      case "agents":
+      case "commands": {
+        if (fields[name] !== undefined) return Either.left(`"${name}" is there twice: separate its values by commas`)
+        const values: Array<string> = []
+        // Split before decoding, so that an id with a comma in it can be written as %2C.
+        for (const item of raw.split(",")) {
+          const value = decode(item)
+          if (value === undefined)
+            return Either.left(`"${name}" has a broken percent-encoding: ${JSON.stringify(item)}`)
+          if (value === "") return Either.left(`"${name}" has an empty value: it must be a comma-separated list`)
+          if ((name === "events" ? eventTypeName(value) : value).length > MAX_ID_LENGTH)
+            return Either.left(`"${name}" has a value of more than ${MAX_ID_LENGTH} characters`)
+          values.push(value)
+        }
+        fields[name] = values
+        break
+      }
+      case "snapshot":
+        if (raw !== "true" && raw !== "false")
+          return Either.left(`"snapshot" must be true or false, got ${JSON.stringify(raw)}`)
+        snapshot = raw === "true"
+        break
+      case "since":
+      case "token": {
+        const value = decode(raw)
+        if (value === undefined || value === "")
+          return Either.left(`"${name}" must not be empty and must be percent-encoded well`)
+        if (name === "since") since = value
+        else token = value
+        break
+      }
+    }
+  }
+  return Either.right({ filter: fromFields(fields), snapshot, since, token })
+}
+
+const decode = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Brings what the gateway counts by itself into Effect's metrics.
+ *
+ * The fan-out and the log keep their counts as plain numbers, which costs nothing on the way of an event. Here they are read, whenever
+ * somebody asks, and every few seconds while something goes on for exporters that only look into Effect's registry. Each gateway of a process adds its part to
+ * the same metrics.
+ *
+ * @since 0.1.0
+ */
+import { performance } from "node:perf_hooks"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import { SyncMode } from "../../stratix-core/stratix-protocol.js"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as Broadcast from "../fanout/Broadcast.js"
+import * as EventLog from "../log/EventLog.js"
+import * as Metrics from "../telemetry/Metrics.js"
+
+/** Reads the counts of this gateway.
+ * @since 0.1.0
+ * @category tags */
+export class MetricsCollector extends Context.Tag("stratix/Collector")<
+  MetricsCollector,
+  {
+    /** Afterwards the metrics in Effect's registry are those of now. */
+    readonly collect: Effect.Effect<void>
+  }
+>() {}
+
+/** Exporters send every minute or so; what they find of a gateway that is at work is no older than this. */
+const EVERY = "10 seconds"
+
+interface Reading {
+  readonly broadcast: Broadcast.Stats
+  readonly farthest: Broadcast.MaxLag
+  readonly log: EventLog.Stats
+}
+
+/** A number of this gateway, and what the metric was told of it. */
+interface Part {
+  readonly read: (reading: Reading) => number
+  readonly metric: Metric.Metric.Counter<number> | Metric.Metric.Gauge<number>
+  told: number
+}
+
+/** Tells the metric by how much its part has changed. */
+const tell = (part: Part, now: number): void => {
+  part.metric.unsafeModify(now - part.told, [])
+  part.told = now
+}
+
+const part = (metric: Part["metric"], read: Part["read"]): Part => ({ metric, read, told: 0 })
+
+const counts = (): ReadonlyArray<Part> => {
+  return [
+    part(Metrics.flushes, ({ broadcast }) => broadcast.flushes),
+    part(Metrics.deliveries, ({ broadcast }) => broadcast.deliveries),
+    part(Metrics.sentBytes, ({ broadcast }) => broadcast.bytes),
+    part(Metrics.stalls, ({ broadcast }) => broadcast.stalls),
+    part(Metrics.conflations, ({ broadcast }) => broadcast.conflations),
+    part(Metrics.lostEvents, ({ broadcast }) => broadcast.lost),
+    ...SyncMode.literals.map((mode) =>
+      part(Metric.tagged(Metrics.catchUps, "mode", mode), ({ broadcast }) => broadcast.catchUps[mode])
+    ),
+    ...Metrics.eventKinds.map((kind) =>
+      part(Metric.tagged(Metrics.events, "type", kind), ({ log }) => log.appended[kind])
+    ),
+    part(Metric.tagged(Metrics.keysDropped, "kind", "finished"), ({ log }) => log.finishedDropped),
+    part(Metric.tagged(Metrics.keysDropped, "kind", "unfinished"), ({ log }) => log.keysDropped)
+  ]
+}
+
+const levels = (): ReadonlyArray<Part> => {
+  return [
+    ...Metrics.connectionStates.map((state) =>
+      part(Metric.tagged(Metrics.connections, "state", state), ({ broadcast }) => broadcast[state])
+    ),
+    part(Metrics.groups, ({ broadcast }) => broadcast.groups),
+    part(Metrics.unsentBytes, ({ farthest }) => farthest.unsentBytes),
+    part(Metrics.historyEvents, ({ log }) => log.historyEvents),
+    part(Metrics.historyBytes, ({ log }) => log.historyBytes),
+    part(Metrics.keys, ({ log }) => log.keys)
+  ]
+}
+
+/** Two gateways of one process have no maximum that could be kept without asking both: it is that of the one asked last. */
+const reportMaximum = ({ events, millis }: EventLog.Lag): void => {
+  Metrics.maxLagEvents.unsafeUpdate(events, [])
+  Metrics.maxLagSeconds.unsafeUpdate(millis / 1000, [])
+}
+
+/** What belongs to the process, however many gateways are in it. */
+const reportProcess = (): void => {
+  const active = performance.eventLoopUtilization().active / 1000
+  Metrics.eventLoopActive.unsafeUpdate(active - Metrics.eventLoopActive.unsafeValue([]).count, [])
+  Metrics.residentMemory.unsafeUpdate(process.memoryUsage.rss(), [])
+}
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const broadcast = yield* Broadcast.Broadcast
+  const log = yield* EventLog.EventLog
+  Metrics.register()
+  const counted = counts()
+  const levelled = levels()
+
+  const collect = Effect.sync(() => {
+    const reading = { broadcast: broadcast.stats(), farthest: broadcast.maxLag(), log: log.stats() }
+    for (const part of counted) tell(part, part.read(reading))
+    for (const part of levelled) tell(part, part.read(reading))
+    reportMaximum(reading.farthest)
+    reportProcess()
+  })
+
+  if (config.metrics) {
+    yield* Effect.addFinalizer(() =>
+      Effect.zipRight(
+        collect,
+        Effect.sync(() => {
+          for (const part of levelled) tell(part, 0)
+          reportMaximum({ events: 0, millis: 0 })
+        })
+      )
+    )
+    yield* broadcast.activity.pipe(
+      Effect.zipRight(Effect.sleep(EVERY)),
+      Effect.zipRight(collect),
+      Effect.forever,
+      Effect.forkScoped,
+      Effect.interruptible
+    )
+  }
+  return MetricsCollector.of({ collect })
+})
+
+/** Reads the counts when asked, and every ten seconds while something goes on where `metrics` is on.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<
+  MetricsCollector,
+  never,
+  StatusSyncConfig.StatusSyncConfig | Broadcast.Broadcast | EventLog.EventLog
+> = Layer.scoped(MetricsCollector, make)

@@ -1,0 +1,126 @@
+/**
+ * Many timers of different lengths on one fiber: each expires at its own moment of the wall clock.
+ *
+ * A binary heap: O(log n) to set and to cancel. `TimeoutQueues` is for timeouts of equal length.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as SleepLoop from "./SleepLoop.js"
+
+/** A moment at which something expires.
+ * @since 0.1.0
+ * @category models */
+export class ExpiryTimer {
+  /** Index in the heap; -1 while it is not set. */
+  place = -1
+  constructor(
+    /** Milliseconds since the Unix epoch. */
+    readonly at: number,
+    readonly onExpire: () => void
+  ) {}
+}
+
+/** The timers that are set.
+ * @since 0.1.0
+ * @category models */
+export interface ExpiryTimers {
+  /** A timer whose moment has passed expires as soon as the fiber runs. */
+  readonly set: (timer: ExpiryTimer) => void
+  readonly cancel: (timer: ExpiryTimer) => void
+  readonly size: () => number
+}
+
+/**
+ * The longest sleep. A JavaScript timer of more than 24.8 days overflows, and Effect's clock never wakes from one; and while the
+ * fiber sleeps the wall clock may be set forward, which it then notices within this time.
+ */
+const LONGEST_SLEEP = Duration.toMillis("6 hours")
+
+class Heap {
+  private readonly timers: Array<ExpiryTimer> = []
+
+  get size(): number {
+    return this.timers.length
+  }
+
+  nearest(): ExpiryTimer | undefined {
+    return this.timers[0]
+  }
+
+  add(timer: ExpiryTimer): void {
+    this.rise(timer, this.timers.length)
+  }
+
+  remove(timer: ExpiryTimer): void {
+    const { place } = timer
+    if (place === -1) return
+    timer.place = -1
+    const last = this.timers.pop()
+    if (last === undefined || last === timer) return
+    // The last one takes the free place, and may belong above or below it.
+    this.rise(last, place)
+    this.sink(last)
+  }
+
+  private put(timer: ExpiryTimer, place: number): void {
+    this.timers[place] = timer
+    timer.place = place
+  }
+
+  private rise(timer: ExpiryTimer, from: number): void {
+    let place = from
+    while (place > 0) {
+      const above = this.timers[(place - 1) >> 1]
+      if (above === undefined || above.at <= timer.at) break
+      this.put(above, place)
+      place = (place - 1) >> 1
+    }
+    this.put(timer, place)
+  }
+
+  private sink(timer: ExpiryTimer): void {
+    let { place } = timer
+    while (true) {
+      const left = this.timers[2 * place + 1]
+      const right = this.timers[2 * place + 2]
+      const nearer = left !== undefined && right !== undefined && right.at < left.at ? right : left
+      if (nearer === undefined || nearer.at >= timer.at) break
+      const free = nearer.place
+      this.put(nearer, place)
+      place = free
+    }
+    this.put(timer, place)
+  }
+}
+
+/** Expiry timers until the scope closes. */
+export const make: Effect.Effect<ExpiryTimers, never, Scope.Scope> = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const now = () => clock.unsafeCurrentTimeMillis()
+  const heap = new Heap()
+  const loop = yield* SleepLoop.make({
+    now,
+    longest: LONGEST_SLEEP,
+    run: () => {
+      const time = now()
+      for (let next = heap.nearest(); next !== undefined && next.at <= time; next = heap.nearest()) {
+        heap.remove(next)
+        next.onExpire()
+      }
+      return heap.nearest()?.at ?? Number.POSITIVE_INFINITY
+    }
+  })
+
+  return {
+    set: (timer) => {
+      if (timer.place !== -1) return
+      heap.add(timer)
+      loop.wake(timer.at)
+    },
+    cancel: (timer) => heap.remove(timer),
+    size: () => heap.size
+  }
+})

@@ -1,0 +1,95 @@
+/**
+ * IP addresses and networks: parsing, matching, and what counts as this machine.
+ *
+ * @since 0.1.0
+ */
+import * as Net from "node:net"
+
+/** Whether a host name, with or without brackets, means this machine itself.
+ * @since 0.1.0
+ * @category predicates */
+export const isLoopback = (hostname: string): boolean => {
+  const name = hostname.toLowerCase().replace(/^\[|\]$/g, "")
+  return (
+    name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(name)
+  )
+}
+
+type Family = "ipv4" | "ipv6"
+
+const familyOf = (address: string): Family | undefined => {
+  const version = Net.isIP(address)
+  return version === 4 ? "ipv4" : version === 6 ? "ipv6" : undefined
+}
+
+interface Network {
+  readonly address: string
+  readonly prefix: number
+  readonly family: Family
+}
+
+const parseNetwork = (text: string): Network | undefined => {
+  const cut = text.indexOf("/")
+  const address = cut === -1 ? text : text.slice(0, cut)
+  const family = familyOf(address)
+  if (family === undefined) return undefined
+  const longest = family === "ipv4" ? 32 : 128
+  if (cut === -1) return { address, prefix: longest, family }
+  const digits = text.slice(cut + 1)
+  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) : Number.POSITIVE_INFINITY
+  return prefix <= longest ? { address, prefix, family } : undefined
+}
+
+/** Whether this is an address, or a network like `10.0.0.0/8` or `fd00::/8`.
+ * @since 0.1.0
+ * @category predicates */
+export const isNetwork = (text: string): boolean => parseNetwork(text) !== undefined
+
+/** The addresses of proxies that are believed.
+ * @since 0.1.0
+ * @category models */
+export interface NetworkList {
+  readonly includes: (address: string) => boolean
+}
+
+/** What of `networks` is not an address or a network is left out: the settings have been checked for it.
+ * @since 0.1.0
+ * @category constructors */
+export const networkList = (networks: ReadonlyArray<string>): NetworkList => {
+  const list = new Net.BlockList()
+  for (const text of networks) {
+    const network = parseNetwork(text)
+    if (network !== undefined) list.addSubnet(network.address, network.prefix, network.family)
+  }
+  return {
+    includes: (address) => {
+      const family = familyOf(address)
+      return family !== undefined && list.check(address, family)
+    }
+  }
+}
+
+const MAPPED = "::ffff:"
+
+/** The plain form of an address: IPv4 in IPv6 (`::ffff:192.0.2.1`, what a dual-stack socket reports) as IPv4, no zone, no port, no brackets; `undefined` if it is no address. */
+export const parse = (text: string): string | undefined => {
+  const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+(?:\.\d+){3}):\d+$/.exec(text)?.[1] ?? text
+  const address = bare.split("%", 1)[0] ?? bare
+  if (familyOf(address) === undefined) return undefined
+  const lower = address.toLowerCase()
+  const inner = lower.startsWith(MAPPED) ? lower.slice(MAPPED.length) : lower
+  return Net.isIPv4(inner) ? inner : lower
+}
+
+/** What one client can easily have many of: an IPv4 address stands for itself, an IPv6 address for its /64, which is what a single host is given.
+ * @since 0.1.0
+ * @category conversions */
+export const network = (address: string): string => {
+  if (!Net.isIPv6(address)) return address
+  // The URL parser writes an address out in one way only: hexadecimal groups, the longest run of zeros as "::".
+  const [left = "", right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::")
+  const groups = left === "" ? [] : left.split(":")
+  const tail = right === undefined || right === "" ? [] : right.split(":")
+  while (right !== undefined && groups.length + tail.length < 8) groups.push("0")
+  return `${[...groups, ...tail].slice(0, 4).join(":")}::/64`
+}

@@ -1,0 +1,123 @@
+/**
+ * Many equal timeouts on one fiber.
+ *
+ * All timeouts in a queue are equally long, so a queue in insertion order is always sorted: O(1) to start, to stop and to expire,
+ * and the fiber sleeps until the nearest front. A sleeping fiber per connection would cost about 13 KB each and make `TestClock` quadratic.
+ *
+ * @since 0.1.0
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as SleepLoop from "./SleepLoop.js"
+
+/** An entry of a queue. It belongs to one queue, whether it is running or not. */
+export class Timeout<A> {
+  /** When it expires, in milliseconds on the monotonic clock. */
+  at = 0
+  running = false
+  previous: Timeout<A> | undefined = undefined
+  next: Timeout<A> | undefined = undefined
+  constructor(readonly value: A) {}
+}
+
+/** Milliseconds on the clock that is never set back: a correction of the wall clock must not end a connection. */
+export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+
+/** Timeouts of equal length. */
+export class TimeoutQueue<A> {
+  private front: Timeout<A> | undefined = undefined
+  private back: Timeout<A> | undefined = undefined
+  private readonly millis: number
+
+  constructor(
+    duration: Duration.DurationInput,
+    private readonly onExpire: (value: A, now: number) => void,
+    private readonly now: () => number,
+    private readonly wake: (at: number) => void
+  ) {
+    this.millis = Duration.toMillis(duration)
+  }
+
+  /** Starts or restarts a timeout. */
+  start(timeout: Timeout<A>): void {
+    this.stop(timeout)
+    this.add(timeout, this.now() + this.millis)
+  }
+
+  /** Restarts a timeout from the moment it expired, so that a late sweep does not shift a rhythm. After a pause longer than the timeout it runs from `now`: missed rounds are skipped. */
+  repeat(timeout: Timeout<A>, now: number): void {
+    this.stop(timeout)
+    this.add(timeout, (timeout.at + this.millis > now ? timeout.at : now) + this.millis)
+  }
+
+  private add(timeout: Timeout<A>, at: number): void {
+    timeout.at = at
+    timeout.running = true
+    timeout.previous = this.back
+    if (this.back === undefined) this.front = timeout
+    else this.back.next = timeout
+    this.back = timeout
+    if (this.front === timeout) this.wake(at)
+  }
+
+  /** Stops a timeout without running its action. */
+  stop(timeout: Timeout<A>): void {
+    if (!timeout.running) return
+    timeout.running = false
+    if (timeout.previous === undefined) this.front = timeout.next
+    else timeout.previous.next = timeout.next
+    if (timeout.next === undefined) this.back = timeout.previous
+    else timeout.next.previous = timeout.previous
+    timeout.previous = undefined
+    timeout.next = undefined
+  }
+
+  /** When the first timeout expires; infinity if none is running. */
+  nearest(): number {
+    return this.front === undefined ? Number.POSITIVE_INFINITY : this.front.at
+  }
+
+  /** Runs the action of every timeout that has expired. */
+  sweep(now: number): void {
+    while (this.front !== undefined && this.front.at <= now) {
+      const timeout = this.front
+      this.stop(timeout)
+      this.onExpire(timeout.value, now)
+    }
+  }
+}
+
+/** One fiber that sweeps any number of queues; at equal times the queue that was made first is swept first. */
+export interface TimeoutQueues {
+  readonly queue: <A>(duration: Duration.DurationInput, onExpire: (value: A, now: number) => void) => TimeoutQueue<A>
+}
+
+interface Sweepable {
+  readonly nearest: () => number
+  readonly sweep: (now: number) => void
+}
+
+/** Timeout queues until the scope closes. */
+export const make: Effect.Effect<TimeoutQueues, never, Scope.Scope> = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const now = () => monotonicMillis(clock)
+  const queues: Array<Sweepable> = []
+  const loop = yield* SleepLoop.make({
+    now,
+    run: () => {
+      const time = now()
+      for (const queue of queues) queue.sweep(time)
+      return queues.reduce((nearest, queue) => Math.min(nearest, queue.nearest()), Number.POSITIVE_INFINITY)
+    }
+  })
+
+  return {
+    queue: (duration, onExpire) => {
+      const queue = new TimeoutQueue(duration, onExpire, now, loop.wake)
+      queues.push(queue)
+      return queue
+    }
+  }
+})

@@ -1,0 +1,42 @@
+/**
+ * The log of the stand-alone gateway, in the form and down to the level that the settings say.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import { knobs, type Settings } from "../config/StatusSyncConfig.js"
+
+const forms: { readonly [F in Settings["logFormat"]]: Layer.Layer<never> } = {
+  pretty: Logger.pretty,
+  logfmt: Logger.logFmt,
+  json: Logger.json
+}
+
+const levels: { readonly [L in Settings["logLevel"]]: LogLevel.LogLevel } = {
+  all: LogLevel.All,
+  trace: LogLevel.Trace,
+  debug: LogLevel.Debug,
+  info: LogLevel.Info,
+  warning: LogLevel.Warning,
+  error: LogLevel.Error,
+  fatal: LogLevel.Fatal,
+  none: LogLevel.None
+}
+
+/** The log as these settings say, on standard output. With `json` each line is one object: `message`, `logLevel`, `timestamp`, `cause`, `annotations`, `spans`, `fiberId`.
+ * @since 0.1.0
+ * @category layers */
+export const layer = (settings: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> =>
+  Layer.merge(forms[settings.logFormat], Logger.minimumLogLevel(levels[settings.logLevel]))
+
+/** The log as the environment says. It is for the edge of a program; a host application has a log of its own.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfig: Layer.Layer<never, ConfigError> = Layer.unwrapEffect(
+  Effect.map(Config.all({ logFormat: knobs.logFormat, logLevel: knobs.logLevel }), layer)
+)

@@ -1,0 +1,213 @@
+/**
+ * The node server everything is attached to: this package's own, or a host application's.
+ *
+ * @since 0.1.0
+ */
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type { Duplex } from "node:stream"
+import * as Tls from "node:tls"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as FileWatch from "../runtime/FileWatch.js"
+import type { RefusalReason } from "../telemetry/Metrics.js"
+import * as Refusals from "../telemetry/Refusals.js"
+
+/** A node HTTP or HTTPS server. A host application provides its own with `Layer.succeed(NodeServer, server)`.
+ * @since 0.1.0
+ * @category tags */
+export class NodeServer extends Context.Tag("stratix/NodeServer")<NodeServer, Http.Server>() {}
+
+/** The server could not listen.
+ * @since 0.1.0
+ * @category errors */
+export class ListenError extends Schema.TaggedError<ListenError>("stratix/ListenError")("ListenError", {
+  reason: Schema.Literal("AddressInUse", "AddressNotAvailable", "PermissionDenied", "Unknown"),
+  message: Schema.String
+}) {}
+
+const reasons: { readonly [code: string]: readonly [ListenError["reason"], string] } = {
+  EADDRINUSE: ["AddressInUse", "is already in use: stop the program that has it, or choose another with STRATIX_PORT"],
+  EADDRNOTAVAIL: ["AddressNotAvailable", "is not an address of this machine: choose another with STRATIX_HOST"],
+  ENOTFOUND: ["AddressNotAvailable", "is not an address of this machine: choose another with STRATIX_HOST"],
+  EACCES: ["PermissionDenied", "may not be bound by this user: choose a port above 1023 with STRATIX_PORT"]
+}
+
+const listenError = (error: Error, address: string): ListenError => {
+  const code = "code" in error && typeof error.code === "string" ? error.code : ""
+  const [reason, advice] = reasons[code] ?? ["Unknown" as const, `cannot be bound: ${error.message}`]
+  return new ListenError({ reason, message: `${address} ${advice}` })
+}
+
+/** Connections the operating system may hold that were not accepted yet. Thousands of dashboards come back in the same moment after a restart; beyond node's 511 they would wait for retries of their SYN, which take seconds. (Linux bounds it by `net.core.somaxconn`, 4096 by default.) */
+const BACKLOG = 4096
+
+/** Listens by `host` and `port` until the scope closes; answers the port.
+ * @since 0.1.0
+ * @category constructors */
+export const listen: Effect.Effect<number, ListenError, NodeServer | StatusSyncConfig.StatusSyncConfig | Scope.Scope> =
+  Effect.gen(function* () {
+    const { host, port } = yield* StatusSyncConfig.StatusSyncConfig
+    const server = yield* NodeServer
+    yield* Effect.acquireRelease(
+      Effect.async<void, ListenError>((resume) => {
+        const onError = (error: Error) => resume(Effect.fail(listenError(error, `${host}:${port}`)))
+        server.once("error", onError)
+        server.listen({ port, host, backlog: BACKLOG }, () => {
+          server.off("error", onError)
+          resume(Effect.void)
+        })
+      }),
+      // Stops listening at once; sockets that are open are ended by those who hold them.
+      () => Effect.sync(() => server.close())
+    )
+    const address = server.address()
+    return typeof address === "object" && address !== null ? address.port : port
+  })
+
+/** The certificate and its key cannot be used.
+ * @since 0.1.0
+ * @category errors */
+export class TlsError extends Schema.TaggedError<TlsError>("stratix/TlsError")("TlsError", {
+  reason: Schema.Literal("FileUnreadable", "CertificateInvalid"),
+  message: Schema.String
+}) {}
+
+interface Certificate {
+  readonly cert: string
+  readonly key: string
+  readonly passphrase?: string
+}
+
+/** A certificate that TLS can work with: it and its key are well-formed, and belong together. */
+const certificate = (
+  [cert = "", key = ""]: ReadonlyArray<string>,
+  config: StatusSyncConfig.Settings
+): Either.Either<Certificate, TlsError> => {
+  const made = {
+    cert,
+    key,
+    ...(config.tlsPassphrase !== undefined && { passphrase: Redacted.value(config.tlsPassphrase) })
+  }
+  return Either.try({
+    try: () => {
+      Tls.createSecureContext(made)
+      return made
+    },
+    catch: (error) =>
+      new TlsError({
+        reason: "CertificateInvalid",
+        message: `${config.tlsCert} and ${config.tlsKey} cannot be used: ${error instanceof Error ? error.message : error}`
+      })
+  })
+}
+
+/** Sockets beyond those of WebSockets: publishers, health checks, and those who are to be told that the gateway is full. */
+const SPARE_SOCKETS = 1024
+
+/** How often node looks for requests that take too long: this much later at the most they end. */
+const LOOK_FOR_SLOW = 1000
+
+/** The requests that node refuses by itself. */
+const refusedByNode: { readonly [code: string]: readonly [status: number, RefusalReason, string] } = {
+  HPE_HEADER_OVERFLOW: [431, "header_size", "the header of the request is too large"],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, "body_size", "the extensions of a chunk are too large"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "timeout", "the request took too long"]
+}
+
+const applyLimits = (server: Http.Server, refusals: typeof Refusals.Refusals.Service): void => {
+  server.on("clientError", (error: Error, socket: Duplex) => {
+    const code = "code" in error && typeof error.code === "string" ? error.code : ""
+    // Anything else than bad HTTP is a broken socket, or TLS that did not come about: there is nobody to answer.
+    if (!/^(HPE|ERR_HTTP)_/.test(code) || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const [status, reason, message] = refusedByNode[code] ?? [400, "malformed", "this is not HTTP/1.1"]
+    refusals.recordRefusal(reason, message)
+    const body = JSON.stringify({ error: Http.STATUS_CODES[status]?.replaceAll(" ", ""), message })
+    socket.once("finish", () => socket.destroy())
+    socket.end(
+      `HTTP/1.1 ${status} ${Http.STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+    )
+  })
+  server.on("drop", () => refusals.recordRefusal("sockets", "more sockets than the gateway may have"))
+  server.on("tlsClientError", (error: Error) => {
+    if ("code" in error && error.code === "ERR_TLS_HANDSHAKE_TIMEOUT") {
+      refusals.recordRefusal("timeout", "the TLS handshake took too long")
+    }
+  })
+}
+
+const create = (config: StatusSyncConfig.Settings, tls: Certificate | undefined): Http.Server => {
+  // Node takes whole milliseconds only.
+  const handshakeTimeout = Math.ceil(Duration.toMillis(config.handshakeTimeout))
+  const options: Http.ServerOptions = {
+    noDelay: true,
+    maxHeaderSize: config.maxHeaderBytes,
+    headersTimeout: handshakeTimeout,
+    requestTimeout: Math.ceil(Duration.toMillis(config.requestTimeout)),
+    connectionsCheckingInterval: Math.min(LOOK_FOR_SLOW, handshakeTimeout)
+  }
+  const server =
+    tls === undefined ? Http.createServer(options) : Https.createServer({ ...options, ...tls, handshakeTimeout })
+  server.maxConnections = config.maxConnections + SPARE_SOCKETS
+  return server
+}
+
+const make = Effect.gen(function* () {
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const refusals = yield* Refusals.Refusals
+  const files = config.tlsCert === undefined || config.tlsKey === undefined ? [] : [config.tlsCert, config.tlsKey]
+  const texts = yield* Effect.mapError(
+    FileWatch.read(files),
+    ({ message }) => new TlsError({ reason: "FileUnreadable", message })
+  )
+  const tls = files.length === 0 ? undefined : yield* certificate(texts, config)
+
+  const server = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const made = create(config, tls)
+      // After listening, a server emits errors that concern one socket at the most (EMFILE on accept): none of them may end the process.
+      made.on("error", () => undefined)
+      applyLimits(made, refusals)
+      return made
+    }),
+    (made) => Effect.sync(() => made.closeAllConnections())
+  )
+  if (server instanceof Https.Server) {
+    // Who is connected stays so; who comes from now on is shown the new one.
+    yield* FileWatch.changes(files, texts).pipe(
+      Stream.runForEach((read) =>
+        Either.match(certificate(read, config), {
+          onLeft: (error) => Effect.logError(`${error.message}; the certificate read before stays in force`),
+          onRight: (next) =>
+            Effect.zipRight(
+              Effect.sync(() => server.setSecureContext(next)),
+              Effect.logInfo(`read the certificate again from ${config.tlsCert}`)
+            )
+        })
+      ),
+      Effect.forkScoped,
+      Effect.interruptible
+    )
+  }
+  return server
+})
+
+/** A server of its own, not listening yet; with TLS where the settings name a certificate, which is read again when its file changes. On release no connection of it stays open.
+ * @since 0.1.0
+ * @category layers */
+export const layer: Layer.Layer<NodeServer, TlsError, StatusSyncConfig.StatusSyncConfig> = Layer.scoped(
+  NodeServer,
+  make
+).pipe(Layer.provide(Refusals.layer))

@@ -1,0 +1,94 @@
+/**
+ * Sockets as the gateway sees them: accept, write, ping, close, terminate, "how much is unsent", "drained".
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Refusal } from "./Refusal.js"
+
+/** An upgrade request, before anything is decided.
+ * @since 0.1.0
+ * @category models */
+export interface UpgradeRequest {
+  readonly method: string
+  /** Path and query, as in the request line. */
+  readonly url: string
+  /** Names in lower case. */
+  readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
+  /** Address of the peer of the TCP connection. */
+  readonly remoteAddress: string
+  /** Whether the request came in through a loopback address of this machine. */
+  readonly local: boolean
+}
+
+/** An open socket. Its methods never throw and never wait; on a socket that is closed they do nothing.
+ * @since 0.1.0
+ * @category models */
+export interface TransportSocket {
+  readonly remoteAddress: string
+  /** Whether the client agreed to permessage-deflate with a window that serves every client. */
+  readonly compressed: boolean
+  /** Writes whole frames. Answers the bytes that are not yet with the operating system. */
+  readonly write: (frames: Uint8Array) => number
+  /** Bytes that are not yet with the operating system. */
+  readonly unsentBytes: () => number
+  /** Sends a close frame; the socket is terminated if the client does not answer. Nothing can be written afterwards. */
+  readonly end: (code: number, reason: string) => void
+  /** Ends the socket at once, without a close frame. */
+  readonly terminate: () => void
+}
+
+/** What happens on a socket.
+ * @since 0.1.0
+ * @category models */
+export interface SocketHandlers {
+  /** Called once, before any other, when all of them are attached and no frame can be missed. */
+  readonly onOpen: () => void
+  /** Any frame came in, whatever it is. */
+  readonly onSignOfLife: () => void
+  /** A pong came in. */
+  readonly onPong: () => void
+  readonly onText: (text: string) => void
+  readonly onBinary: () => void
+  /** Nothing is unsent any more; told after more than the high-water mark was. */
+  readonly onDrain: () => void
+  /** The socket broke; `onClose` follows. */
+  readonly onError: (error: Error) => void
+  /** The end, exactly once. 1006: without a close frame. */
+  readonly onClose: (code: number, reason: string) => void
+}
+
+/** What a transport has to know of an upgrade that was admitted.
+ * @since 0.1.0
+ * @category models */
+export interface Accepted {
+  /** The subprotocol to select; `undefined`: the client asked for none that this gateway knows. */
+  readonly subprotocol: string | undefined
+  /** The client's address: the peer's, or what a trusted proxy says it is. */
+  readonly address: string
+  /** Counts the connection towards the limits. Released when the connection ends, or by the transport if no socket came of it. */
+  readonly permit: { readonly release: () => void }
+}
+
+/** What a transport asks for every upgrade.
+ * @since 0.1.0
+ * @category models */
+export interface TransportHandlers<A extends Accepted> {
+  /** Decides on an upgrade. A decision that is known at once is an `Exit`, which needs no fiber. */
+  readonly decide: (request: UpgradeRequest) => Effect.Effect<A, Refusal>
+  /** Takes the socket of an admitted client. */
+  readonly accept: (socket: TransportSocket, accepted: A) => SocketHandlers
+}
+
+/** Where connections come from.
+ * @since 0.1.0
+ * @category tags */
+export class Transport extends Context.Tag("stratix/Transport")<
+  Transport,
+  {
+    /** Accepts upgrades until the scope closes; sockets that are open then stay open. */
+    readonly serve: <A extends Accepted>(handlers: TransportHandlers<A>) => Effect.Effect<void, never, Scope.Scope>
+  }
+>() {}

@@ -1,4 +1,0 @@
-import { EventLog } from "../../../../src/stratix-gateway/index.js"
-import { eventLogSuite } from "../../suites/eventLogSuite.js"
-
-eventLogSuite("memory", EventLog.layerMemory)

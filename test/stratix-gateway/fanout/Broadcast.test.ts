@@ -1,0 +1,333 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger, TestClock } from "effect"
+import * as FilterIndex from "../../../src/stratix-gateway/fanout/FilterIndex.js"
+import {
+  Broadcast,
+  Connections,
+  EventLog,
+  StatusSync,
+  type StatusSyncConfig
+} from "../../../src/stratix-gateway/index.js"
+import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
+import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
+import { nextTurn } from "../suites/transportSuite.js"
+
+const over =
+  (settings: Partial<StatusSyncConfig.Settings>) =>
+  <A, E>(effect: Effect.Effect<A, E, StatusSyncTest.Services>) =>
+    effect.pipe(Effect.provide(StatusSyncTest.layerWith(settings)), Effect.provide(Logger.remove(Logger.defaultLogger)))
+
+const publish = (count: number, from = 0) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    for (let i = from; i < from + count; i++) yield* sync.notifyAgentStatus(`agent-${i % 10}`, "busy")
+  })
+
+const lag = (id: number) =>
+  Effect.gen(function* () {
+    const connections = yield* Connections.Connections
+    const broadcast = yield* Broadcast.Broadcast
+    const subscriber = (yield* connections.all)[id]?.subscriber
+    return subscriber === undefined ? undefined : broadcast.status(subscriber)
+  })
+
+const sync = { protocols: ["stratix.sync.v1"] }
+
+describe("batching", () => {
+  it.effect("everything published in one turn leaves in one write; a lone event does not wait for another", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const client = yield* TestClients.connect()
+      yield* publish(100)
+      yield* client.takeN(101)
+      assert.strictEqual(broadcast.stats().flushes, 1)
+      yield* publish(1)
+      yield* client.take
+      assert.strictEqual(broadcast.stats().flushes, 2)
+    }).pipe(over({}))
+  )
+
+  it.effect("with a linger, what comes within it shares the write", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const client = yield* TestClients.connect()
+      yield* publish(1)
+      yield* TestClock.adjust("6 millis")
+      yield* publish(1)
+      yield* TestClock.adjust("3 millis")
+      assert.strictEqual((yield* client.raw).length, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* client.raw).length, 3)
+      assert.strictEqual(broadcast.stats().flushes, 1)
+    }).pipe(over({ linger: "10 millis" }))
+  )
+
+  it.effect("a burst larger than the history still reaches those who keep up, whole", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      yield* publish(1000)
+      assert.strictEqual((yield* client.takeN(1001)).length, 1001)
+    }).pipe(over({ historyCapacity: 16 }))
+  )
+})
+
+describe("slow and frozen clients", () => {
+  it.effect("above the high-water mark a connection gets nothing more, whatever is published", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const frozen = yield* TestClients.connect()
+      const other = yield* TestClients.connect()
+      yield* frozen.freeze
+      for (let i = 0; i < 50; i++) {
+        yield* publish(10)
+        yield* broadcast.flush
+      }
+      const seen = yield* lag(0)
+      assert.strictEqual(seen?.state, "stalled")
+      assert.isAbove(seen?.unsentBytes ?? 0, 1000)
+      assert.isBelow(seen?.unsentBytes ?? 0, 1000 + 10 * 200)
+      assert.strictEqual(broadcast.stats().stalled, 1)
+      assert.strictEqual((yield* other.takeN(501)).length, 501)
+      yield* frozen.thaw
+      assert.strictEqual((yield* frozen.takeN(501)).length, 501)
+      yield* StatusSyncTest.settled
+      assert.deepInclude(yield* lag(0), { state: "live", unsentBytes: 0, lost: 0 })
+    }).pipe(over({ highWaterMark: 1000 }))
+  )
+
+  it.effect("behind the history it gets the newest of every key; what had no key is counted", () =>
+    Effect.gen(function* () {
+      const service = yield* StatusSync.StatusSync
+      const broadcast = yield* Broadcast.Broadcast
+      const client = yield* TestClients.connect(sync)
+      yield* StatusSyncTest.settled
+      yield* client.takeN(2)
+      yield* client.freeze
+      yield* publish(10)
+      yield* broadcast.flush
+      for (let i = 0; i < 3; i++) yield* service.broadcast({ eventType: "stratix:note", payload: { i } })
+      yield* publish(40)
+      yield* broadcast.flush
+      yield* client.thaw
+      // What was written before it stalled: the burst is flushed when half the history waits.
+      yield* client.takeN(8)
+      const announced = yield* client.take
+      assert.deepInclude(announced.payload, { mode: "conflated", count: 10, lost: 3 })
+      const events = yield* client.takeN(10)
+      assert.strictEqual(new Set(events.map((event) => JSON.stringify(event.payload))).size, 10)
+      assert.deepInclude(broadcast.stats(), { conflations: 1, lost: 3 })
+      assert.deepInclude(yield* lag(0), { state: "live", lost: 3 })
+    }).pipe(over({ historyCapacity: 16, highWaterMark: 500 }))
+  )
+
+  it.effect("by policy it is closed with 1013 instead", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const client = yield* TestClients.connect()
+      yield* client.freeze
+      yield* publish(10)
+      yield* broadcast.flush
+      yield* publish(50)
+      yield* broadcast.flush
+      yield* client.thaw
+      assert.strictEqual((yield* client.closed).code, 1013)
+    }).pipe(over({ historyCapacity: 16, highWaterMark: 500, slowPolicy: "close" }))
+  )
+
+  it.effect("one that stays unwritable is terminated at exactly the stall timeout, signs of life or not", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const client = yield* TestClients.connect()
+      yield* client.freeze
+      yield* publish(10)
+      yield* broadcast.flush
+      for (let i = 0; i < 9; i++) {
+        yield* TestClock.adjust("10 seconds")
+        yield* client.pong
+      }
+      yield* TestClock.adjust("9999 millis")
+      assert.isTrue(yield* client.isOpen)
+      yield* TestClock.adjust("1 millis")
+      assert.isFalse(yield* client.isOpen)
+      assert.strictEqual(broadcast.stats().stalled, 0)
+    }).pipe(over({ highWaterMark: 500, stallTimeout: "100 seconds" }))
+  )
+
+  it.effect("one that asks and asks without reading costs no more than the high-water mark", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      yield* client.freeze
+      for (let i = 0; i < 100; i++) yield* client.send({ type: "ping" })
+      assert.isBelow((yield* lag(0))?.unsentBytes ?? 0, 1200)
+    }).pipe(over({ highWaterMark: 1000 }))
+  )
+})
+
+describe("sync clients", () => {
+  it.effect("get head, snapshot, then live events with offsets", () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      yield* publish(12)
+      const { offset } = log.head()
+      const client = yield* TestClients.connect(sync)
+      const [welcome, announced, ...events] = yield* client.takeN(12)
+      assert.deepInclude(welcome?.payload, {
+        connectionId: "conn-1",
+        head: offset,
+        heartbeat: { intervalMs: 30_000, timeoutMs: 60_000 }
+      })
+      assert.deepStrictEqual(announced?.payload, { mode: "snapshot", to: offset, count: 10, lost: 0 })
+      assert.strictEqual(events.length, 10)
+      yield* publish(1)
+      yield* client.take
+      const last = (yield* client.raw).at(-1) ?? ""
+      assert.isTrue(last.endsWith(`,"offset":"${log.head().offset}"}`), last)
+    }).pipe(over({}))
+  )
+
+  it.effect("resume after an offset exactly, even with nothing to tell; an offset of another log is a snapshot", () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      yield* publish(3)
+      const from = log.head().offset
+      yield* publish(2, 3)
+      const to = log.head().offset
+      const first = yield* TestClients.connect({ ...sync, query: `since=${from}` })
+      const [, resumed] = yield* first.takeN(2)
+      assert.deepStrictEqual(resumed?.payload, { mode: "resume", from, to, count: 2, lost: 0 })
+      const second = yield* TestClients.connect({ ...sync, query: `since=${to}` })
+      const [, nothing] = yield* second.takeN(2)
+      assert.deepStrictEqual(nothing?.payload, { mode: "resume", from: to, to, count: 0, lost: 0 })
+      const third = yield* TestClients.connect({ ...sync, query: "since=another-1-0" })
+      const [, snapshot] = yield* third.takeN(2)
+      assert.deepInclude(snapshot?.payload, { mode: "snapshot", count: 5 })
+    }).pipe(over({}))
+  )
+
+  it.effect("hear a heartbeat with every ping, carrying the head", () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      const client = yield* TestClients.connect(sync)
+      const plain = yield* TestClients.connect()
+      yield* StatusSyncTest.settled
+      yield* client.takeN(2)
+      yield* TestClock.adjust("30 seconds")
+      const heartbeat = yield* client.take
+      assert.deepStrictEqual(
+        [heartbeat.eventType, heartbeat.payload],
+        ["stratix:heartbeat", { head: log.head().offset }]
+      )
+      assert.strictEqual((yield* plain.received).length, 1)
+    }).pipe(over({}))
+  )
+
+  it.effect("get nothing behind the answer to a new filter that this filter keeps out", () =>
+    Effect.gen(function* () {
+      const { notifyAgentStatus } = yield* StatusSync.StatusSync
+      const client = yield* TestClients.connect()
+      // Not flushed yet when the filter changes: the turn of the event loop goes on.
+      yield* notifyAgentStatus("agent-1", "busy")
+      yield* client.send({ type: "subscribe", agents: ["agent-2"] })
+      yield* notifyAgentStatus("agent-1", "online")
+      yield* notifyAgentStatus("agent-2", "online")
+      const told = yield* client.takeN(4)
+      assert.deepStrictEqual(
+        told.map(({ eventType, payload }) => ("agentId" in payload ? payload["agentId"] : eventType)),
+        ["stratix:connected", "agent-1", "stratix:subscribed", "agent-2"]
+      )
+    }).pipe(over({}))
+  )
+
+  it.effect("get a snapshot for a new filter", () =>
+    Effect.gen(function* () {
+      yield* publish(10)
+      const client = yield* TestClients.connect(sync)
+      yield* client.takeN(12)
+      yield* client.send({ type: "subscribe", agents: ["agent-3", "agent-4"] })
+      const [subscribed, announced, ...events] = yield* client.takeN(4)
+      assert.deepStrictEqual(subscribed?.payload, { agents: ["agent-3", "agent-4"] })
+      assert.deepInclude(announced?.payload, { mode: "snapshot", count: 2 })
+      assert.deepStrictEqual(
+        events.map((event) => event.payload),
+        [
+          { agentId: "agent-3", status: "busy" },
+          { agentId: "agent-4", status: "busy" }
+        ]
+      )
+    }).pipe(over({}))
+  )
+
+  it.effect(
+    "a long catch-up goes in steps, `more` on all but the last, and lets live events of others through between them",
+    () =>
+      Effect.gen(function* () {
+        const service = yield* StatusSync.StatusSync
+        const broadcast = yield* Broadcast.Broadcast
+        for (let i = 0; i < 100; i++) {
+          yield* service.broadcast({
+            eventType: "stratix:agent_create",
+            payload: { agentId: `a${i}`, name: "x".repeat(256), type: "y".repeat(256) }
+          })
+          yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, "z".repeat(2000))
+        }
+        yield* broadcast.flush
+        const live = yield* TestClients.connect()
+        const client = yield* TestClients.connect(sync)
+        yield* publish(1)
+        yield* live.takeN(2)
+        yield* StatusSyncTest.settled
+        const announced = (yield* client.received).filter((message) => message.eventType === "stratix:sync")
+        assert.isAbove(announced.length, 3)
+        assert.deepStrictEqual(
+          announced.map((message) => (message.payload as { more?: true }).more),
+          [...announced.slice(1).map(() => true as const), undefined]
+        )
+      }).pipe(over({}))
+  )
+})
+
+describe("filters", () => {
+  it.effect("10,000 different ones: an event costs by those it concerns", () =>
+    Effect.sync(() => {
+      const index = FilterIndex.make<number>()
+      let looks = 0
+      const counted = (agents: ReadonlyArray<string>): Filter.Filter => ({
+        ...Filter.fromFields({ agents }),
+        get events() {
+          looks++
+          return undefined
+        }
+      })
+      for (let i = 0; i < 10_000; i++) index.add(counted([`a${i}`, `a${(i + 1) % 10_000}`, `a${(i + 2) % 10_000}`]), i)
+      looks = 0
+      const found: Array<number> = []
+      index.forEach({ eventType: "stratix:x", agentId: "a5000", commandId: undefined }, (i) => found.push(i))
+      assert.sameMembers(found, [4998, 4999, 5000])
+      assert.isAtMost(looks, 3)
+    })
+  )
+
+  it.effect("connections with equal filters, in whatever order they are written, are one group", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      yield* TestClients.connect({ query: "agents=a,b&events=agent_create" })
+      yield* TestClients.connect({ query: "events=stratix:agent_create&agents=b,a,b" })
+      assert.strictEqual(broadcast.stats().groups, 1)
+      yield* TestClients.connect()
+      assert.strictEqual(broadcast.stats().groups, 2)
+    }).pipe(over({}))
+  )
+})
+
+describe("no fiber, timer or queue for a connection", () => {
+  it.effect("1,000 connections add no fiber", () =>
+    Effect.gen(function* () {
+      const { Fiber } = yield* Effect.promise(() => import("effect"))
+      const before = [...Fiber.unsafeRoots()].length
+      yield* Effect.replicateEffect(TestClients.connect(sync), 1000)
+      yield* StatusSyncTest.settled
+      yield* nextTurn
+      assert.strictEqual([...Fiber.unsafeRoots()].length, before)
+    }).pipe(over({}))
+  )
+})
