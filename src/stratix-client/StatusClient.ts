@@ -8,11 +8,15 @@
 import { FORBIDDEN, NORMAL, reconnectAction } from "../stratix-core/close-codes.js"
 import * as Types from "../stratix-core/event-types.js"
 import type { StratixStateSyncEvent } from "../stratix-core/stratix-protocol.js"
+import { makeBackOff } from "./BackOff.js"
 import { type Environment, platform, type WebSocketConstructor, type WebSocketLike } from "./Environment.js"
 import { type EventBuffer, type EventSource, makeEventSource } from "./EventBuffer.js"
 import { type Filter, toQuery } from "./Filter.js"
 import { makeFollower } from "./Follower.js"
 import { CATCHING_UP, type Closed, type Freshness, LIVE } from "./Freshness.js"
+import { type Handlers, makeHandlers, type Unsubscribe } from "./Handlers.js"
+import { type Link, makeLink, protocolsFor } from "./Link.js"
+import { examine, staleAfter } from "./Liveness.js"
 import { isOfType, isWellFormed, type Message, type PayloadOf, type Payloads, parse } from "./Message.js"
 import { reportToPlatform, StatusClientError } from "./StatusClientError.js"
 import type { StatusState } from "./StatusState.js"
@@ -21,6 +25,7 @@ export type { Environment, WebSocketConstructor, WebSocketLike } from "./Environ
 export type { EventBuffer } from "./EventBuffer.js"
 export type { Filter } from "./Filter.js"
 export type { Closed, ClosedReason, Freshness } from "./Freshness.js"
+export type { Unsubscribe } from "./Handlers.js"
 export { isOfType, type Message, type PayloadOf, type Payloads } from "./Message.js"
 export { StatusClientError } from "./StatusClientError.js"
 export type { StatusState } from "./StatusState.js"
@@ -29,11 +34,6 @@ export type { StatusState } from "./StatusState.js"
  * @since 0.1.0
  * @category models */
 export type StatusEvent = Message<StratixStateSyncEvent["eventType"]>
-
-/** Undoes what returned it; again does nothing.
- * @since 0.1.0
- * @category models */
-export type Unsubscribe = () => void
 
 /** How to connect. Everything has a default.
  * @since 0.1.0
@@ -92,54 +92,7 @@ export interface StatusClient extends AsyncIterable<StatusEvent> {
   readonly close: () => void
 }
 
-/** What a gateway does unless its welcome says otherwise (PROTOCOL.md §3). */
-const INTERVAL = 30_000
-const TIMEOUT = 60_000
-
-/** A connection that did not last this long says nothing of the gateway being well: the pauses go on growing. */
-const STABLE = 5000
-
 const CAPACITY = 1024
-
-interface Link {
-  socket: WebSocketLike | undefined
-  readonly openedAt: number
-  welcomedAt: number | undefined
-  plain: boolean
-  /** Whether silence means anything: a plain server need not answer a ping. */
-  answers: boolean
-  interval: number
-  timeout: number
-  /** A ping went out and nothing came in since. */
-  pinged: boolean
-  /** When a sign of life was asked for that must come within `connectTimeoutMs`. */
-  probedAt: number | undefined
-  /** How long the gateway asked to stay away. */
-  retryAfter: number
-}
-
-/** A set of handlers, called one after the other. */
-const handlers = <A>(failed: (cause: unknown) => void) => {
-  const all = new Set<(value: A) => unknown>()
-  return {
-    add: (handler: (value: A) => unknown): Unsubscribe => {
-      // A function of its own: the same handler may be added twice.
-      const own = (value: A) => handler(value)
-      all.add(own)
-      return () => all.delete(own)
-    },
-    call: (value: A): void => {
-      for (const handler of all) {
-        try {
-          const result = handler(value)
-          if (result instanceof Promise) result.catch(failed)
-        } catch (cause) {
-          failed(cause)
-        }
-      }
-    }
-  }
-}
 
 /** Connects to a gateway and stays connected until it is closed.
  *
@@ -178,10 +131,10 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     }
   }
   const failed = (cause: unknown) => report("HandlerFailed", cause)
-  const byType = new Map<string, ReturnType<typeof handlers<Message>>>()
-  const onEvent = handlers<StatusEvent>(failed)
-  const onState = handlers<void>(failed)
-  const onFreshness = handlers<Freshness>(failed)
+  const byType = new Map<string, Handlers<Message>>()
+  const onEvent = makeHandlers<StatusEvent>(failed)
+  const onState = makeHandlers<void>(failed)
+  const onFreshness = makeHandlers<Freshness>(failed)
   // Bound: one for each iterator that has not ended.
   const sources = new Set<EventSource<StatusEvent>>()
 
@@ -191,7 +144,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   let heardAt = now()
   /** The last moment the gateway was heard while nothing was missing. */
   let trueAt = heardAt
-  let attempt = 0
+  const backOff = makeBackOff(backoffBaseMs, backoffCapMs, random)
   let refused = false
   /** The gateway asked not to come back before this moment. */
   let notBefore = 0
@@ -205,12 +158,11 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     cancelTimer = setTimer(task, Math.max(0, millis))
   }
 
-  const staleAfter = ({ interval, timeout }: Link) => (interval + timeout) / 2
-
   const settle = () => {
     let next: Freshness
     if (closed !== undefined) next = closed
     else if (link?.welcomedAt === undefined) {
+      const attempt = backOff.attempt()
       next = attempt === 0 ? CATCHING_UP : { _tag: "reconnecting", since: trueAt, attempt }
     } else if (now() - heardAt >= staleAfter(link)) next = { _tag: "stale", since: trueAt }
     else next = follower.isCaughtUp() ? LIVE : CATCHING_UP
@@ -264,12 +216,9 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   const comeBack = () => {
     const old = abandon()
     const time = now()
-    if (old?.welcomedAt !== undefined && time - old.welcomedAt >= STABLE) attempt = 0
-    const ceiling = Math.min(backoffCapMs, backoffBaseMs * 2 ** attempt++)
     const asked = old?.retryAfter ?? 0
     notBefore = time + asked
-    // The cap comes before the jitter, else half of all pauses would be the cap itself.
-    arm(asked + random() * ceiling, open)
+    arm(asked + backOff.next(old?.welcomedAt === undefined ? 0 : time - old.welcomedAt), open)
     update()
   }
 
@@ -297,18 +246,13 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
       return
     }
     if (heardAt > time) heardAt = time
-    const silence = time - heardAt
-    const { answers, interval, pinged, plain, probedAt, timeout } = link
-    const probeEnds = probedAt === undefined ? timeout : probedAt + connectTimeoutMs - heardAt
-    if (answers && silence >= Math.min(timeout, probeEnds)) {
+    const verdict = examine(link, heardAt, time, connectTimeoutMs)
+    if (verdict.isLost) {
       comeBack()
       return
     }
-    // A plain server says nothing by itself.
-    const pingAfter = plain ? interval : staleAfter(link)
-    if (silence >= pingAfter && !pinged) ping(link)
-    const next = [pingAfter, staleAfter(link), timeout, probeEnds].filter((at) => at > silence)
-    arm(Math.min(silence + interval, ...next) - silence, check)
+    if (verdict.needsPing) ping(link)
+    arm(verdict.wait, check)
     update()
   }
 
@@ -380,13 +324,9 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   }
 
   const dial = (to: Link, bearer: string | undefined) => {
-    const protocols: Array<string> = mode === "plain" ? [] : [Types.SYNC_PROTOCOL]
-    // A browser that offers anything must be answered with one of it.
-    if (mode !== "plain" || bearer !== undefined) protocols.push(Types.PLAIN_PROTOCOL)
-    if (bearer !== undefined) protocols.push(Types.BEARER_PROTOCOL_PREFIX + bearer)
     try {
       const query = follower.open()
-      const socket = new WebSocket(`${address}${address.search ? "&" : "?"}${query}`, protocols)
+      const socket = new WebSocket(`${address}${address.search ? "&" : "?"}${query}`, protocolsFor(mode, bearer))
       to.socket = socket
       socket.addEventListener("message", ({ data }) => {
         if (link === to) receive(to, data)
@@ -403,18 +343,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   }
 
   const open = () => {
-    const made: Link = {
-      socket: undefined,
-      openedAt: now(),
-      welcomedAt: undefined,
-      plain: false,
-      answers: false,
-      interval: INTERVAL,
-      timeout: TIMEOUT,
-      pinged: false,
-      probedAt: undefined,
-      retryAfter: 0
-    }
+    const made = makeLink(now())
     link = made
     arm(connectTimeoutMs, check)
     if (typeof token !== "function") return dial(made, token)
@@ -453,7 +382,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
       return current
     },
     on: (eventType, handler) => {
-      const found = byType.get(eventType) ?? handlers<Message>(failed)
+      const found = byType.get(eventType) ?? makeHandlers<Message>(failed)
       byType.set(eventType, found)
       return found.add((message) => (isOfType(message, eventType) ? handler(message.payload, message) : undefined))
     },

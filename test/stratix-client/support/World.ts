@@ -222,3 +222,17 @@ export class Observed {
     return Object.fromEntries([...this.client.state.agents].map(([id, event]) => [id, event.payload.status]))
   }
 }
+
+/** A client that is live. */
+export const live = (world = new World(), options: StatusClientOptions = {}): Observed => {
+  const observed = world.connect(options)
+  world.socket.live()
+  return observed
+}
+
+/** Lets promises that are ready go on. */
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+export const thrown = (error: Error): never => {
+  throw error
+}

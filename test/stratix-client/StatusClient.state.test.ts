@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest"
+import * as Types from "../../src/stratix-core/event-types.js"
+import { live, World } from "./support/World.js"
+
+describe("what is shown", () => {
+  it("is live after the sync and the events it announced, not before", () => {
+    const world = new World()
+    const it = world.connect()
+    expect(it.tag).toBe("catching-up")
+    world.socket.welcome()
+    expect(it.tag).toBe("catching-up")
+    world.socket.sync("snapshot", "o2", 2)
+    world.socket.agent("a1", "busy", "o1")
+    expect(it.tag).toBe("catching-up")
+    world.socket.agent("a2", "online", "o2")
+    expect(it.tag).toBe("live")
+    expect(it.freshness).toEqual([{ _tag: "live" }])
+    expect(it.agents).toEqual({ a1: "busy", a2: "online" })
+  })
+
+  it("is not live while more chunks follow", () => {
+    const world = new World()
+    const it = world.connect()
+    world.socket.welcome()
+    world.socket.sync("snapshot", "o1", 1, true)
+    world.socket.agent("a1", "busy", "o1")
+    expect(it.tag).toBe("catching-up")
+    world.socket.sync("conflated", "o2", 0, true)
+    expect(it.tag).toBe("catching-up")
+    world.socket.sync("conflated", "o3", 0)
+    expect(it.tag).toBe("live")
+  })
+
+  it("stays the old state until a snapshot is complete, then is replaced at once", () => {
+    const world = new World()
+    const it = live(world)
+    const seen: Array<Record<string, string>> = []
+    world.socket.agent("gone", "busy", "o1")
+    it.client.onState(() => seen.push(it.agents))
+    world.socket.sync("snapshot", "o5", 2, true)
+    world.socket.agent("a1", "online", "o3")
+    world.socket.agent("a2", "online", "o4")
+    world.socket.sync("conflated", "o5", 1)
+    expect(it.agents).toEqual({ gone: "busy" })
+    world.socket.agent("a3", "online", "o5")
+    expect(seen).toEqual([{ a1: "online", a2: "online", a3: "online" }])
+  })
+
+  it("keeps agents, agent infos and commands apart, each by its newest event", () => {
+    const world = new World()
+    const { client } = live(world)
+    world.socket.message(Types.AGENT_CREATE, { agentId: "a1", name: "Ada", type: "coder" }, "o1")
+    world.socket.agent("a1", "busy", "o2")
+    const command = { commandId: "c1", agentId: "a1" }
+    world.socket.message(Types.COMMAND_STATUS_UPDATE, { ...command, commandStatus: "running", progress: 10 }, "o3")
+    world.socket.message(Types.COMMAND_STATUS_UPDATE, { ...command, commandStatus: "success", result: [1] }, "o4")
+    world.socket.message("stratix:deploy", { agentId: "a1" }, "o5")
+    expect(client.state.agentInfos.get("a1")?.payload.name).toBe("Ada")
+    expect(client.state.agents.get("a1")?.payload.status).toBe("busy")
+    expect(client.state.commands.get("c1")?.payload).toEqual({ ...command, commandStatus: "success", result: [1] })
+    expect(client.state.agents.size + client.state.agentInfos.size + client.state.commands.size).toBe(3)
+  })
+
+  it("is a value: what was read never changes, and is the same until something does", () => {
+    const world = new World()
+    const { client } = live(world)
+    world.socket.agent("a1", "busy", "o1")
+    const before = client.state
+    expect(client.state).toBe(before)
+    world.socket.agent("a1", "online", "o2")
+    const after = client.state
+    expect(before.agents.get("a1")?.payload.status).toBe("busy")
+    expect(after.agents.get("a1")?.payload.status).toBe("online")
+    expect(after.commands).toBe(before.commands)
+    world.socket.agent("a2", "online", "o3")
+    expect(after.agents.size).toBe(1)
+  })
+
+  it("holds a bounded number of finished commands: the one that finished first leaves", () => {
+    const world = new World()
+    const { client } = live(world, { maxFinishedCommands: 2 })
+    const command = (commandId: string, commandStatus: string) =>
+      world.socket.message(Types.COMMAND_STATUS_UPDATE, { commandId, agentId: "a", commandStatus }, commandId)
+    command("c1", "success")
+    command("c2", "failed")
+    command("c1", "running")
+    command("c3", "success")
+    expect([...client.state.commands.keys()].sort()).toEqual(["c1", "c2", "c3"])
+    command("c1", "success")
+    expect([...client.state.commands.keys()].sort()).toEqual(["c1", "c3"])
+  })
+})
+
+describe("iterating", () => {
+  it("gives every event of the log and ends with the client, after what was not taken yet", async () => {
+    const world = new World()
+    const { client } = live(world)
+    const seen: Array<string> = []
+    const loop = (async () => {
+      for await (const { offset } of client) seen.push(offset ?? "")
+    })()
+    world.socket.agent("a1", "busy", "o1")
+    world.socket.agent("a1", "busy", "o2")
+    client.close()
+    await loop
+    expect(seen).toEqual(["o1", "o2"])
+    expect(await client.events().next()).toEqual({ done: true, value: undefined })
+  })
+
+  it("drops the oldest events above its capacity and counts them; the state misses nothing", async () => {
+    const world = new World()
+    const it = live(world)
+    const events = it.client.events(2)
+    for (let index = 1; index <= 5; index++) world.socket.agent(`a${index}`, "busy", `o${index}`)
+    it.client.close()
+    const seen: Array<string | undefined> = []
+    for await (const { offset } of events) seen.push(offset)
+    expect(seen).toEqual(["o4", "o5"])
+    expect(events.dropped).toBe(3)
+    expect(Object.keys(it.agents).length).toBe(5)
+  })
+
+  it("answers several calls of next in order, and stops for who breaks off", async () => {
+    const world = new World()
+    const { client } = live(world)
+    const events = client.events()
+    const both = [events.next(), events.next()]
+    world.socket.agent("a1", "busy", "o1")
+    world.socket.agent("a1", "busy", "o2")
+    expect((await Promise.all(both)).map(({ value }) => value?.offset)).toEqual(["o1", "o2"])
+    const last = events.next()
+    await events.return?.()
+    world.socket.agent("a1", "busy", "o3")
+    expect(await last).toEqual({ done: true, value: undefined })
+    expect(await events.next()).toEqual({ done: true, value: undefined })
+  })
+})
