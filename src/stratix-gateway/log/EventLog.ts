@@ -106,6 +106,8 @@ export class EventLogError extends Schema.TaggedError<EventLogError>("stratix/Ev
 export class EventLog extends Context.Tag("stratix/EventLog")<
   EventLog,
   {
+    /** Names the log: its offsets mean something to logs of this name only. A log that does not outlive its process has a new one each time. */
+    readonly id: string
     /** Gives all events their places, next to each other, or none. Completes once they have them. */
     readonly append: (drafts: ReadonlyArray<Draft>) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
     /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */

@@ -285,6 +285,7 @@ const make = Effect.gen(function* () {
   }
 
   return EventLog.of({
+    id: epoch,
     append,
     since,
     latest,

@@ -25,6 +25,9 @@ export class Timeout<A> {
 /** Milliseconds on the clock that is never set back: a correction of the wall clock must not end a connection. */
 export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
+/** The `sentAt` of a message that is sent now: whole milliseconds on that clock. */
+export const sentAt = (clock: Clock.Clock): number => Math.round(monotonicMillis(clock))
+
 /** Timeouts of equal length. */
 export class TimeoutQueue<A> {
   private front: Timeout<A> | undefined = undefined

@@ -9,7 +9,14 @@ import * as Metric from "effect/Metric"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
-import { ERROR, HEARTBEAT, PingMessage, SUBSCRIBED, SubscribeMessage } from "../../../stratix-core/stratix-protocol.js"
+import {
+  ERROR,
+  HEARTBEAT,
+  type Offset,
+  PingMessage,
+  SUBSCRIBED,
+  SubscribeMessage
+} from "../../../stratix-core/stratix-protocol.js"
 import type { Admission } from "../../admission/Admission.js"
 import type { TokenBucket } from "../../admission/TokenBucket.js"
 import type { Settings } from "../../config/StatusSyncConfig.js"
@@ -18,7 +25,7 @@ import type { Subscriber } from "../../fanout/Subscribers.js"
 import * as Filter from "../../log/Filter.js"
 import type { Stamps } from "../../log/Stamps.js"
 import type { ExpiryTimer } from "../../runtime/ExpiryTimers.js"
-import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
+import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import type { Refusals } from "../../telemetry/Refusals.js"
 import * as Frame from "../../transport/Frame.js"
@@ -88,6 +95,8 @@ export class Connection implements SocketHandlers {
   /** The last time from ping to pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
+  /** The offset up to which a sync client says that it has processed everything. */
+  screenCursor: Offset | undefined = undefined
   /** When the ping that is not answered yet was sent. */
   private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
@@ -173,7 +182,10 @@ export class Connection implements SocketHandlers {
         this.understood(decodeSubscribe(message), (fields) => this.subscribe(Filter.fromFields(fields)))
         break
       case "ping":
-        this.understood(decodePing(message), () => this.heartbeat())
+        this.understood(decodePing(message), ({ at, cursor }) => {
+          if (cursor !== undefined) this.screenCursor = cursor
+          this.heartbeat(at)
+        })
         break
       default:
         this.strike(
@@ -215,11 +227,13 @@ export class Connection implements SocketHandlers {
 
   /** Sends a message that belongs to no key, whatever is unsent. */
   send(eventType: string, payload: unknown): void {
-    this.socket.write(Frame.text(JSON.stringify({ eventType, payload, ...this.context.stamps.next() })))
+    const { clock, stamps } = this.context
+    const message = { eventType, payload, ...stamps.next() }
+    this.socket.write(Frame.text(JSON.stringify(this.admission.sync ? { ...message, sentAt: sentAt(clock) } : message)))
   }
 
-  private heartbeat(): void {
-    this.reply(HEARTBEAT, { head: this.context.broadcast.head() })
+  private heartbeat(at?: number): void {
+    this.reply(HEARTBEAT, { head: this.context.broadcast.head(), ...(at !== undefined && { at }) })
   }
 
   private subscribe(asked: Filter.Filter): void {

@@ -27,6 +27,7 @@ import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
+import * as EventLog from "../../log/EventLog.js"
 import * as Stamps from "../../log/Stamps.js"
 import { nextTurn } from "../../runtime/EventLoop.js"
 import * as ExpiryTimers from "../../runtime/ExpiryTimers.js"
@@ -98,6 +99,7 @@ const make = Effect.gen(function* () {
   const heartbeat = yield* Heartbeat.Heartbeat
   const broadcast = yield* Broadcast.Broadcast
   const stamps = yield* Stamps.Stamps
+  const log = yield* EventLog.EventLog
   const authenticator = yield* Authenticator.Authenticator
   const { recordRefusal } = yield* Refusals.Refusals
   const clock = yield* Effect.clock
@@ -151,6 +153,7 @@ const make = Effect.gen(function* () {
       ...(connection.admission.sync && {
         connectionId: connection.id,
         head: broadcast.head(),
+        log: log.id,
         heartbeat: {
           intervalMs: Duration.toMillis(config.heartbeatInterval),
           timeoutMs: Duration.toMillis(config.heartbeatTimeout)
@@ -316,6 +319,7 @@ export const layer: Layer.Layer<
   | Handshake.Handshake
   | Heartbeat.Heartbeat
   | Broadcast.Broadcast
+  | EventLog.EventLog
   | Stamps.Stamps
   | Authenticator.Authenticator
   | Refusals.Refusals
