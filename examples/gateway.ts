@@ -6,7 +6,14 @@ import { fileURLToPath } from "node:url"
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { GatewayHttp, NodeServer, StatusSync, StatusSyncConfig, StatusSyncServer } from "stratix-status-sync"
+import {
+  Authenticator,
+  GatewayHttp,
+  NodeServer,
+  StatusSync,
+  StatusSyncConfig,
+  StatusSyncServer
+} from "stratix-status-sync"
 
 /** Your own route, before all of the service's. Its Origin policy and its tokens guard the service's routes only: yours are yours to guard. */
 const routes = Effect.map(GatewayHttp.app, (stratix) =>
@@ -43,9 +50,10 @@ const listen = Effect.gen(function* () {
   yield* Effect.log(`the gateway listens on port ${yield* NodeServer.listen}`)
 })
 
-/** The whole gateway: its server, the WebSocket on it, the routes, the agents. Settings come from the environment. */
+/** The whole gateway: its server, the WebSocket on it, the routes, the agents. Settings come from the environment: without tokens it starts on loopback only. */
 export const gateway = Layer.scopedDiscard(Effect.zipRight(listen, Effect.forkScoped(agent))).pipe(
   Layer.provideMerge(StatusSyncServer.layerMounted),
+  Layer.provideMerge(Authenticator.layerLoopback),
   Layer.provideMerge(NodeServer.layer),
   Layer.provide(StatusSyncConfig.layerConfig)
 )

@@ -11,4 +11,4 @@ const program = Effect.gen(function* () {
 })
 
 // Listens on 127.0.0.1:3001 for as long as the program runs.
-NodeRuntime.runMain(Effect.provide(program, StatusSyncServer.layer({ port: 3001 })))
+NodeRuntime.runMain(Effect.provide(program, StatusSyncServer.layerLoopback({ port: 3001 })))

@@ -48,7 +48,7 @@ export const run = ({ news, publisher, report, settings = {} }) => {
   }).pipe(Effect.scoped)
 
   NodeRuntime.runMain(
-    program.pipe(Effect.provide(StatusSyncServer.layer({ port: 0, ...settings })), Effect.provide(Logger.json)),
+    program.pipe(Effect.provide(StatusSyncServer.layerLoopback({ port: 0, ...settings })), Effect.provide(Logger.json)),
     { disablePrettyLogger: true }
   )
 }

@@ -40,7 +40,7 @@ export type Services =
   | Stamps.Stamps
   | MetricsCollector.MetricsCollector
 
-/** The service on whatever transport, log and authenticator it is given.
+/** The service on a transport, a log and an authenticator of your choice.
  * @since 0.1.0
  * @category layers */
 export const layerCore: Layer.Layer<
@@ -54,21 +54,23 @@ export const layerCore: Layer.Layer<
   Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer))
 )
 
-/** What whoever runs it should know of a door that stands open. A host application may listen later, so the server is watched. */
+/** Tells the operator of a gateway that is open to more than this machine. A host application may start to listen later, so the server is watched. */
 const warnings = Layer.scopedDiscard(
   Effect.gen(function* () {
     const config = yield* StatusSyncConfig.StatusSyncConfig
     const authenticator = yield* Authenticator.Authenticator
     const server = yield* NodeServer.NodeServer
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-    if (config.allowedOrigins.includes("*")) yield* Effect.logWarning("pages of every origin may connect and publish")
+    if (config.allowedOrigins.includes("*")) {
+      yield* Effect.logWarning("STRATIX_ALLOWED_ORIGINS is *: web pages of every origin can connect and publish")
+    }
     if (!authenticator.open) return
     const onListening = () => {
       const bound = server.address()
       if (typeof bound !== "object" || bound === null || isLoopback(bound.address)) return
       runFork(
         Effect.logWarning(
-          `${bound.address} can be reached from other machines and nobody is asked for a token: whoever reaches it can watch and publish`
+          `${bound.address} can be reached from other machines and no token is asked for: every client can watch and publish`
         )
       )
     }
@@ -80,18 +82,14 @@ const warnings = Layer.scopedDiscard(
   })
 )
 
-/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`. An `Authenticator` that is to be asked is provided to it (`Layer.provide`); one that is merged beside it is not. Without one it takes one by the settings.
+/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`.
  * @since 0.1.0
  * @category layers */
 export const layerMounted: Layer.Layer<
-  Services | EventLog.EventLog | Authenticator.Authenticator,
-  Authenticator.AuthenticatorError,
-  StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer
-> = Layer.merge(layerCore, warnings).pipe(
-  Layer.provide(TransportWs.layer),
-  Layer.provideMerge(Authenticator.layerProvided),
-  Layer.provideMerge(EventLogMemory.layer)
-)
+  Services | EventLog.EventLog,
+  never,
+  StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer | Authenticator.Authenticator
+> = Layer.merge(layerCore, warnings).pipe(Layer.provide(TransportWs.layer), Layer.provideMerge(EventLogMemory.layer))
 
 const ready = Layer.scopedDiscard(
   Effect.gen(function* () {
@@ -99,60 +97,98 @@ const ready = Layer.scopedDiscard(
     const authenticator = yield* Authenticator.Authenticator
     const connections = yield* Connections.Connections
     const port = yield* NodeServer.listen
-    // First of all ends: the routes stay until everybody has left, so that whoever asks `readyz` is told of it.
+    // The drain comes before everything else ends: the routes still answer, so that `readyz` tells of it.
     yield* Effect.addFinalizer(() => connections.drain)
     const scheme = config.tlsCert === undefined ? "ws" : "wss"
     const host = config.host.includes(":") ? `[${config.host}]` : config.host
-    // An authenticator that was merged beside this layer, and not provided to it, is not asked: here that shows.
     yield* Effect.logInfo(
       `Stratix gateway ready on ${scheme}://${host}:${port}${config.path} (authentication: ${authenticator.open ? "none" : "tokens"})`
     )
   })
 )
 
-/** The service with its HTTP routes on this server, listening by the settings. An `Authenticator` that is to be asked is provided to it (`Layer.provide`); one that is merged beside it is not. Without one it takes one by the settings.
+/** The service with its HTTP routes on this server, listening by the settings.
  * @since 0.1.0
  * @category layers */
 export const layerOn = <E, R>(
   server: Layer.Layer<NodeServer.NodeServer, E, R>
 ): Layer.Layer<
-  Services | EventLog.EventLog | Authenticator.Authenticator | NodeServer.NodeServer,
-  E | NodeServer.ListenError | Authenticator.AuthenticatorError,
-  R | StatusSyncConfig.StatusSyncConfig
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  E | NodeServer.ListenError,
+  R | StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator
 > =>
   ready.pipe(
     Layer.provideMerge(Layer.merge(GatewayHttp.layer, warnings)),
     Layer.provideMerge(layerCore),
     Layer.provide(TransportWs.layer),
-    Layer.provideMerge(Authenticator.layerProvided),
     Layer.provideMerge(EventLogMemory.layer),
     Layer.provideMerge(server)
   )
 
-// Fresh: several gateways in one program are several, though the parts they are made of are the same layers.
-const standAlone = Layer.fresh(layerOn(NodeServer.layer))
+const onOwnServer = layerOn(NodeServer.layer)
 
-/** Why a gateway on a server of its own does not start.
+// Fresh, here and below: several gateways in one program are several, though they are made of the same layers.
+const withAuthenticator = Layer.fresh(onOwnServer)
+
+const withSettings = Layer.fresh(Layer.provideMerge(onOwnServer, Authenticator.layerLoopback))
+
+/** Why a gateway on its own server does not start.
  * @since 0.1.0
  * @category models */
-export type StartError =
-  | StatusSyncConfig.ConfigInvalid
-  | NodeServer.ListenError
-  | NodeServer.TlsError
-  | Authenticator.AuthenticatorError
+export type StartError = StatusSyncConfig.ConfigInvalid | NodeServer.ListenError | NodeServer.TlsError
 
-/** The service on a server of its own, listening. An `Authenticator` that is to be asked is provided to it (`Layer.provide`); one that is merged beside it is not. Without one it takes one by the settings.
+/**
+ * The service on its own server, listening. It requires an `Authenticator`.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Authenticator, StatusSyncServer } from "stratix-status-sync"
+ *
+ * const gateway = StatusSyncServer.layer({ host: "0.0.0.0" }).pipe(
+ *   Layer.provide(Authenticator.layerTokensFile("tokens.json"))
+ * )
+ * ```
+ *
  * @since 0.1.0
- * @category layers */
+ * @category layers
+ */
 export const layer = (
   options: Partial<StatusSyncConfig.Settings> = {}
-): Layer.Layer<Services | EventLog.EventLog | Authenticator.Authenticator | NodeServer.NodeServer, StartError> =>
-  Layer.provide(standAlone, StatusSyncConfig.layer(options))
+): Layer.Layer<Services | EventLog.EventLog | NodeServer.NodeServer, StartError, Authenticator.Authenticator> =>
+  Layer.provide(withAuthenticator, StatusSyncConfig.layer(options))
 
-/** The service on a server of its own, by the environment.
+/** The service on its own server, by the environment. It requires an `Authenticator`; `Authenticator.layerConfig` is by the environment, too.
  * @since 0.1.0
  * @category layers */
 export const layerConfig: Layer.Layer<
-  Services | EventLog.EventLog | Authenticator.Authenticator | NodeServer.NodeServer,
-  StartError | ConfigError
-> = Layer.provide(standAlone, StatusSyncConfig.layerConfig)
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  StartError | ConfigError,
+  Authenticator.Authenticator
+> = Layer.provide(withAuthenticator, StatusSyncConfig.layerConfig)
+
+/** Settings of a gateway that only this machine can reach.
+ * @since 0.1.0
+ * @category models */
+export type LoopbackSettings = Omit<StatusSyncConfig.Settings, "host" | "trustedProxies"> & {
+  readonly host: never
+  readonly trustedProxies: never
+}
+
+/** The service on its own server on 127.0.0.1, for development and tests: every client is let in without a token, unless the options have tokens or JWT keys. It cannot be given a `host`: a gateway that others can reach is `layer`, with an `Authenticator`.
+ * @since 0.1.0
+ * @category layers */
+export const layerLoopback = (
+  options: Partial<LoopbackSettings> = {}
+): Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer | Authenticator.Authenticator,
+  StartError | Authenticator.AuthenticatorError
+> => Layer.provide(withSettings, StatusSyncConfig.layer(options))
+
+/** The gateway of `npm start`: by the environment alone. On loopback it needs no tokens; on any other address, or behind trusted proxies, it does not start without them unless `STRATIX_ALLOW_ANONYMOUS` is true.
+ * @since 0.1.0
+ * @category layers */
+export const layerStandAlone: Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer | Authenticator.Authenticator,
+  StartError | Authenticator.AuthenticatorError | ConfigError
+> = Layer.provide(withSettings, StatusSyncConfig.layerConfig)

@@ -25,7 +25,7 @@ const complain = (cause: Cause.Cause<unknown>) =>
   ).pipe(Logger.withMinimumLogLevel(LogLevel.All))
 
 Signals.ignoreFurther.pipe(
-  Effect.zipRight(Layer.launch(StatusSyncServer.layerConfig)),
+  Effect.zipRight(Layer.launch(StatusSyncServer.layerStandAlone)),
   Effect.tapErrorCause(complain),
   Effect.provide(Layer.tapErrorCause(Logging.layerConfig, complain)),
   NodeRuntime.runMain({ disableErrorReporting: true, disablePrettyLogger: true })

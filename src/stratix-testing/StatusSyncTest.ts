@@ -29,13 +29,23 @@ export type Services =
 /** Under a clock that stands still nobody can be waited for, so a test that says nothing terminates at once what its own end leaves open; and everything happens in one second, so it has no limits by the second. */
 const testDefaults = { drainTimeout: "0 millis", handshakeRate: 0, messageRate: 0, publishRate: 0 } as const
 
-/** The service over memory: no sockets, no real time; `TestClock` moves everything. Everybody is let in unless it is provided with an `Authenticator`.
+/** An authenticator for the service under test. */
+type GivenAuthenticator = Layer.Layer<
+  Authenticator.Authenticator,
+  Authenticator.AuthenticatorError,
+  StatusSyncConfig.StatusSyncConfig
+>
+
+/** The service over memory: no sockets, no real time; `TestClock` moves everything. Every client is let in, unless an authenticator is given.
  * @since 0.1.0
  * @category layers */
-export const layerWith = (options: Partial<StatusSyncConfig.Settings> = {}): Layer.Layer<Services> =>
+export const layerWith = (
+  options: Partial<StatusSyncConfig.Settings> = {},
+  authenticator: GivenAuthenticator = Authenticator.layerAllowAll
+): Layer.Layer<Services> =>
   StatusSyncServer.layerCore.pipe(
     Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, EventLogMemory.layer)),
-    Layer.provideMerge(Authenticator.layerProvided),
+    Layer.provideMerge(authenticator),
     Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, ...options })),
     Layer.orDie
   )
@@ -45,14 +55,16 @@ export const layerWith = (options: Partial<StatusSyncConfig.Settings> = {}): Lay
  * @category layers */
 export const layer: Layer.Layer<Services> = layerWith()
 
-/** The service over real sockets on a free port of 127.0.0.1. Time is whatever clock the test runs on.
+/** The service over real sockets on a free port of 127.0.0.1. Time is whatever clock the test runs on. Every client is let in, unless an authenticator is given.
  * @since 0.1.0
  * @category layers */
 export const layerWs = (
-  options: Partial<StatusSyncConfig.Settings> = {}
+  options: Partial<StatusSyncConfig.Settings> = {},
+  authenticator: GivenAuthenticator = Authenticator.layerAllowAll
 ): Layer.Layer<Services | NodeServer.NodeServer> =>
   TestClientsWs.layer.pipe(
     Layer.provideMerge(StatusSyncServer.layerOn(NodeServer.layer)),
+    Layer.provideMerge(authenticator),
     Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, port: 0, ...options })),
     Layer.orDie
   )

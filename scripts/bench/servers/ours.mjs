@@ -13,7 +13,7 @@ const settingsOf = ({ deflate, heartbeatMs, metrics = true }) => ({
 })
 
 serve(async (settings) => {
-  const runtime = ManagedRuntime.make(StatusSyncServer.layer(settingsOf(settings)))
+  const runtime = ManagedRuntime.make(StatusSyncServer.layerLoopback(settingsOf(settings)))
   const { http, status } = await runtime.runPromise(
     Effect.all({ http: NodeServer.NodeServer, status: StatusSync.StatusSync })
   )

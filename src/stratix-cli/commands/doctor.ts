@@ -128,7 +128,7 @@ const authentication = (
   given: Settings
 ): Effect.Effect<ReadonlyArray<Finding>, never, StatusSyncConfig | Scope.Scope> =>
   Effect.gen(function* () {
-    const built = yield* Effect.either(Layer.build(Authenticator.layer))
+    const built = yield* Effect.either(Layer.build(Authenticator.layerLoopback))
     const open = Either.isRight(built) && Context.get(built.right, Authenticator.Authenticator).open
     const reachable = !isLoopback(given.host)
     const findings: Array<Finding> = []
@@ -136,12 +136,12 @@ const authentication = (
       findings.push(
         problem("authentication", built.left.message, "docs/SECURITY.md shows how tokens and keys are written")
       )
-    } else if (open && reachable) {
+    } else if (open && (reachable || given.trustedProxies.length > 0)) {
       findings.push(
-        problem(
+        warning(
           "authentication",
-          `${given.host} can be reached from other machines, and nobody is asked for a token`,
-          "set STRATIX_TOKENS_FILE or a STRATIX_JWT_ key, or bind to 127.0.0.1 (STRATIX_HOST)"
+          "other machines can reach the gateway, and no token is asked for (STRATIX_ALLOW_ANONYMOUS)",
+          "set STRATIX_TOKENS_FILE or a STRATIX_JWT_ key instead"
         )
       )
     } else {
@@ -173,7 +173,8 @@ const authentication = (
     if (given.allowedOrigins.includes("*")) {
       const what = "web pages of every origin may connect and publish (STRATIX_ALLOWED_ORIGINS=*)"
       const instead = "list the origins of your dashboards, like https://dashboard.example"
-      findings.push(open ? problem("origins", what, instead) : warning("origins", what, instead))
+      const asksForTokens = Either.isRight(built) && !open
+      findings.push(asksForTokens ? warning("origins", what, instead) : problem("origins", what, instead))
     }
     for (const origin of given.allowedOrigins) {
       const url = URL.canParse(origin) ? new URL(origin) : undefined

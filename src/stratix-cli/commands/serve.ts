@@ -18,7 +18,7 @@ import * as Settings from "../SettingsFlags.js"
  * @category commands */
 export const serve = Command.make("serve", Settings.flags, (typed) =>
   Signals.ignoreFurther.pipe(
-    Effect.zipRight(Layer.launch(Layer.provide(StatusSyncServer.layerConfig, Logging.layerConfig))),
+    Effect.zipRight(Layer.launch(Layer.provide(StatusSyncServer.layerStandAlone, Logging.layerConfig))),
     Effect.mapError((error) => failed(`the gateway cannot start: ${Settings.messageOf(error)}`)),
     Settings.withTyped(typed),
     asLongAsWanted

@@ -1,16 +1,16 @@
 /**
- * Who is there, and what they may see and do.
+ * Who makes a request, and what they may see and do.
  *
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
@@ -19,6 +19,8 @@ import * as Stream from "effect/Stream"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as FileWatch from "../runtime/FileWatch.js"
 import { isImmediate } from "../runtime/Immediate.js"
+import { isLoopback } from "../runtime/IpAddress.js"
+import type * as JwkSource from "./JwkSource.js"
 import * as Jwt from "./Jwt.js"
 import {
   AuthenticatorError,
@@ -26,12 +28,12 @@ import {
   type Credentials,
   type Principal,
   type TokenVerifier,
-  Unauthenticated,
-  unreadable
+  Unauthenticated
 } from "./Principal.js"
 import * as StaticTokens from "./StaticTokens.js"
 
-export { fromClaims, type Grant, type JwtOptions, type Keys } from "./Jwt.js"
+export type { Keys } from "./JwkSource.js"
+export { fromClaims, type Grant, type JwtOptions } from "./Jwt.js"
 export {
   AuthenticatorError,
   anonymous,
@@ -43,31 +45,31 @@ export {
 } from "./Principal.js"
 export { StaticToken } from "./StaticTokens.js"
 
-/** Request to principal, or refusal.
+/** Finds the principal of a request, or refuses it. The service requires one, and asks it for WebSockets and HTTP routes alike.
  * @since 0.1.0
  * @category tags */
 export class Authenticator extends Context.Tag("stratix/Authenticator")<
   Authenticator,
   {
     readonly authenticate: (credentials: Credentials) => Effect.Effect<Principal, Unauthenticated>
-    /** Whether it lets in whoever asks: a gateway on an open address warns of it. */
+    /** Whether it lets in every client: a gateway that other machines can reach warns of it. */
     readonly open: boolean
     /**
-     * Refuses everything that was issued to this name until now, and ends its connections with 4401. What is issued later is good.
-     * It is kept in memory: what has to outlive the process is taken out where tokens come from.
+     * Refuses everything issued to this name until now, and closes its connections with 4401. What is issued later is valid again.
+     * Revocations are kept in memory: one that has to outlive the process is made where tokens come from.
      */
     readonly revoke: (name: string) => Effect.Effect<void>
     /** Whether a principal that was let in may stay. */
     readonly isStillValid: (principal: Principal) => boolean
-    /** Says something whenever there may be principals that do not hold any more. */
+    /** A message whenever principals may have become invalid. */
     readonly revocations: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
   }
 >() {}
 
-/** Revoked names that are remembered. Above it the one revoked longest ago is forgotten, which is logged. */
+/** Revoked names that are remembered: with names of 256 characters, 5 MB. Above it the oldest revocation is forgotten, which is logged. */
 const MAX_REVOKED = 10_000
 
-/** Asks one after the other. If nobody knows the token, the answer is the first that says more than that. */
+/** Asks one verifier after the other. If none recognises the token, the answer is the first that says more than "not valid". */
 const firstOf = (
   [first, ...others]: ReadonlyArray<TokenVerifier>,
   credentials: Credentials
@@ -82,16 +84,16 @@ const firstOf = (
         first.verify(credentials)
       )
 
-/** An authenticator that asks these recognisers, in this order. A custom one is `make({ recognisers: [{ recognise }] })`.
+/** An authenticator that asks these verifiers, in this order. Your own is `Layer.scoped(Authenticator, make({ verifiers: [{ verify }] }))`.
  * @since 0.1.0
  * @category constructors */
 export const make = Effect.fnUntraced(function* (options: {
   readonly verifiers: ReadonlyArray<TokenVerifier>
-  /** Whether it lets in whoever asks; `false` if absent. */
+  /** Whether it lets in every client; `false` if absent. */
   readonly open?: boolean
 }): Effect.fn.Return<typeof Authenticator.Service, never, Scope.Scope> {
   const { open = false, verifiers } = options
-  // One sign that waits is as good as many.
+  // One waiting message is as good as many.
   const signs = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
   const revokedAt = new Map<string, number>()
 
@@ -110,7 +112,7 @@ export const make = Effect.fnUntraced(function* (options: {
     return principal.issuedAt === undefined || DateTime.toEpochMillis(principal.issuedAt) <= at
   }
 
-  const holding = (principal: Principal): Exit.Exit<Principal, Unauthenticated> =>
+  const unlessRevoked = (principal: Principal): Exit.Exit<Principal, Unauthenticated> =>
     isRevoked(principal)
       ? Exit.fail(new Unauthenticated({ reason: "Revoked", message: "the token was revoked" }))
       : Exit.succeed(principal)
@@ -119,7 +121,7 @@ export const make = Effect.fnUntraced(function* (options: {
     open,
     authenticate: (credentials) => {
       const found = firstOf(verifiers, credentials)
-      return isImmediate(found) ? Exit.flatMap(found, holding) : Effect.flatMap(found, holding)
+      return isImmediate(found) ? Exit.flatMap(found, unlessRevoked) : Effect.flatMap(found, unlessRevoked)
     },
     revoke: Effect.fnUntraced(function* (name) {
       revokedAt.delete(name)
@@ -127,7 +129,7 @@ export const make = Effect.fnUntraced(function* (options: {
       const oldest = revokedAt.size > MAX_REVOKED ? revokedAt.keys().next().value : undefined
       if (oldest !== undefined) {
         revokedAt.delete(oldest)
-        yield* Effect.logWarning(`more than ${MAX_REVOKED} names are revoked: ${oldest} is not any more`)
+        yield* Effect.logWarning(`more than ${MAX_REVOKED} names are revoked: the revocation of ${oldest} is forgotten`)
       }
       yield* PubSub.publish(signs, undefined)
     }),
@@ -137,22 +139,13 @@ export const make = Effect.fnUntraced(function* (options: {
   }
 })
 
-const layerOf = <E>(
-  verifiers: Effect.Effect<ReadonlyArray<TokenVerifier>, E, Scope.Scope>
-): Layer.Layer<Authenticator, E> =>
+const layerOf = <E>(verifier: Effect.Effect<TokenVerifier, E, Scope.Scope>): Layer.Layer<Authenticator, E> =>
   Layer.scoped(
     Authenticator,
-    Effect.flatMap(verifiers, (given) => make({ verifiers: given }))
+    Effect.flatMap(verifier, (made) => make({ verifiers: [made] }))
   )
 
-const allowAll = make({ verifiers: [{ verify: () => Effect.succeed(anonymous) }], open: true })
-
-/** Lets in whoever asks.
- * @since 0.1.0
- * @category layers */
-export const layerAllowAll: Layer.Layer<Authenticator> = Layer.scoped(Authenticator, allowAll)
-
-const checked = (
+const parseTokens = (
   text: string,
   from: string
 ): Effect.Effect<ReadonlyArray<StaticTokens.StaticToken>, AuthenticatorError> =>
@@ -165,93 +158,132 @@ const tokens = (given: ReadonlyArray<StaticTokens.StaticToken>) =>
   Effect.map(Effect.clock, (clock) => StaticTokens.make(given, clock))
 
 const tokensFile = Effect.fnUntraced(function* (path: string) {
-  const known = yield* Effect.mapError(FileWatch.read([path]), unreadable)
-  const made = yield* Effect.flatMap(checked(known.join(), path), tokens)
-  const changes = FileWatch.changes([path], known).pipe(
-    Stream.mapEffect((texts) =>
-      checked(texts.join(), path).pipe(
-        Effect.flatMap((next) => Effect.map(Clock.currentTimeMillis, (now) => made.replace(next, now))),
-        Effect.matchEffect({
-          onSuccess: () => Effect.logInfo(`read the tokens again from ${path}`),
-          onFailure: (error) => Effect.logError(`${error.message}: the tokens read before stay in force`)
-        })
-      )
-    )
-  )
+  const loaded = yield* FileWatch.load({
+    what: "tokens",
+    paths: [path],
+    parse: (texts) => parseTokens(texts.join(), path)
+  }).pipe(Effect.catchTag("FileError", AuthenticatorError.unreadable))
+  const made = yield* tokens(loaded.value)
+  const changes = loaded.reloads((next) => Effect.map(Clock.currentTimeMillis, (now) => made.replace(next, now)))
   return { ...made, changes }
 })
 
-/** Knows these tokens. Several may have one name, so that a new one can be in use before the old one is taken out.
+/** Recognises these tokens. Several may have one name, so that a new one can be in use before the old one is removed.
  * @since 0.1.0
  * @category layers */
 export const layerTokens = (given: ReadonlyArray<StaticTokens.StaticToken>): Layer.Layer<Authenticator> =>
-  layerOf(Effect.map(tokens(given), (made) => [made]))
+  layerOf(tokens(given))
 
-/** Knows the tokens in a file (JSON, an array of `StaticToken`), and reads it again when it changes: connections of a token that is not in it any more, or in another way, are closed with 4401. A file that is not right leaves the tokens as they were, and is logged.
+/** Recognises the tokens in a file (JSON, an array of `StaticToken`), and reads it again when it changes: connections whose token was removed or changed are closed with 4401. A file that becomes invalid leaves the tokens as they are, and is logged.
  * @since 0.1.0
  * @category layers */
 export const layerTokensFile = (path: string): Layer.Layer<Authenticator, AuthenticatorError> =>
-  layerOf(Effect.map(tokensFile(path), (made) => [made]))
+  layerOf(tokensFile(path))
 
-/** Knows JSON Web Tokens.
+/** Recognises JSON Web Tokens.
  * @since 0.1.0
  * @category layers */
 export const layerJwt = (options: Jwt.JwtOptions): Layer.Layer<Authenticator, AuthenticatorError> =>
-  layerOf(Effect.map(Jwt.make(options), (made) => [made]))
+  layerOf(Jwt.make(options))
 
-const keysIn = (config: StatusSyncConfig.Settings): Effect.Effect<Option.Option<Jwt.Keys>, AuthenticatorError> => {
-  const given: ReadonlyArray<Jwt.Keys> = [
+const allowAll = make({ verifiers: [{ verify: () => Exit.succeed(anonymous) }], open: true })
+
+/** Lets in every client, with or without a token, to watch, publish and inspect.
+ * @since 0.1.0
+ * @category layers */
+export const layerAllowAll: Layer.Layer<Authenticator> = Layer.scoped(Authenticator, allowAll)
+
+/** Refuses every token: for a host application that authenticates requests itself.
+ * @since 0.1.0
+ * @category layers */
+export const layerDenyAll: Layer.Layer<Authenticator> = layerOf(
+  Effect.succeed({
+    verify: ({ token }) =>
+      Exit.fail(
+        token === undefined
+          ? new Unauthenticated({ reason: "Missing", message: "this gateway lets in nobody by itself" })
+          : new Unauthenticated({ reason: "Invalid", message: "this gateway accepts no tokens" })
+      )
+  })
+)
+
+const settingsInvalid = (message: string) => new AuthenticatorError({ reason: "SettingsInvalid", message })
+
+const jwtKeys = (config: StatusSyncConfig.Settings): Effect.Effect<JwkSource.Keys | undefined, AuthenticatorError> => {
+  const given: ReadonlyArray<JwkSource.Keys> = [
     ...(config.jwtSecret === undefined ? [] : [{ _tag: "Secret", secret: config.jwtSecret } as const]),
     ...(config.jwtJwksFile === undefined ? [] : [{ _tag: "JwksFile", path: config.jwtJwksFile } as const]),
     ...(config.jwtJwksUrl === undefined ? [] : [{ _tag: "JwksUrl", url: config.jwtJwksUrl } as const])
   ]
-  const wrong = (message: string) => new AuthenticatorError({ reason: "SettingsInvalid", message })
   if (given.length > 1) {
-    return wrong("only one of STRATIX_JWT_SECRET, STRATIX_JWT_JWKS_FILE and STRATIX_JWT_JWKS_URL can be there")
+    return settingsInvalid("set only one of STRATIX_JWT_SECRET, STRATIX_JWT_JWKS_FILE and STRATIX_JWT_JWKS_URL")
   }
-  // Somebody who says what tokens must be believes that tokens are asked for.
+  // An operator who says what tokens must be believes that tokens are asked for.
   if (given.length === 0 && (config.jwtIssuer !== undefined || config.jwtAudience !== undefined)) {
-    return wrong("JWTs need keys: STRATIX_JWT_SECRET, STRATIX_JWT_JWKS_FILE or STRATIX_JWT_JWKS_URL")
+    return settingsInvalid("JWTs need keys: set STRATIX_JWT_SECRET, STRATIX_JWT_JWKS_FILE or STRATIX_JWT_JWKS_URL")
   }
-  return Effect.succeed(Option.fromNullable(given[0]))
+  return Effect.succeed(given[0])
 }
 
-const bySettings = Effect.gen(function* () {
-  const config = yield* StatusSyncConfig.StatusSyncConfig
+const configured = Effect.fnUntraced(function* (config: StatusSyncConfig.Settings) {
   const verifiers: Array<TokenVerifier> = []
   if (config.tokens !== undefined) {
-    verifiers.push(yield* Effect.flatMap(checked(Redacted.value(config.tokens), "STRATIX_TOKENS"), tokens))
+    verifiers.push(yield* Effect.flatMap(parseTokens(Redacted.value(config.tokens), "STRATIX_TOKENS"), tokens))
   }
   if (config.tokensFile !== undefined) verifiers.push(yield* tokensFile(config.tokensFile))
-  const keys = yield* keysIn(config)
-  if (Option.isSome(keys)) {
-    verifiers.push(
-      yield* Jwt.make({
-        keys: keys.value,
-        issuer: config.jwtIssuer,
-        audience: config.jwtAudience,
-        clockSkew: config.jwtClockSkew
-      })
-    )
+  const keys = yield* jwtKeys(config)
+  if (keys !== undefined) {
+    const { jwtAudience: audience, jwtClockSkew: clockSkew, jwtIssuer: issuer } = config
+    verifiers.push(yield* Jwt.make({ keys, issuer, audience, clockSkew }))
   }
-  return yield* verifiers.length === 0 ? allowAll : make({ verifiers })
+  return verifiers
 })
 
-/** By the settings: static tokens, JWTs, or both; whoever asks, where the settings speak of neither.
- * @since 0.1.0
- * @category layers */
-export const layer: Layer.Layer<Authenticator, AuthenticatorError, StatusSyncConfig.StatusSyncConfig> = Layer.scoped(
-  Authenticator,
-  bySettings
-)
+/** Recognises what the settings name. Where they name nothing, they must allow anonymous clients, or there must be no reason to refuse. */
+const bySettings = (reasonToRefuse: (config: StatusSyncConfig.Settings) => string | undefined) =>
+  Layer.scoped(
+    Authenticator,
+    Effect.gen(function* () {
+      const config = yield* StatusSyncConfig.StatusSyncConfig
+      const verifiers = yield* configured(config)
+      if (verifiers.length > 0) {
+        return config.allowAnonymous
+          ? yield* settingsInvalid(
+              "STRATIX_ALLOW_ANONYMOUS is true, but tokens or JWT keys are set: remove one of them"
+            )
+          : yield* make({ verifiers })
+      }
+      const reason = config.allowAnonymous ? undefined : reasonToRefuse(config)
+      if (reason === undefined) return yield* allowAll
+      return yield* new AuthenticatorError({
+        reason: "NothingConfigured",
+        message: `${reason}: set STRATIX_TOKENS_FILE, STRATIX_TOKENS or a STRATIX_JWT_ key (docs/SECURITY.md), or let in every client with STRATIX_ALLOW_ANONYMOUS=true`
+      })
+    })
+  )
 
-/** The authenticator that was provided to the service, where one was; else by the settings.
+/** By the `StatusSyncConfig`: static tokens, JWTs, or both. Fails where it has neither, unless it allows anonymous clients.
  * @since 0.1.0
  * @category layers */
-export const layerProvided: Layer.Layer<Authenticator, AuthenticatorError, StatusSyncConfig.StatusSyncConfig> =
-  Layer.unwrapEffect(
-    Effect.map(
-      Effect.serviceOption(Authenticator),
-      Option.match({ onNone: () => layer, onSome: (given) => Layer.succeed(Authenticator, given) })
-    )
+export const layerSettings: Layer.Layer<Authenticator, AuthenticatorError, StatusSyncConfig.StatusSyncConfig> =
+  bySettings(() => "no tokens or keys are configured")
+
+/** By the environment (or any `ConfigProvider`): static tokens, JWTs, or both. Fails where it has neither, unless it allows anonymous clients.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfig: Layer.Layer<
+  Authenticator,
+  AuthenticatorError | StatusSyncConfig.ConfigInvalid | ConfigError
+> = Layer.provide(layerSettings, StatusSyncConfig.layerConfig)
+
+/** Like `layerSettings`, for a gateway that binds `host` itself; where no tokens or keys are configured, it lets in every client if only this machine can reach the gateway: `host` is loopback, and there are no trusted proxies.
+ * @since 0.1.0
+ * @category layers */
+export const layerLoopback: Layer.Layer<Authenticator, AuthenticatorError, StatusSyncConfig.StatusSyncConfig> =
+  bySettings(({ host, trustedProxies }) =>
+    !isLoopback(host)
+      ? `${host} can be reached from other machines, and no tokens or keys are configured`
+      : trustedProxies.length > 0
+        ? "other machines can reach the gateway through STRATIX_TRUSTED_PROXIES, and no tokens or keys are configured"
+        : undefined
   )

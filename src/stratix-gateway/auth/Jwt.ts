@@ -1,63 +1,47 @@
-/**
- * JSON Web Tokens: signed by somebody else, checked here.
- *
- * @since 0.1.0
- */
+/** JSON Web Tokens: signed by an issuer, verified here. */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as Jose from "jose"
 import { FilterFields } from "../../stratix-core/stratix-protocol.js"
 import * as Filter from "../log/Filter.js"
-import * as FileWatch from "../runtime/FileWatch.js"
-import { isLoopback } from "../runtime/IpAddress.js"
+import * as ParseIssue from "../runtime/ParseIssue.js"
+import * as JwkSource from "./JwkSource.js"
 import {
   AuthenticatorError,
   Name,
   Permission,
   type Principal,
   type TokenVerifier,
-  Unauthenticated,
-  unreadable
+  Unauthenticated
 } from "./Principal.js"
 
-/** What tokens are signed with: a secret shared with whoever issues them (HS256, HS384, HS512), or the issuer's public keys (RS, PS, ES and EdDSA).
- * @since 0.1.0
- * @category models */
-export type Keys =
-  | { readonly _tag: "Secret"; readonly secret: Redacted.Redacted<string> }
-  | { readonly _tag: "Jwks"; readonly jwks: Jose.JSONWebKeySet }
-  | { readonly _tag: "JwksFile"; readonly path: string }
-  | { readonly _tag: "JwksUrl"; readonly url: string }
-
-/** What the claims of a token give its holder.
+/** What the claims of a token grant its holder.
  * @since 0.1.0
  * @category models */
 export type Grant = Pick<Principal, "name" | "permissions" | "visible">
 
-/** How tokens are checked.
+/** How tokens are verified.
  * @since 0.1.0
  * @category models */
 export interface JwtOptions {
-  readonly keys: Keys
-  /** What `iss` must be. Not looked at if absent. */
+  readonly keys: JwkSource.Keys
+  /** What `iss` must be; not checked if absent. */
   readonly issuer?: string | undefined
-  /** What must be in `aud`. Needed wherever the keys are a JWKS: its issuer signs for others, too. */
+  /** What `aud` must contain. Required unless the keys are a secret: the issuer of a JWKS signs tokens for other services, too. */
   readonly audience?: string | undefined
-  /** How far the clocks of issuer and gateway may differ: a token is good from so much before its `nbf` until so much after its `exp`. None if absent. */
+  /** How far the clocks of issuer and gateway may differ: a token is valid this much earlier than its `nbf` and longer than its `exp`. 0 if absent. */
   readonly clockSkew?: Duration.DurationInput | undefined
-  /** What the claims of a good token give; `fromClaims` if absent. The left side says what is wrong with them. */
+  /** What the claims of a valid token grant; `fromClaims` if absent. The left side says what is wrong with the claims. */
   readonly claims?: ((claims: Jose.JWTPayload) => Either.Either<Grant, string>) | undefined
 }
 
-/** Prefix of the scopes that are meant for this gateway. */
+/** Prefix of the scopes meant for this gateway; a token has scopes for others, too. */
 const SCOPE_PREFIX = "stratix:"
 
 const Claims = Schema.Struct({
@@ -70,7 +54,7 @@ const decodeClaims = Schema.decodeUnknownEither(Claims)
 const isPermission = Schema.is(Permission)
 
 /**
- * The claims this gateway reads: `sub` is the name; `scope` (a text with spaces, or an array) gives permissions by `stratix:subscribe`,
+ * The claims this gateway reads: `sub` is the name; `scope` (a text with spaces, or an array) grants permissions by `stratix:subscribe`,
  * `stratix:publish` and `stratix:operator`, and none without them; `stratix_visible` (`{ "events"?, "agents"?, "commands"? }`) narrows what is seen.
  *
  * @since 0.1.0
@@ -78,10 +62,7 @@ const isPermission = Schema.is(Permission)
  */
 export const fromClaims = (claims: Jose.JWTPayload): Either.Either<Grant, string> =>
   Either.mapBoth(decodeClaims(claims), {
-    onLeft: (error) => {
-      const path = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.path.join(".")
-      return `its claim ${path} is missing or not valid`
-    },
+    onLeft: (error) => `its claim ${ParseIssue.first(error).path} is missing or not valid`,
     onRight: ({ scope = [], stratix_visible = {}, sub }) => ({
       name: sub,
       permissions: new Set(
@@ -94,153 +75,13 @@ export const fromClaims = (claims: Jose.JWTPayload): Either.Either<Grant, string
     })
   })
 
-/** A secret, or what finds the key of a token by its header. */
-type Key = Uint8Array | ReturnType<typeof Jose.createLocalJWKSet>
-
-/** The algorithms follow from the kind of key, never from the token: a public key must not be taken for a secret. */
-const PUBLIC_ALGORITHMS: ReadonlyArray<string> = [
-  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
-]
-
-/** RFC 7518 §3.2: the secret has the size of the hash at the least. */
-const secretAlgorithms = (bytes: number): ReadonlyArray<string> =>
-  [256, 384, 512].filter((bits) => bytes * 8 >= bits).map((bits) => `HS${bits}`)
-
-const invalid = (message: string) => new Unauthenticated({ reason: "Invalid", message })
-const unavailable = new Unauthenticated({ reason: "Unavailable", message: "the keys of tokens cannot be had now" })
-
-const parseKeys = (text: string, from: string): Effect.Effect<Key, AuthenticatorError> =>
-  Effect.try({
-    try: () => Jose.createLocalJWKSet(JSON.parse(text)),
-    catch: () => new AuthenticatorError({ reason: "KeysInvalid", message: `${from} is not a JSON Web Key Set` })
-  })
-
-/** Where keys come from: the set to look in, and, for a key that is not in it, a newer one if there is one. */
-interface Source {
-  readonly algorithms: ReadonlyArray<string>
-  readonly keys: Effect.Effect<Key, Unauthenticated>
-  readonly newer: Effect.Effect<Key | undefined>
-}
-
-const fixed = (keys: () => Key, algorithms = PUBLIC_ALGORITHMS): Source => ({
-  algorithms,
-  keys: Effect.sync(keys),
-  newer: Effect.succeed(undefined)
-})
-
-const fileSource = Effect.fnUntraced(function* (path: string) {
-  const known = yield* Effect.mapError(FileWatch.read([path]), unreadable)
-  let keys = yield* parseKeys(known.join(), path)
-  yield* FileWatch.changes([path], known).pipe(
-    Stream.mapEffect((texts) => parseKeys(texts.join(), path).pipe(Effect.either)),
-    Stream.runForEach(
-      Either.match({
-        onLeft: (error) => Effect.logError(`${error.message}: the keys read before stay in force`),
-        onRight: (read) => {
-          keys = read
-          return Effect.logInfo(`read the keys of tokens again from ${path}`)
-        }
-      })
-    ),
-    Effect.forkScoped,
-    Effect.interruptible
-  )
-  return fixed(() => keys)
-})
-
-/** Keys from an address are asked for again after this time, */
-const MAX_AGE = Duration.toMillis("10 minutes")
-/** and for a token whose key is not among them; but not more often than so, or anybody could make the gateway ask without end. */
-const COOLDOWN = Duration.toMillis("30 seconds")
-/** While they cannot be had, those from before serve for so long. After that nobody is let in: a key that was withdrawn must end some time. */
-const MAX_STALE = Duration.toMillis("1 hour")
-/** For one answer. */
-const FETCH_TIMEOUT = "5 seconds"
-/** Of one answer, in characters: a large set has some ten keys of 2 KB. */
-const MAX_JWKS = 256 * 1024
-
-const fetchText = (url: string): Effect.Effect<string, Error> =>
-  Effect.tryPromise({
-    try: async (signal) => {
-      // A redirect could lead anywhere, also to where the connection is not protected.
-      const response = await fetch(url, { signal, redirect: "error", headers: { accept: "application/json" } })
-      if (!response.ok) throw new Error(`status ${response.status}`)
-      let text = ""
-      const decoder = new TextDecoder()
-      for await (const chunk of response.body ?? []) {
-        text += decoder.decode(chunk, { stream: true })
-        if (text.length > MAX_JWKS) throw new Error(`more than ${MAX_JWKS} characters`)
-      }
-      return text
-    },
-    catch: (error) => (error instanceof Error ? error : new Error(String(error)))
-  }).pipe(Effect.timeoutFail({ duration: FETCH_TIMEOUT, onTimeout: () => new Error("no answer in time") }))
-
-const urlSource = Effect.fnUntraced(function* (url: string) {
-  const turn = yield* Effect.makeSemaphore(1)
-  let found: { readonly keys: Key; readonly at: number } | undefined
-  let askedAt = Number.NEGATIVE_INFINITY
-
-  const ask = Effect.gen(function* () {
-    askedAt = yield* Clock.currentTimeMillis
-    const text = yield* fetchText(url)
-    found = { keys: yield* parseKeys(text, url), at: askedAt }
-  }).pipe(Effect.catchAll((error) => Effect.logError(`the keys of tokens cannot be had from ${url}: ${error.message}`)))
-  /** The keys in force, asked for anew if they are older than `age`; one asks, the others wait for its answer. */
-  const within = (age: number) =>
-    turn.withPermits(1)(
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        if (now - (found?.at ?? Number.NEGATIVE_INFINITY) >= age && now - askedAt >= COOLDOWN) yield* ask
-        return found
-      })
-    )
-
-  return {
-    algorithms: PUBLIC_ALGORITHMS,
-    keys: Effect.gen(function* () {
-      const known = yield* within(MAX_AGE)
-      const now = yield* Clock.currentTimeMillis
-      return known === undefined || now - known.at > MAX_AGE + MAX_STALE ? yield* unavailable : known.keys
-    }),
-    newer: Effect.gen(function* () {
-      const before = found
-      const after = yield* within(COOLDOWN)
-      return after === before ? undefined : after?.keys
-    })
-  } satisfies Source
-})
-
-const sourceOf = (keys: Keys): Effect.Effect<Source, AuthenticatorError, Scope.Scope> => {
-  switch (keys._tag) {
-    case "Secret": {
-      const secret = new TextEncoder().encode(Redacted.value(keys.secret))
-      const algorithms = secretAlgorithms(secret.length)
-      return algorithms.length === 0
-        ? new AuthenticatorError({ reason: "KeysInvalid", message: "the secret of JWTs must have 32 bytes or more" })
-        : Effect.succeed(fixed(() => secret, algorithms))
-    }
-    case "Jwks":
-      return Effect.map(parseKeys(JSON.stringify(keys.jwks), "what was given"), (set) => fixed(() => set))
-    case "JwksFile":
-      return fileSource(keys.path)
-    case "JwksUrl": {
-      const url = URL.canParse(keys.url) ? new URL(keys.url) : undefined
-      return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))
-        ? urlSource(keys.url)
-        : new AuthenticatorError({ reason: "KeysInvalid", message: "the address of a JWKS must begin with https://" })
-    }
-  }
-}
-
-const claimsOf = async (token: string, key: Key, rules: Jose.JWTVerifyOptions): Promise<Jose.JWTPayload> => {
+const claimsOf = async (token: string, key: JwkSource.Key, rules: Jose.JWTVerifyOptions): Promise<Jose.JWTPayload> => {
   if (typeof key !== "function") return (await Jose.jwtVerify(token, key, rules)).payload
   try {
     return (await Jose.jwtVerify(token, key, rules)).payload
   } catch (error) {
     if (!(error instanceof Jose.errors.JWKSMultipleMatchingKeys)) throw error
-    // The token does not say which of several keys it is signed with: the only way is to try them.
+    // The token does not name its key, so each one is tried.
     for await (const one of error) {
       try {
         return (await Jose.jwtVerify(token, one, rules)).payload
@@ -252,12 +93,12 @@ const claimsOf = async (token: string, key: Key, rules: Jose.JWTVerifyOptions): 
   }
 }
 
-/** The last moment a date can be: a token good for longer than that is good until then. */
+/** The last moment of a JavaScript `Date`, to which later times are cut. */
 const LAST_MOMENT = 8.64e15
 
-/** Recognises tokens that are signed, in time, and meant for this gateway. `exp` must be there.
- * @since 0.1.0
- * @category constructors */
+const invalid = (message: string) => new Unauthenticated({ reason: "Invalid", message })
+
+/** Verifies the signature of tokens, their times (`exp` is required), their issuer and their audience. */
 export const make = Effect.fnUntraced(function* (
   options: JwtOptions
 ): Effect.fn.Return<TokenVerifier, AuthenticatorError, Scope.Scope> {
@@ -265,13 +106,14 @@ export const make = Effect.fnUntraced(function* (
   if (keys._tag !== "Secret" && audience === undefined) {
     return yield* new AuthenticatorError({
       reason: "AudienceMissing",
-      message: "the keys of a JWKS sign for others, too: say the audience that tokens for this gateway have"
+      message:
+        "a JWKS needs an audience (STRATIX_JWT_AUDIENCE), because its issuer signs tokens for other services, too"
     })
   }
   const skew = Duration.toMillis(options.clockSkew ?? 0)
-  const source = yield* sourceOf(keys)
+  const source = yield* JwkSource.make(keys)
 
-  const checkSignature = (token: string, key: Key, now: number) => {
+  const check = (token: string, key: JwkSource.Key, now: number) => {
     const rules: Jose.JWTVerifyOptions = {
       algorithms: [...source.algorithms],
       // jose counts in seconds.
@@ -286,13 +128,11 @@ export const make = Effect.fnUntraced(function* (
 
   const verify = Effect.fnUntraced(function* (token: string) {
     const now = yield* Clock.currentTimeMillis
-    const payload = yield* checkSignature(token, yield* source.keys, now).pipe(
+    const payload = yield* check(token, yield* source.keys, now).pipe(
       Effect.catchIf(
         (error) => error instanceof Jose.errors.JWKSNoMatchingKey,
         (error) =>
-          Effect.flatMap(source.newer, (set) =>
-            set === undefined ? Effect.fail(error) : checkSignature(token, set, now)
-          )
+          Effect.flatMap(source.newer, (set) => (set === undefined ? Effect.fail(error) : check(token, set, now)))
       ),
       Effect.mapError((error) =>
         error instanceof Unauthenticated

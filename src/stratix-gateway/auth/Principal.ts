@@ -1,5 +1,5 @@
 /**
- * Whoever is behind a request: what they may do, what they may see, and until when.
+ * The holder of a token: what they may do, what they may see, and until when.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import { MAX_ID_LENGTH } from "../../stratix-core/stratix-protocol.js"
 import * as Filter from "../log/Filter.js"
 import type { FileError } from "../runtime/FileWatch.js"
 
-/** What a principal may do: watch events, publish them, or look into the gateway itself.
+/** What a principal may do: watch events, publish them, or inspect the gateway.
  * @since 0.1.0
  * @category models */
 export const Permission = Schema.Literal("subscribe", "publish", "operator").annotations({
@@ -23,31 +23,29 @@ export const Permission = Schema.Literal("subscribe", "publish", "operator").ann
  * @category models */
 export type Permission = typeof Permission.Type
 
-/** What a principal can be called: 1 to 256 characters, none of them a control character, because it stands in logs.
- * @since 0.1.0
- * @category models */
+/** The name of a principal: 1 to 256 characters, no control characters, because it appears in logs. */
 export const Name = Schema.String.pipe(
   Schema.filter((text) => text.length > 0 && text.length <= MAX_ID_LENGTH && !/\p{Cc}/u.test(text), {
     message: () => ({ message: `must be a text of 1 to ${MAX_ID_LENGTH} printable characters`, override: true })
   })
 )
 
-/** Whoever is behind a request.
+/** The holder of a token.
  * @since 0.1.0
  * @category models */
 export interface Principal {
-  /** For logs, traces and the report of connections, and what is revoked; never a secret. */
+  /** Appears in logs, traces and the report of connections, and is what revocations go by; never a secret. */
   readonly name: string
   readonly permissions: ReadonlySet<Permission>
-  /** What it can see at the most. */
+  /** The widest filter it can have. */
   readonly visible: Filter.Filter
-  /** When what it showed was issued; `undefined`: nobody knows. What is issued after a revocation is good again. */
+  /** When its token was issued, if that is known. A revocation ends what was issued before it, and what has no such time. */
   readonly issuedAt: DateTime.Utc | undefined
-  /** When it ends; its connections are closed with 4401 at that moment. */
+  /** When its token expires; its connections are closed with 4401 at that moment. */
   readonly expiresAt: DateTime.Utc | undefined
 }
 
-/** What a request shows to be recognised by.
+/** What a request is recognised by.
  * @since 0.1.0
  * @category models */
 export interface Credentials {
@@ -55,7 +53,7 @@ export interface Credentials {
   readonly remoteAddress: string
 }
 
-/** A request that was not recognised: 401, or 503 where that is the gateway's fault (`Unavailable`).
+/** A request was not authenticated. It is answered with 401, or with 503 where the gateway could not tell (`Unavailable`).
  * @since 0.1.0
  * @category errors */
 export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("stratix/Unauthenticated")("Unauthenticated", {
@@ -63,38 +61,43 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("strati
   message: Schema.String
 }) {}
 
-/** Tokens or keys that cannot work, so that the gateway does not start.
+/** Tokens, keys or settings that cannot work: the gateway does not start.
  * @since 0.1.0
  * @category errors */
 export class AuthenticatorError extends Schema.TaggedError<AuthenticatorError>("stratix/AuthenticatorError")(
   "AuthenticatorError",
   {
-    reason: Schema.Literal("TokensInvalid", "KeysInvalid", "AudienceMissing", "SettingsInvalid", "FileUnreadable"),
+    reason: Schema.Literal(
+      "TokensInvalid",
+      "KeysInvalid",
+      "AudienceMissing",
+      "SettingsInvalid",
+      "NothingConfigured",
+      "FileUnreadable"
+    ),
     message: Schema.String
   }
-) {}
+) {
+  static readonly unreadable = (error: FileError): AuthenticatorError =>
+    new AuthenticatorError({ reason: "FileUnreadable", message: error.message })
+}
 
-/** @since 0.1.0
- * @category errors */
-export const unreadable = (error: FileError): AuthenticatorError =>
-  new AuthenticatorError({ reason: "FileUnreadable", message: error.message })
-
-/** Knows principals by one kind of credentials.
+/** Recognises principals by one kind of token.
  * @since 0.1.0
  * @category models */
 export interface TokenVerifier {
   readonly verify: (credentials: Credentials) => Effect.Effect<Principal, Unauthenticated>
-  /** Whether a principal may stay; `true` for one that is not this recogniser's. Always `true` if absent. */
+  /** Whether a principal is still valid; `true` for principals of other verifiers. Always `true` if absent. */
   readonly isStillValid?: (principal: Principal) => boolean
-  /** Says something whenever a principal may not hold any more. */
+  /** Emits whenever a principal may have become invalid. */
   readonly changes?: Stream.Stream<void>
 }
 
-/** Everybody, seeing and doing everything.
+/** The principal of a gateway that asks for no tokens: it sees and may do everything.
  * @since 0.1.0
  * @category models */
 export const anonymous: Principal = {
-  name: "anyone",
+  name: "anonymous",
   permissions: new Set(["subscribe", "publish", "operator"]),
   visible: Filter.all,
   issuedAt: undefined,

@@ -1,27 +1,23 @@
-/**
- * Tokens that are written down: in the environment, in a file, in code.
- *
- * @since 0.1.0
- */
+/** Tokens written down in the environment, in a file or in code. */
 import * as Crypto from "node:crypto"
 import type * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { FilterFields } from "../../stratix-core/stratix-protocol.js"
 import * as Filter from "../log/Filter.js"
+import * as ParseIssue from "../runtime/ParseIssue.js"
 import { Name, Permission, type Principal, type TokenVerifier, Unauthenticated } from "./Principal.js"
 
-/** Fewer characters than this can be guessed. */
+/** 16 random characters of base64 are 96 bits, which cannot be guessed. */
 const MIN_TOKEN_LENGTH = 16
 
-/** What RFC 6750 lets a bearer token be made of. */
+/** The characters of a bearer token (RFC 6750 §2.1). */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
 
-// No message may show the value: it is a secret.
+// The message must not show the value, which is a secret.
 const Token = Schema.String.pipe(
   Schema.filter((text) => text.length >= MIN_TOKEN_LENGTH && TOKEN.test(text), {
     message: () => ({
@@ -31,16 +27,16 @@ const Token = Schema.String.pipe(
   })
 )
 
-/** A token and whom it stands for. Several may have the same name: so one is exchanged for another.
+/** A token and its principal. Several tokens may have the same name, so that one can be exchanged for another.
  * @since 0.1.0
  * @category models */
 export const StaticToken = Schema.Struct({
   name: Name,
   token: Schema.Redacted(Token),
   permissions: Schema.Array(Permission),
-  /** What it can see at the most; all if absent. */
+  /** The widest filter it can have; everything if absent. */
   visible: Schema.optionalWith(FilterFields, { exact: true }),
-  /** When it ends, as ISO 8601; never if absent. */
+  /** When it expires, as ISO 8601; never if absent. */
   expiresAt: Schema.optionalWith(
     Schema.DateTimeUtc.annotations({
       message: () => ({ message: "must be a time like 2030-12-31T23:59:59Z", override: true })
@@ -62,9 +58,7 @@ const parseJson = (text: string): unknown => {
   }
 }
 
-/** Reads tokens from JSON: an array of `StaticToken`. The left side says what is wrong, and shows no token.
- * @since 0.1.0
- * @category constructors */
+/** Reads tokens from JSON: an array of `StaticToken`. The left side says what is wrong, without showing a token. */
 export const fromJson = (text: string): Either.Either<ReadonlyArray<StaticToken>, string> => {
   const json = parseJson(text)
   if (!Array.isArray(json)) {
@@ -72,12 +66,17 @@ export const fromJson = (text: string): Either.Either<ReadonlyArray<StaticToken>
   }
   const decoded = decodeTokens(json)
   if (Either.isLeft(decoded)) {
-    const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
-    return Either.left(issues.map(({ message, path }) => `${path.join(".")}: ${message}`).join("; "))
+    return Either.left(
+      ParseIssue.all(decoded.left)
+        .map(({ message, path }) => `${path}: ${message}`)
+        .join("; ")
+    )
   }
   const texts = decoded.right.map(({ token }) => Redacted.value(token))
-  const twice = texts.findIndex((text, place) => texts.indexOf(text) < place)
-  return twice === -1 ? Either.right(decoded.right) : Either.left(`${twice}.token: is there twice`)
+  const repeated = texts.findIndex((text, index) => texts.indexOf(text) < index)
+  return repeated === -1
+    ? Either.right(decoded.right)
+    : Either.left(`${repeated}.token: is the same as ${texts.indexOf(texts[repeated] ?? "")}.token`)
 }
 
 const digestOf = (token: string): Buffer => Crypto.createHash("sha256").update(token).digest()
@@ -89,11 +88,9 @@ interface Entry {
   readonly principal: Principal
 }
 
-/** The tokens in force.
- * @since 0.1.0
- * @category models */
+/** The tokens in force. */
 export interface StaticTokens extends Required<Pick<TokenVerifier, "verify" | "isStillValid">> {
-  /** Other tokens from now on. What did not change about a token leaves its principal in force; everything else ends it. */
+  /** Replaces the tokens. Principals whose token and entry are unchanged stay valid, all others do not. */
   readonly replace: (tokens: ReadonlyArray<StaticToken>, now: number) => void
 }
 
@@ -117,9 +114,7 @@ const entryOf = (token: StaticToken, now: number): Entry => {
   }
 }
 
-/** Verifies these tokens. A token is compared with all of them, by digest and in constant time, so that neither its length nor its place nor its beginning can be found out by a clock.
- * @since 0.1.0
- * @category constructors */
+/** Verifies these tokens. A token is compared with all of them, by digest and in constant time, so that the time an answer takes tells nothing about any of them. */
 export const make = (tokens: ReadonlyArray<StaticToken>, clock: Clock.Clock): StaticTokens => {
   let entries: ReadonlyArray<Entry> = []
   const ours = new WeakSet<Principal>()
@@ -145,7 +140,7 @@ export const make = (tokens: ReadonlyArray<StaticToken>, clock: Clock.Clock): St
   }
 
   return {
-    // Known at once, so that no fiber is needed for it: see `Immediate`.
+    // An `Exit`, so that a handshake needs no fiber: see `Immediate`.
     verify: ({ token }) => {
       const fail = (reason: "Missing" | "Invalid" | "Expired", message: string) =>
         Exit.fail(new Unauthenticated({ reason, message }))

@@ -259,6 +259,12 @@ export const knobs = {
     "0 millis",
     "How far the clocks of issuer and gateway may differ; a JWT is good for so much longer"
   ),
+  allowAnonymous: knob(
+    Config.boolean,
+    "STRATIX_ALLOW_ANONYMOUS",
+    false,
+    "Whether a gateway that other machines can reach may start without tokens or JWT keys, letting every client watch and publish"
+  ),
   tlsCert: knob(
     maybe,
     "STRATIX_TLS_CERT",
@@ -355,6 +361,7 @@ export const defaults: Settings = {
   jwtIssuer: knobs.jwtIssuer.default,
   jwtAudience: knobs.jwtAudience.default,
   jwtClockSkew: knobs.jwtClockSkew.default,
+  allowAnonymous: knobs.allowAnonymous.default,
   tlsCert: knobs.tlsCert.default,
   tlsKey: knobs.tlsKey.default,
   tlsPassphrase: knobs.tlsPassphrase.default,

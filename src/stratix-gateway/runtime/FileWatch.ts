@@ -1,20 +1,14 @@
-/**
- * Files that are read again when they change: certificates, tokens, keys.
- *
- * @since 0.1.0
- */
+/** Files that are read again when they change: certificates, tokens, keys. */
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as NodeError from "./NodeError.js"
 
-/** A file could not be read.
- * @since 0.1.0
- * @category errors */
+/** A file could not be read. */
 export class FileError extends Schema.TaggedError<FileError>("stratix/FileError")("FileError", {
   reason: Schema.Literal("NotFound", "PermissionDenied", "Unknown"),
   path: Schema.String,
@@ -23,20 +17,18 @@ export class FileError extends Schema.TaggedError<FileError>("stratix/FileError"
 
 const reasons: { readonly [code: string]: readonly [FileError["reason"], string] } = {
   ENOENT: ["NotFound", "does not exist"],
-  EACCES: ["PermissionDenied", "may not be read by this user"],
+  EACCES: ["PermissionDenied", "cannot be read by this user"],
   EISDIR: ["Unknown", "is a directory"]
 }
 
 const fileError = (path: string, error: unknown): FileError => {
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : ""
+  const code = NodeError.codeOf(error)
   const [reason, what] = reasons[code] ?? ["Unknown" as const, `cannot be read (${code})`]
   return new FileError({ reason, path, message: `${path} ${what}` })
 }
 
-/** The texts of files, in their order. One after the other, so that the error is always that of the first that cannot be read.
- * @since 0.1.0
- * @category effects */
-export const read = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, FileError> =>
+/** One file after the other, so that the error is always that of the first that cannot be read. */
+const read = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, FileError> =>
   Effect.forEach(paths, (path) =>
     Effect.tryPromise({
       try: (signal) => Fs.promises.readFile(path, { encoding: "utf8", signal }),
@@ -44,13 +36,13 @@ export const read = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<
     })
   )
 
-/** From the first sign of a change to the reading: what belongs together is often written in several steps. */
+/** From the first sign of a change to reading: files that belong together are often written in several steps. */
 const SETTLE = "250 millis"
 
-/** Looks without a sign, too: network file systems give none, and the operating system has only so many watches. */
-const LOOK = "1 minute"
+/** Files are also compared without a sign: network file systems give none, and the operating system has only so many watches. */
+const POLL = "1 minute"
 
-/** Something happened beside the file. Kubernetes changes a file by replacing a link next to it, so the directory is watched, not the file. */
+/** Signs of a change beside a file. Kubernetes changes a file by replacing a link next to it, so the directory is watched, not the file. */
 const activity = (directory: string): Stream.Stream<void> =>
   Stream.asyncPush<void>(
     (emit) =>
@@ -64,48 +56,75 @@ const activity = (directory: string): Stream.Stream<void> =>
         (watcher) => Effect.sync(() => watcher.close())
       ).pipe(
         Effect.catchAll((error) =>
-          Effect.logWarning(`${directory} cannot be watched; its files are looked at every ${LOOK}`, error.cause)
+          Effect.logWarning(`${directory} cannot be watched; its files are read every ${POLL} instead`, error.cause)
         )
       ),
-    // One sign that waits is as good as many.
+    // One waiting sign is as good as many.
     { bufferSize: 1, strategy: "dropping" }
   )
 
-const digest = (texts: ReadonlyArray<string>): string =>
+const digestOf = (texts: ReadonlyArray<string>): string =>
   texts.map((text) => Crypto.createHash("sha256").update(text).digest("base64")).join()
 
-/**
- * The texts of files, whenever they are not what they were; `known` is what they were at first. While one of them cannot be read,
- * that is logged and nothing is emitted.
- *
- * @since 0.1.0
- * @category streams
- */
-export const changes = (
-  paths: ReadonlyArray<string>,
-  known: ReadonlyArray<string>
-): Stream.Stream<ReadonlyArray<string>> => {
-  const directories = [...new Set(paths.map((path) => Path.dirname(path)))]
-  return Stream.suspend(() => {
-    let last = digest(known)
-    let complained = false
-    const complain = (error: FileError) => {
-      const first = !complained
-      complained = true
-      return first ? Effect.logError(`${error.message}: what was read before stays in force`) : Effect.void
-    }
-    return Stream.mergeAll(directories.map(activity), { concurrency: "unbounded" }).pipe(
-      Stream.tap(() => Effect.sleep(SETTLE)),
-      Stream.merge(Stream.drop(Stream.fromSchedule(Schedule.spaced(LOOK)), 1)),
-      Stream.mapEffect(() => Effect.catchAll(read(paths), (error) => Effect.as(complain(error), undefined))),
-      Stream.filterMap((texts) => {
-        if (texts === undefined) return Option.none()
-        complained = false
-        const now = digest(texts)
-        if (now === last) return Option.none()
-        last = now
-        return Option.some(texts)
-      })
-    )
-  })
+/** What files were parsed to, and a way to follow them. */
+export interface Loaded<A> {
+  readonly value: A
+  /** Applies every later value, and emits after each. It runs as long as the stream does. */
+  readonly reloads: (apply: (value: A) => Effect.Effect<void>) => Stream.Stream<void>
 }
+
+/**
+ * Reads and parses files that belong together. When they change they are read again; files that cannot be read or parsed leave the value as it
+ * is, which is logged: once for files that cannot be read, at every change for files that cannot be parsed.
+ */
+export const load = <A, E extends { readonly message: string }>(options: {
+  /** What is in the files, for the log: `tokens`. */
+  readonly what: string
+  readonly paths: ReadonlyArray<string>
+  /** Parses the texts of the files, in the order of their paths. */
+  readonly parse: (texts: ReadonlyArray<string>) => Effect.Effect<A, E>
+}): Effect.Effect<Loaded<A>, E | FileError> =>
+  Effect.gen(function* () {
+    const { parse, paths, what } = options
+    const texts = yield* read(paths)
+    const value = yield* parse(texts)
+
+    const reloads: Loaded<A>["reloads"] = (apply) =>
+      Stream.suspend(() => {
+        let digest = digestOf(texts)
+        let readable = true
+        const stillUsing = (error: { readonly message: string }) =>
+          Effect.as(Effect.logError(`${error.message}; still using the ${what} read before`), false)
+        const reload = (next: ReadonlyArray<string>) =>
+          parse(next).pipe(
+            Effect.flatMap(apply),
+            Effect.zipRight(Effect.logInfo(`read the ${what} again from ${paths.join(" and ")}`)),
+            Effect.as(true),
+            Effect.catchAll(stillUsing)
+          )
+        const look = Effect.matchEffect(read(paths), {
+          onFailure: (error) => {
+            const first = readable
+            readable = false
+            return first ? stillUsing(error) : Effect.succeed(false)
+          },
+          onSuccess: (next) => {
+            readable = true
+            const now = digestOf(next)
+            if (now === digest) return Effect.succeed(false)
+            digest = now
+            return reload(next)
+          }
+        })
+        const directories = [...new Set(paths.map((path) => Path.dirname(path)))]
+        return Stream.mergeAll(directories.map(activity), { concurrency: "unbounded" }).pipe(
+          Stream.tap(() => Effect.sleep(SETTLE)),
+          Stream.merge(Stream.drop(Stream.fromSchedule(Schedule.spaced(POLL)), 1)),
+          Stream.mapEffect(() => look),
+          Stream.filter((changed) => changed),
+          Stream.map(() => undefined)
+        )
+      })
+
+    return { value, reloads }
+  })

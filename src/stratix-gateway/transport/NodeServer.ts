@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as FileWatch from "../runtime/FileWatch.js"
+import * as NodeError from "../runtime/NodeError.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
 import * as Refusals from "../telemetry/Refusals.js"
 
@@ -42,8 +43,7 @@ const reasons: { readonly [code: string]: readonly [ListenError["reason"], strin
 }
 
 const listenError = (error: Error, address: string): ListenError => {
-  const code = "code" in error && typeof error.code === "string" ? error.code : ""
-  const [reason, advice] = reasons[code] ?? ["Unknown" as const, `cannot be bound: ${error.message}`]
+  const [reason, advice] = reasons[NodeError.codeOf(error)] ?? ["Unknown" as const, `cannot be bound: ${error.message}`]
   return new ListenError({ reason, message: `${address} ${advice}` })
 }
 
@@ -125,7 +125,7 @@ const refusedByNode: { readonly [code: string]: readonly [status: number, Refusa
 
 const applyLimits = (server: Http.Server, refusals: typeof Refusals.Refusals.Service): void => {
   server.on("clientError", (error: Error, socket: Duplex) => {
-    const code = "code" in error && typeof error.code === "string" ? error.code : ""
+    const code = NodeError.codeOf(error)
     // Anything else than bad HTTP is a broken socket, or TLS that did not come about: there is nobody to answer.
     if (!/^(HPE|ERR_HTTP)_/.test(code) || !socket.writable) {
       socket.destroy()
@@ -142,7 +142,7 @@ const applyLimits = (server: Http.Server, refusals: typeof Refusals.Refusals.Ser
   })
   server.on("drop", () => refusals.recordRefusal("sockets", "more sockets than the gateway may have"))
   server.on("tlsClientError", (error: Error) => {
-    if ("code" in error && error.code === "ERR_TLS_HANDSHAKE_TIMEOUT") {
+    if (NodeError.codeOf(error) === "ERR_TLS_HANDSHAKE_TIMEOUT") {
       refusals.recordRefusal("timeout", "the TLS handshake took too long")
     }
   })
@@ -167,16 +167,22 @@ const create = (config: StatusSyncConfig.Settings, tls: Certificate | undefined)
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const refusals = yield* Refusals.Refusals
-  const files = config.tlsCert === undefined || config.tlsKey === undefined ? [] : [config.tlsCert, config.tlsKey]
-  const texts = yield* Effect.mapError(
-    FileWatch.read(files),
-    ({ message }) => new TlsError({ reason: "FileUnreadable", message })
-  )
-  const tls = files.length === 0 ? undefined : yield* certificate(texts, config)
+  const tls =
+    config.tlsCert === undefined || config.tlsKey === undefined
+      ? undefined
+      : yield* FileWatch.load({
+          what: "certificate",
+          paths: [config.tlsCert, config.tlsKey],
+          parse: (texts) => certificate(texts, config)
+        }).pipe(
+          Effect.mapError((error) =>
+            error._tag === "TlsError" ? error : new TlsError({ reason: "FileUnreadable", message: error.message })
+          )
+        )
 
   const server = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const made = create(config, tls)
+      const made = create(config, tls?.value)
       // After listening, a server emits errors that concern one socket at the most (EMFILE on accept): none of them may end the process.
       made.on("error", () => undefined)
       applyLimits(made, refusals)
@@ -184,22 +190,10 @@ const make = Effect.gen(function* () {
     }),
     (made) => Effect.sync(() => made.closeAllConnections())
   )
-  if (server instanceof Https.Server) {
-    // Who is connected stays so; who comes from now on is shown the new one.
-    yield* FileWatch.changes(files, texts).pipe(
-      Stream.runForEach((read) =>
-        Either.match(certificate(read, config), {
-          onLeft: (error) => Effect.logError(`${error.message}; the certificate read before stays in force`),
-          onRight: (next) =>
-            Effect.zipRight(
-              Effect.sync(() => server.setSecureContext(next)),
-              Effect.logInfo(`read the certificate again from ${config.tlsCert}`)
-            )
-        })
-      ),
-      Effect.forkScoped,
-      Effect.interruptible
-    )
+  if (tls !== undefined && server instanceof Https.Server) {
+    // Open connections stay; later ones are shown the new certificate.
+    const replace = (next: Certificate) => Effect.sync(() => server.setSecureContext(next))
+    yield* tls.reloads(replace).pipe(Stream.runDrain, Effect.forkScoped, Effect.interruptible)
   }
   return server
 })

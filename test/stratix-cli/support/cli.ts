@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Layer, Logger, LogLevel } from "effect"
-import { NodeServer, type StatusSyncConfig, StatusSyncServer } from "stratix-status-sync"
+import { NodeServer, StatusSyncServer } from "stratix-status-sync"
 import { buildCli } from "./build.js"
 
 /** Starting a program on a busy machine takes seconds; what takes longer does not come. */
@@ -155,8 +155,8 @@ export const port = Effect.map(NodeServer.NodeServer, (server) => {
 export const url = Effect.map(port, (number) => `ws://127.0.0.1:${number}/`)
 
 /** A gateway on a free port, without its log. */
-export const gateway = (options: Partial<StatusSyncConfig.Settings> = {}) =>
-  Layer.provideMerge(StatusSyncServer.layer({ port: 0, ...options }), Logger.minimumLogLevel(LogLevel.None))
+export const gateway = (options: Partial<StatusSyncServer.LoopbackSettings> = {}) =>
+  Layer.provideMerge(StatusSyncServer.layerLoopback({ port: 0, ...options }), Logger.minimumLogLevel(LogLevel.None))
 
 /** A folder that goes with the scope. */
 export const folder = Effect.acquireRelease(

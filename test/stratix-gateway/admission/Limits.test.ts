@@ -21,8 +21,10 @@ import {
 
 type Settings = Partial<StatusSyncConfig.Settings>
 
-const over = (settings: Settings = {}) => Layer.provideMerge(StatusSyncTest.layerWith(settings), quiet)
-const overWs = (settings: Settings = {}) => Layer.provideMerge(StatusSyncTest.layerWs(settings), quiet)
+const over = (settings: Settings = {}, authenticator?: Layer.Layer<Authenticator.Authenticator>) =>
+  Layer.provideMerge(StatusSyncTest.layerWith(settings, authenticator), quiet)
+const overWs = (settings: Settings = {}, authenticator?: Layer.Layer<Authenticator.Authenticator>) =>
+  Layer.provideMerge(StatusSyncTest.layerWs(settings, authenticator), quiet)
 
 const from = (remoteAddress: string) => ({ remoteAddress })
 
@@ -52,11 +54,7 @@ describe("connections in total", () => {
         assert.strictEqual((yield* refusal({ query: "snapshot=x", ...bearer(secretOf("dash")) })).status, 400)
       }
       yield* TestClients.connect(bearer(secretOf("dash")))
-    }).pipe(
-      Effect.provide(
-        Layer.provide(over({ maxConnections: 1 }), Authenticator.layerTokens([token("dash", ["subscribe"])]))
-      )
-    )
+    }).pipe(Effect.provide(over({ maxConnections: 1 }, Authenticator.layerTokens([token("dash", ["subscribe"])]))))
   )
 
   it.live("are not used up by sockets that end during their handshake", () =>
@@ -90,9 +88,7 @@ describe("connections in total", () => {
         // The only place is free again: had it been kept, nobody would ever come in.
         const client = yield* Effect.retry(TestClients.connect(), { while: ({ status }) => status === 503 })
         assert.isTrue(yield* client.isOpen)
-      }).pipe(
-        Effect.provide(Layer.provide(overWs({ maxConnections: 1 }), Layer.scoped(Authenticator.Authenticator, slow)))
-      )
+      }).pipe(Effect.provide(overWs({ maxConnections: 1 }, Layer.scoped(Authenticator.Authenticator, slow))))
     })
   )
 })
@@ -115,7 +111,10 @@ describe("a place in the pool", () => {
         verifiers: [{ verify: () => answers[asked++]?.() ?? Effect.succeed(Authenticator.anonymous) }]
       })
       const lines: Array<string> = []
-      const gateway = Layer.provideMerge(StatusSyncTest.layerWs({ maxConnections: 1 }), recorded(lines))
+      const gateway = Layer.provideMerge(
+        StatusSyncTest.layerWs({ maxConnections: 1 }, Layer.scoped(Authenticator.Authenticator, faulty)),
+        recorded(lines)
+      )
       yield* Effect.gen(function* () {
         for (const _ of faults) {
           // Its socket ends without an answer.
@@ -125,7 +124,7 @@ describe("a place in the pool", () => {
         assert.strictEqual((yield* broken.closed).code, 1006)
         assert.isTrue(yield* (yield* TestClients.connect()).isOpen)
         assert.strictEqual(lines.filter((line) => line.startsWith("ERROR the handshake failed")).length, answers.length)
-      }).pipe(Effect.provide(Layer.provide(gateway, Layer.scoped(Authenticator.Authenticator, faulty))))
+      }).pipe(Effect.provide(gateway))
     })
   )
 })
@@ -261,7 +260,7 @@ describe("handshakes", () => {
       const next = yield* Effect.fork(refusal())
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* Fiber.join(next)).reason, "unavailable")
-    }).pipe(Effect.provide(Layer.provide(over({ maxHandshakes: 2 }), never)))
+    }).pipe(Effect.provide(over({ maxHandshakes: 2 }, never)))
   )
 
   it.effect("that nobody decides on end with 503 at the handshake timeout, to the millisecond", () =>
@@ -273,7 +272,7 @@ describe("handshakes", () => {
       const refused = yield* Fiber.join(waiting)
       assert.deepStrictEqual([refused.status, refused.reason], [503, "unavailable"])
       assert.match(refused.message, /too long/)
-    }).pipe(Effect.provide(Layer.provide(over(), never)))
+    }).pipe(Effect.provide(over({}, never)))
   )
 
   it.effect("in a second: five seconds' worth at once, then as many as the rate gives back", () =>
@@ -581,7 +580,7 @@ describe("what is published over HTTP", () => {
       yield* TestClock.adjust("100 millis")
       assert.strictEqual((yield* publish("one", event)).status, 202)
       assert.strictEqual((yield* publish("one", event)).status, 429)
-    }).pipe(Effect.provide(Layer.provide(overWs({ publishRate: 10 }), tokens)))
+    }).pipe(Effect.provide(overWs({ publishRate: 10 }, tokens)))
   )
 
   it.scoped("may be one array larger than the rate, which then has to be waited for", () =>
@@ -599,7 +598,7 @@ describe("what is published over HTTP", () => {
       assert.strictEqual((yield* publish("one", event)).status, 429)
       yield* TestClock.adjust("100 millis")
       assert.strictEqual((yield* publish("one", event)).status, 202)
-    }).pipe(Effect.provide(Layer.provide(overWs({ publishRate: 10 }), tokens)))
+    }).pipe(Effect.provide(overWs({ publishRate: 10 }, tokens)))
   )
 
   it.scoped("is limited by the address where nobody is asked for a token", () =>
@@ -617,7 +616,7 @@ describe("what is published over HTTP", () => {
       const large = { eventType: "stratix:note", payload: { pad: "x".repeat(2000) } }
       assert.strictEqual(yield* refusedBy("body_size", publish("one", large)), 1)
       assert.strictEqual(yield* refusedBy("array_length", publish("one", [])), 1)
-    }).pipe(Effect.provide(Layer.provide(overWs({ maxBodyBytes: 1000 }), tokens)))
+    }).pipe(Effect.provide(overWs({ maxBodyBytes: 1000 }, tokens)))
   )
 })
 
@@ -651,9 +650,7 @@ describe("refusals in the log", () => {
       assert.match(said().join(), /^WARN refused: a token is needed/)
       assert.strictEqual((yield* refusals("unauthenticated")) - before, 9)
     }).pipe(
-      Effect.provide(
-        StatusSyncTest.layer.pipe(Layer.provide(Authenticator.layerTokens([])), Layer.provideMerge(recorded(lines)))
-      )
+      Effect.provide(Layer.provideMerge(StatusSyncTest.layerWith({}, Authenticator.layerTokens([])), recorded(lines)))
     )
   })
 

@@ -169,7 +169,7 @@ describe("handshakes", () => {
         "client.address": "127.0.0.1",
         "url.path": "/",
         "stratix.protocol": "sync",
-        "stratix.principal": "anyone"
+        "stratix.principal": "anonymous"
       })
       assert.notInclude(JSON.stringify(handshake?.attributes), "secret")
     }).pipe(Effect.provide(over()))

@@ -6,7 +6,7 @@ import * as Tls from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Redacted } from "effect"
 import WebSocket from "ws"
-import { NodeServer, StatusSync, type StatusSyncConfig, StatusSyncServer } from "../../../src/stratix-gateway/index.js"
+import { NodeServer, StatusSync, StatusSyncServer } from "../../../src/stratix-gateway/index.js"
 import { type Certificate, selfSigned } from "../support/certificate.js"
 import { nextTurn, port, recorded, request } from "../support/gateway.js"
 
@@ -26,8 +26,8 @@ const paths = (at: string) => ({ tlsCert: join(at, "tls.crt"), tlsKey: join(at, 
 const place = (at: string, { cert, key }: Certificate) =>
   Effect.zipRight(write(join(at, "tls.key"), key), write(join(at, "tls.crt"), cert))
 
-const over = (lines: Array<string>, settings: Partial<StatusSyncConfig.Settings>) =>
-  StatusSyncServer.layer({ port: 0, drainTimeout: "0 millis", ...settings }).pipe(
+const over = (lines: Array<string>, settings: Partial<StatusSyncServer.LoopbackSettings>) =>
+  StatusSyncServer.layerLoopback({ port: 0, drainTimeout: "0 millis", ...settings }).pipe(
     Layer.orDie,
     Layer.provideMerge(recorded(lines))
   )
@@ -164,12 +164,14 @@ describe("TLS", () => {
         yield* until(() => complaints() === 1)
         assert.match(
           lines.find((line) => line.startsWith("ERROR")) ?? "",
-          /tls\.crt and .*tls\.key cannot be used: .*stays in force/
+          /tls\.crt and .*tls\.key cannot be used: .*; still using the certificate read before/
         )
         assert.strictEqual(yield* shown, old.fingerprint)
         yield* Effect.promise(() => rm(paths(at).tlsKey))
         yield* until(() => complaints() === 2)
-        assert.isTrue(lines.some((line) => /tls\.key does not exist: what was read before stays in force/.test(line)))
+        assert.isTrue(
+          lines.some((line) => /tls\.key does not exist; still using the certificate read before/.test(line))
+        )
         assert.strictEqual(yield* shown, old.fingerprint)
         yield* write(paths(at).tlsKey, next.key)
         yield* untilShown(next)
@@ -180,9 +182,9 @@ describe("TLS", () => {
   it.scopedLive("does not start with files that cannot be used, and says which", () =>
     Effect.gen(function* () {
       const at = yield* folder
-      const start = (settings: Partial<StatusSyncConfig.Settings>) =>
+      const start = (settings: Partial<StatusSyncServer.LoopbackSettings>) =>
         Effect.either(
-          Effect.scoped(Layer.build(StatusSyncServer.layer({ port: 0, ...settings }))).pipe(
+          Effect.scoped(Layer.build(StatusSyncServer.layerLoopback({ port: 0, ...settings }))).pipe(
             Effect.provide(recorded([]))
           )
         )

@@ -32,6 +32,7 @@ import * as Stamps from "../../log/Stamps.js"
 import { nextTurn } from "../../runtime/EventLoop.js"
 import * as ExpiryTimers from "../../runtime/ExpiryTimers.js"
 import { isImmediate } from "../../runtime/Immediate.js"
+import * as NodeError from "../../runtime/NodeError.js"
 import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import * as Refusals from "../../telemetry/Refusals.js"
@@ -210,7 +211,7 @@ const make = Effect.gen(function* () {
     recordRefusal,
     onOpened,
     onFailed: (connection, error) => {
-      const limit = "code" in error && typeof error.code === "string" ? limitsOfWs[error.code] : undefined
+      const limit = limitsOfWs[NodeError.codeOf(error)]
       if (limit !== undefined) recordRefusal(limit, error.message, connection.admission.address)
       changed({ _tag: "Failed", connection: connection.info, error })
       debug(connection, `client failed: ${error.message}`)

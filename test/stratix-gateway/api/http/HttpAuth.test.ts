@@ -12,7 +12,7 @@ const tokens = [
 ]
 
 const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
-  StatusSyncTest.layerWs(settings).pipe(Layer.provide(Authenticator.layerTokens(tokens)), Layer.provideMerge(quiet))
+  Layer.provideMerge(StatusSyncTest.layerWs(settings, Authenticator.layerTokens(tokens)), quiet)
 
 const routes: ReadonlyArray<
   readonly [method: string, path: string, body: unknown, permission: "publish" | "subscribe"]
@@ -159,12 +159,7 @@ describe("tokens on the HTTP routes", () => {
       assert.isAbove(lines.length, 2)
       for (const line of lines) assert.notInclude(line, "0123456789abcdef")
     }).pipe(
-      Effect.provide(
-        StatusSyncTest.layerWs().pipe(
-          Layer.provide(Authenticator.layerTokens(tokens)),
-          Layer.provideMerge(recorded(lines))
-        )
-      )
+      Effect.provide(Layer.provideMerge(StatusSyncTest.layerWs({}, Authenticator.layerTokens(tokens)), recorded(lines)))
     )
   })
 })

@@ -49,7 +49,7 @@ describe("a drain, to the millisecond", () => {
         const refusal = yield* Fiber.join(late)
         assert.deepStrictEqual([refusal.status, refusal.reason], [503, "closing"])
         assert.strictEqual(yield* count, 0)
-      }).pipe(Effect.provide(Layer.provide(over(), slow)))
+      }).pipe(Effect.provide(Layer.provideMerge(StatusSyncTest.layerWith({ drainTimeout: "5 seconds" }, slow), quiet)))
     })
   )
 

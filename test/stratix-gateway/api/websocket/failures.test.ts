@@ -177,7 +177,7 @@ describe("the gateway's own ends", () => {
       })
       const address = taken.address()
       const inUse = typeof address === "object" && address !== null ? address.port : 0
-      const exit = yield* Effect.exit(Effect.scoped(Layer.build(StatusSyncServer.layer({ port: inUse }))))
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(StatusSyncServer.layerLoopback({ port: inUse }))))
       taken.close()
       assert.isTrue(Exit.isFailure(exit))
       if (Exit.isFailure(exit)) {
