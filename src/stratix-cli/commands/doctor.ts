@@ -130,6 +130,7 @@ const authentication = (
   Effect.gen(function* () {
     const built = yield* Effect.either(Layer.build(Authenticator.layerLoopback))
     const open = Either.isRight(built) && Context.get(built.right, Authenticator.Authenticator).open
+    const asksForTokens = Either.isRight(built) && !open
     const reachable = !isLoopback(given.host)
     const findings: Array<Finding> = []
     if (Either.isLeft(built)) {
@@ -152,7 +153,7 @@ const authentication = (
         )
       )
     }
-    if (reachable && !open && given.tlsCert === undefined) {
+    if (reachable && asksForTokens && given.tlsCert === undefined) {
       findings.push(
         warning(
           "authentication",
@@ -173,7 +174,6 @@ const authentication = (
     if (given.allowedOrigins.includes("*")) {
       const what = "web pages of every origin may connect and publish (STRATIX_ALLOWED_ORIGINS=*)"
       const instead = "list the origins of your dashboards, like https://dashboard.example"
-      const asksForTokens = Either.isRight(built) && !open
       findings.push(asksForTokens ? warning("origins", what, instead) : problem("origins", what, instead))
     }
     for (const origin of given.allowedOrigins) {
