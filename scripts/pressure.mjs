@@ -58,7 +58,10 @@ const { ask, end, port } = await startGateway(
 
 const connect = async (query, onEvent) => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/?${query}`, ["stratix.sync.v1"], { perMessageDeflate: false })
-  socket.on("message", (data) => onEvent(JSON.parse(data.toString())))
+  socket.on("message", (data) => {
+    const message = JSON.parse(data.toString())
+    for (const event of message.eventType === "stratix:events" ? message.payload.events : [message]) onEvent(event)
+  })
   socket.on("close", (code) => {
     if (!leaving) breaks(`a connection was closed with ${code}`)
   })

@@ -41,8 +41,7 @@ export const goodClients = Effect.all([
 export const checkGood = (clients, expected, outcome) =>
   Effect.forEach(clients, (client, i) =>
     Effect.gen(function* () {
-      const got = (yield* client.raw)
-        .map((text) => JSON.parse(text))
+      const got = (yield* client.received)
         // A body of the fuzzer may well be a good event about the same agent.
         .filter(({ requestId }) => requestId.startsWith("good-"))
       const ids = got.map(({ requestId }) => requestId)

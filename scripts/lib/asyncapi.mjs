@@ -56,12 +56,16 @@ const messagesOf = (protocol) => {
       schema: OtherEvent
     }
   }
-  const offsetEvents = {
-    agentStatusAtOffset: { ...events.agentStatus, schema: withOffset(AgentStatusEvent) },
-    commandStatusAtOffset: { ...events.commandStatus, schema: withOffset(CommandStatusEvent) },
-    agentCreateAtOffset: { ...events.agentCreate, schema: withOffset(AgentCreateEvent) },
-    otherAtOffset: { ...events.other, schema: withOffset(OtherEvent) }
-  }
+  const atOffset = Schema.Union(
+    withOffset(AgentStatusEvent),
+    withOffset(CommandStatusEvent),
+    withOffset(AgentCreateEvent),
+    withOffset(OtherEvent)
+  )
+  const EventsMessage = Schema.Struct({
+    ...protocol.EventsMessage.fields,
+    payload: Schema.Struct({ events: Schema.Array(atOffset) })
+  })
   const { payload } = ConnectedMessage.fields
   const replies = {
     heartbeat: {
@@ -98,7 +102,11 @@ const messagesOf = (protocol) => {
           "Before every catch-up: count events follow, then another sync if more is true, else the client is live.",
         schema: protocol.SyncMessage
       },
-      ...offsetEvents,
+      events: {
+        title: "Events",
+        summary: "Events in offset order, each with its offset: those of one flush, or of one step of a catch-up.",
+        schema: EventsMessage
+      },
       ...replies,
       closing: {
         title: "Closing",

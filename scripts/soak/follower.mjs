@@ -133,6 +133,9 @@ export class Follower {
     switch (message.eventType) {
       case "stratix:heartbeat":
         return
+      case "stratix:events":
+        for (const event of message.payload.events) this.#onMessage(event)
+        return
       case "stratix:sync":
         return this.#onSync(message.payload)
       case "stratix:subscribed":

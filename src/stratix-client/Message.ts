@@ -68,16 +68,22 @@ const isEnvelope = (value: unknown): value is Message => {
   )
 }
 
-/** The message in a frame, or `undefined` if there is none.
- * @since 0.1.0
- * @category conversions */
-export const parse = (data: unknown): Message | undefined => {
+const parse = (data: unknown): unknown => {
   try {
-    const value: unknown = typeof data === "string" ? JSON.parse(data) : undefined
-    return isEnvelope(value) ? value : undefined
+    return typeof data === "string" ? JSON.parse(data) : undefined
   } catch {
     return undefined
   }
+}
+
+/** What a frame says: one message, or the events that came together in one; `undefined` for each that cannot be read.
+ * @since 0.1.0
+ * @category conversions */
+export const messagesIn = (data: unknown): ReadonlyArray<Message | undefined> => {
+  const value = parse(data)
+  if (!isEnvelope(value)) return [undefined]
+  const events: unknown = value.eventType === Types.EVENTS ? value.payload["events"] : [value]
+  return Array.isArray(events) ? events.map((event) => (isEnvelope(event) ? event : undefined)) : [undefined]
 }
 
 // What the client itself relies on, by example; the values (is "online" a status?) are the gateway's word.

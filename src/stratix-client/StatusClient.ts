@@ -17,7 +17,7 @@ import { CATCHING_UP, type Closed, type Freshness, LIVE } from "./Freshness.js"
 import { type Handlers, makeHandlers, type Unsubscribe } from "./Handlers.js"
 import { type Link, makeLink, protocolsFor } from "./Link.js"
 import { examine, staleAfter } from "./Liveness.js"
-import { isOfType, isWellFormed, type Message, type PayloadOf, type Payloads, parse } from "./Message.js"
+import { isOfType, isWellFormed, type Message, messagesIn, type PayloadOf, type Payloads } from "./Message.js"
 import { reportToPlatform, StatusClientError } from "./StatusClientError.js"
 import type { StatusState } from "./StatusState.js"
 
@@ -71,14 +71,15 @@ export interface StatusClient extends AsyncIterable<StatusEvent> {
   readonly state: StatusState
   /** How true `state` is at this moment. */
   readonly freshness: Freshness
-  /** Calls back for every message of a type, the gateway's own (`stratix:sync`, …) included. `state` knows of the event already, unless a snapshot is arriving. */
+  /** Calls back for every message of a type, the gateway's own (`stratix:sync`, …) included, and for each event in a `stratix:events`, not for
+   * that itself. `state` knows of the event already, unless a snapshot is arriving. */
   readonly on: <T extends keyof Payloads | (string & Record<never, never>)>(
     eventType: T,
     handler: (payload: PayloadOf<T>, message: Message<T>) => unknown
   ) => Unsubscribe
   /** Calls back for every event of the log, whatever its type. */
   readonly onEvent: (handler: (event: StatusEvent) => unknown) => Unsubscribe
-  /** Calls back after `state` has changed. */
+  /** Calls back after `state` has changed: once for all events that came in one message. */
   readonly onState: (handler: () => unknown) => Unsubscribe
   /** Calls back after `freshness` has changed. */
   readonly onFreshness: (handler: (freshness: Freshness) => unknown) => Unsubscribe
@@ -299,16 +300,11 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     return false
   }
 
-  const receive = (to: Link, data: unknown) => {
-    // What comes in after so long a silence may be from before it: this machine was suspended.
-    if (to.welcomedAt !== undefined && to.answers && now() - heardAt >= to.timeout) return comeBack()
-    heardAt = now()
-    to.pinged = false
-    to.probedAt = undefined
-    const message = parse(data)
+  /** One message; whether the state has changed. */
+  const handle = (to: Link, message: Message | undefined, data: unknown): boolean => {
     const wellFormed = message !== undefined && isWellFormed(message)
     if (!wellFormed) report("MalformedFrame", data)
-    if (message === undefined) return update()
+    if (message === undefined) return false
     // Every event of a sync connection has its offset; what has none is no event of the log.
     const isEvent = (to.plain || message.offset !== undefined) && !Types.CONTROL_TYPES.has(message.eventType)
     const changed = isEvent ? follower.event(message, wellFormed) : wellFormed && follow(to, message)
@@ -318,6 +314,21 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
         onEvent.call(message)
         for (const source of sources) source.push(message)
       }
+    }
+    return changed
+  }
+
+  const receive = (to: Link, data: unknown) => {
+    // What comes in after so long a silence may be from before it: this machine was suspended.
+    if (to.welcomedAt !== undefined && to.answers && now() - heardAt >= to.timeout) return comeBack()
+    heardAt = now()
+    to.pinged = false
+    to.probedAt = undefined
+    let changed = false
+    for (const message of messagesIn(data)) {
+      // A handler has ended the connection: what it does not know of it must not hear of any more.
+      if (link !== to) break
+      changed = handle(to, message, data) || changed
     }
     if (changed) onState.call()
     update()

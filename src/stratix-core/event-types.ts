@@ -34,6 +34,11 @@ export const CONNECTED = "stratix:connected"
  * @category control */
 export const SYNC = "stratix:sync"
 
+/** Carries events to sync clients, each with its offset.
+ * @since 0.1.0
+ * @category control */
+export const EVENTS = "stratix:events"
+
 /** The server is alive; carries the head.
  * @since 0.1.0
  * @category control */
@@ -60,6 +65,7 @@ export const CLOSING = "stratix:closing"
 export const CONTROL_TYPES: ReadonlySet<string> = /* @__PURE__ */ new Set([
   CONNECTED,
   SYNC,
+  EVENTS,
   HEARTBEAT,
   SUBSCRIBED,
   ERROR,

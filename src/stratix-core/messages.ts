@@ -92,6 +92,34 @@ export const SyncMessage = Schema.Struct({
  * @category control */
 export type SyncMessage = typeof SyncMessage.Type
 
+const withOffset = <Fields extends Schema.Struct.Fields>(event: Schema.Struct<Fields>) =>
+  Schema.Struct({ ...event.fields, offset: Offset })
+
+/** An event as sync clients get it: with its offset.
+ * @since 0.1.0
+ * @category sync */
+export const LogEvent = Schema.Union(
+  withOffset(AgentStatusEvent),
+  withOffset(CommandStatusEvent),
+  withOffset(AgentCreateEvent),
+  withOffset(OtherEvent)
+)
+/** @since 0.1.0
+ * @category sync */
+export type LogEvent = typeof LogEvent.Type
+
+/** Carries events to sync clients: those of one flush, or of one step of a catch-up, in offset order.
+ * @since 0.1.0
+ * @category control */
+export const EventsMessage = Schema.Struct({
+  eventType: Schema.Literal(Types.EVENTS),
+  payload: Schema.Struct({ events: Schema.Array(LogEvent) }),
+  ...envelope
+})
+/** @since 0.1.0
+ * @category control */
+export type EventsMessage = typeof EventsMessage.Type
+
 /** The server is alive, and its log is at `head`. The answer to a `ping` with an `at` repeats it.
  * @since 0.1.0
  * @category control */
@@ -168,7 +196,7 @@ export const ClosingMessage = Schema.Struct({
  * @category control */
 export type ClosingMessage = typeof ClosingMessage.Type
 
-/** Every message of a gateway, without the `offset` that events have in sync mode.
+/** Every message of a gateway. An event stands alone for plain clients; sync clients get it in a `stratix:events`, with its offset.
  * @since 0.1.0
  * @category messages */
 export const ServerMessage = Schema.Union(
@@ -177,6 +205,7 @@ export const ServerMessage = Schema.Union(
   AgentCreateEvent,
   ConnectedMessage,
   SyncMessage,
+  EventsMessage,
   HeartbeatMessage,
   SubscribedMessage,
   ErrorMessage,

@@ -8,9 +8,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { type ClientMessage, ServerMessage } from "../stratix-core/stratix-protocol.js"
+import { type ClientMessage, EVENTS, ServerMessage } from "../stratix-core/stratix-protocol.js"
 import type { Refusal } from "../stratix-gateway/transport/Refusal.js"
 
 /** How a client connects and behaves.
@@ -44,13 +45,14 @@ export interface Closed {
 export interface TestClient {
   /** The subprotocol the server selected. */
   readonly subprotocol: string | undefined
-  /** The next message that was not taken yet; waits for it. The offsets of sync mode are in `raw` only. */
+  /** The next message that was not taken yet; waits for it. The events of a `stratix:events` are taken one by one. The offsets of sync mode are
+   * in `raw` only. */
   readonly take: Effect.Effect<ServerMessage>
   /** The next `count` messages; waits for them. */
   readonly takeN: (count: number) => Effect.Effect<ReadonlyArray<ServerMessage>>
-  /** Every message so far, taken or not. */
+  /** Every message so far, taken or not; events one by one. */
   readonly received: Effect.Effect<ReadonlyArray<ServerMessage>>
-  /** The same as text, to the letter. */
+  /** Every frame so far as text, to the letter. */
   readonly raw: Effect.Effect<ReadonlyArray<string>>
   /** How many pings came. */
   readonly pings: Effect.Effect<number>
@@ -90,11 +92,28 @@ export const connect = (options: ConnectOptions = {}): Effect.Effect<TestClient,
 
 const decode = Schema.decodeUnknown(Schema.parseJson(ServerMessage))
 
+const decodeEvents = Schema.decodeOption(
+  Schema.parseJson(
+    Schema.Struct({
+      eventType: Schema.Literal(EVENTS),
+      payload: Schema.Struct({ events: Schema.Array(Schema.Unknown) })
+    })
+  )
+)
+
+/** The messages in a frame: of a `stratix:events` its events. */
+const messagesIn = (frame: string): ReadonlyArray<string> =>
+  Option.match(decodeEvents(frame), {
+    onNone: () => [frame],
+    onSome: ({ payload }) => payload.events.map((event) => JSON.stringify(event))
+  })
+
 /** What a client has received: the part that is the same whatever carries it.
  * @since 0.1.0
  * @category internal */
 export class Inbox {
   readonly texts: Array<string> = []
+  private readonly messages: Array<string> = []
   pings = 0
   private readonly queue: Queue.Queue<string> = Effect.runSync(Queue.unbounded<string>())
   private readonly ending = Deferred.unsafeMake<Closed>(FiberId.none)
@@ -102,7 +121,10 @@ export class Inbox {
 
   onText(text: string): void {
     this.texts.push(text)
-    this.queue.unsafeOffer(text)
+    for (const message of messagesIn(text)) {
+      this.messages.push(message)
+      this.queue.unsafeOffer(message)
+    }
   }
 
   end(closed: Closed): void {
@@ -114,7 +136,7 @@ export class Inbox {
   readonly takeN = (count: number): Effect.Effect<ReadonlyArray<ServerMessage>> =>
     Effect.replicateEffect(this.take, count)
   readonly received: TestClient["received"] = Effect.suspend(() =>
-    Effect.forEach(this.texts, (text) => decode(text))
+    Effect.forEach(this.messages, (message) => decode(message))
   ).pipe(Effect.orDie)
   readonly raw: TestClient["raw"] = Effect.sync(() => [...this.texts])
   readonly isOpen: TestClient["isOpen"] = Effect.sync(() => !this.ended)

@@ -56,7 +56,10 @@ const otherTab = Effect.flatMap(Chromium.Chromium, (browser) => browser.otherTab
 
 /** The messages of a type among frames. */
 const ofType = (frames: ReadonlyArray<string>, eventType: string) =>
-  frames.map((text) => JSON.parse(text)).filter((message) => message.eventType === eventType)
+  frames
+    .map((text) => JSON.parse(text))
+    .flatMap((message) => (message.eventType === Types.EVENTS ? message.payload.events : [message]))
+    .filter((message) => message.eventType === eventType)
 
 /** The ways in which a connection was brought up to date. */
 const syncs = ({ received }: Chromium.Connection): ReadonlyArray<unknown> =>

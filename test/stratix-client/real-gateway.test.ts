@@ -154,7 +154,7 @@ const story = Effect.gen(function* () {
   let cutsAllowed = 0
   const Cut = cuttable(
     // From the welcome alone to some snapshots.
-    () => Effect.runSync(random.nextIntBetween(1, 2 ** Effect.runSync(random.nextIntBetween(1, 11)))),
+    () => Effect.runSync(random.nextIntBetween(1, 2 ** Effect.runSync(random.nextIntBetween(1, 8)))),
     () => cuts < cutsAllowed,
     () => cuts++
   )

@@ -27,7 +27,7 @@ export const reconnect = {
       await trial.connect({ name: "screens", count: screens, ...SYNC })
       await trial.server.ask("publish", { count: 100 })
       await sleep(1000)
-      const since = JSON.parse(await trial.client.ask("newest", { name: "screens" })).offset
+      const since = JSON.parse(await trial.client.ask("newest", { name: "screens" })).payload.events.at(-1).offset
       await trial.client.ask("drop", { name: "screens" })
       await trial.server.ask("publish", { count: missed })
       await sleep(1000)

@@ -18,13 +18,14 @@ import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as EventLog from "../log/EventLog.js"
 import type * as Filter from "../log/Filter.js"
-import type * as Stamps from "../log/Stamps.js"
+import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Frame from "../transport/Frame.js"
 import type { TransportSocket } from "../transport/Transport.js"
 import * as CatchUps from "./CatchUps.js"
+import * as EventBatch from "./EventBatch.js"
 import { FlushMeter } from "./FlushMeter.js"
 import { type Group, type Subscriber, type SubscriberStatus, Subscribers } from "./Subscribers.js"
 
@@ -119,6 +120,7 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
+  const stamp = yield* Stamps.Stamps
   const clock = yield* Effect.clock
   const meter = new FlushMeter(clock, config.metrics)
   const subscription = yield* log.subscribe
@@ -157,9 +159,18 @@ const make = Effect.gen(function* () {
         group.pending.push(entry)
       })
     }
+    const now = TimeoutQueues.sentAt(clock)
+    const stamps: Array<Stamps.Stamp> = []
+    // The n-th message of a flush is stamped the same for every group, so that equal messages are compressed once.
+    const stampOf = (index: number): Stamps.Stamp => {
+      stamps[index] ??= stamp.next()
+      return stamps[index]
+    }
     for (const group of touched) {
       const count = group.pending.length
-      const texts = group.pending.map((entry) => EventLog.textOf(entry, group.sync))
+      const texts = group.sync
+        ? EventBatch.messagesOf(group.pending, stampOf, now)
+        : group.pending.map((entry) => entry.json)
       const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
       group.pending = []
       deliveries += count * group.live.length

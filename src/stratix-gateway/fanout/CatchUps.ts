@@ -15,8 +15,10 @@ import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as EventLog from "../log/EventLog.js"
 import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
+import { sentAt } from "../runtime/TimeoutQueues.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Frame from "../transport/Frame.js"
+import * as EventBatch from "./EventBatch.js"
 import type { Group, Subscriber, Subscribers } from "./Subscribers.js"
 
 /** Characters of events in one step: small enough that live events never wait long behind it. */
@@ -27,6 +29,9 @@ const STEPS_PER_TURN = 16
 
 /** Steps remembered at a time. */
 const STEPS_REMEMBERED = 64
+
+/** Milliseconds that a step is remembered: its messages say when they were sent, and a client measures its lag by that. */
+const STEP_LIFETIME = 100
 
 /** What the log said, and its events as they are written. */
 interface Step {
@@ -83,6 +88,7 @@ export const make = (
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
     // Bound: STEPS_REMEMBERED; forgotten when the head moves, and when nobody is behind any more.
     const steps = new Map<string, Step>()
+    let oldestStep = 0
     const counts: Counts = {
       begun: { snapshot: 0, resume: 0, conflated: 0 },
       conflations: 0,
@@ -147,13 +153,16 @@ export const make = (
           ...(more && { more: true })
         },
         timestamp,
-        requestId
+        requestId,
+        sentAt: sentAt(clock)
       }
       return Frame.text(JSON.stringify(message))
     }
 
     const framesOf = (group: Group, entries: ReadonlyArray<EventLog.LogEntry>): Buffer => {
-      const texts = entries.map((entry) => EventLog.textOf(entry, group.sync))
+      const texts = group.sync
+        ? EventBatch.messagesOf(entries, stamp.next, sentAt(clock))
+        : entries.map((entry) => entry.json)
       return group.compressed
         ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
         : Frame.texts(texts)
@@ -196,6 +205,8 @@ export const make = (
         const { conflateFrom, cursor, group } = subscriber
         const until = subscriber.target ?? head()
         const key = `${group.key}|${cursor ?? ""}|${until}|${conflateFrom ?? ""}`
+        const now = sentAt(clock)
+        if (now - oldestStep > STEP_LIFETIME) steps.clear()
         const remembered = steps.get(key)
         if (remembered !== undefined) return Effect.sync(() => give(subscriber, until, remembered))
         return log
@@ -217,6 +228,7 @@ export const make = (
                     return
                   }
                   const made = { result, frames: framesOf(group, result.entries) }
+                  if (steps.size === 0) oldestStep = now
                   if (steps.size < STEPS_REMEMBERED) steps.set(key, made)
                   give(subscriber, until, made)
                 }),

@@ -38,11 +38,6 @@ export interface LogEntry extends Draft {
  * @category conversions */
 export const withOffset = (entry: LogEntry): string => `${entry.json.slice(0, -1)},"offset":"${entry.offset}"}`
 
-/** The event as a client gets it, by its mode.
- * @since 0.1.0
- * @category conversions */
-export const textOf = (entry: LogEntry, sync: boolean): string => (sync ? withOffset(entry) : entry.json)
-
 /** A place in the log.
  * @since 0.1.0
  * @category models */

@@ -202,8 +202,8 @@ export const lawsSuite = (
   const arrived = (actor: Actor, requestId: string | undefined) =>
     Effect.gen(function* () {
       for (;;) {
-        const texts = yield* actor.client.raw
-        if (requestId === undefined || texts.some((text) => decodeRequestId(text).requestId === requestId)) return
+        const messages = yield* actor.client.received
+        if (requestId === undefined || messages.some((message) => message.requestId === requestId)) return
         yield* nextTurn
       }
     }).pipe(Effect.timeoutFail({ duration: "4 seconds", onTimeout: () => new Error("the last event never arrived") }))
