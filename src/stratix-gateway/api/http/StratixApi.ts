@@ -20,23 +20,15 @@ import {
   Timestamp
 } from "../../../stratix-core/stratix-protocol.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
+import { OperatorAuth, PublishAuth, SubscribeAuth } from "./CurrentPrincipal.js"
+import { Problem } from "./Problem.js"
+
+export { Problem } from "./Problem.js"
 
 /** Events in one request.
  * @since 0.1.0
  * @category constants */
 export const MAX_EVENTS = 1000
-
-/** Why a request was not served; `field` names the part of it that is wrong.
- * @since 0.1.0
- * @category schemas */
-export const Problem = Schema.Struct({
-  error: Schema.String,
-  field: Schema.optionalWith(Schema.String, { exact: true }),
-  message: Schema.String
-}).annotations({ identifier: "Problem" })
-/** @since 0.1.0
- * @category schemas */
-export type Problem = typeof Problem.Type
 
 /** An event to publish.
  * @since 0.1.0
@@ -123,14 +115,6 @@ const id = Schema.String.annotations({ description: "1 to 256 characters, percen
 const agentPath = HttpApiSchema.param("agentId", id)
 const commandPath = HttpApiSchema.param("commandId", id)
 
-const SECURITY = "bearer"
-
-/** These routes ask for a token, where the gateway asks for any; see docs/SECURITY.md. */
-const asksForToken = [
-  OpenApi.Transform,
-  (operation: object) => ({ ...operation, security: [{ [SECURITY]: [] }] })
-] as const
-
 /** Routes that publish.
  * @since 0.1.0
  * @category groups */
@@ -166,7 +150,7 @@ export const PublishGroup = HttpApiGroup.make("publish")
   .addError(Problem, { status: 415 })
   .addError(Problem, { status: 429 })
   .addError(Problem, { status: 503 })
-  .annotateEndpoints(...asksForToken)
+  .middleware(PublishAuth)
 
 /** Routes that tell the state.
  * @since 0.1.0
@@ -180,7 +164,7 @@ export const StateGroup = HttpApiGroup.make("state")
       .addError(Problem, { status: 403 })
       .addError(Problem, { status: 503 })
   )
-  .annotateEndpoints(...asksForToken)
+  .middleware(SubscribeAuth)
 
 /** Routes that show what goes on inside, for operators.
  * @since 0.1.0
@@ -200,7 +184,7 @@ export const OperationsGroup = HttpApiGroup.make("operations")
   .addError(Problem, { status: 401 })
   .addError(Problem, { status: 403 })
   .addError(Problem, { status: 503 })
-  .annotateEndpoints(...asksForToken)
+  .middleware(OperatorAuth)
 
 /** Routes that tell whether the gateway is well.
  * @since 0.1.0
@@ -224,11 +208,4 @@ export class StratixApi extends HttpApi.make("stratix")
   .add(HealthGroup)
   .annotate(OpenApi.Title, "Stratix status sync")
   .annotate(OpenApi.Description, "Publishes agent and command status to every connected dashboard.")
-  .annotate(OpenApi.Transform, (spec) => ({
-    ...spec,
-    components: {
-      ...spec["components"],
-      securitySchemes: { [SECURITY]: { type: "http", scheme: "bearer", description: "A token of docs/SECURITY.md" } }
-    }
-  }))
   .annotate(OpenApi.Version, "1") {}

@@ -72,6 +72,22 @@ describe("tokens on the HTTP routes", () => {
     }).pipe(Effect.provide(over()))
   )
 
+  it.live("a publisher that has spent its rate gets 429 with Retry-After before its body is read", () =>
+    Effect.gen(function* () {
+      const events = Array.from({ length: 10 }, () => ({ eventType: "stratix:note", payload: {} }))
+      const spent = yield* request("POST", "/api/stratix/events", { body: events, token: secretOf("ci") })
+      assert.strictEqual(spent.status, 202)
+      // The body never comes.
+      const refused = yield* request("POST", "/api/stratix/events", {
+        token: secretOf("ci"),
+        headers: { "content-type": "application/json", "content-length": "4000000" }
+      }).pipe(Effect.timeout("10 seconds"))
+      assert.strictEqual(refused.status, 429)
+      assert.isAtLeast(Number(refused.headers["retry-after"]), 1)
+      assert.deepInclude(refused.body, { error: "TooMany" })
+    }).pipe(Effect.provide(over({ publishRate: 1 })))
+  )
+
   it.live("the state shows what the token lets see, and no more", () =>
     Effect.gen(function* () {
       const { notifyAgentStatus } = yield* StatusSync.StatusSync
@@ -106,10 +122,10 @@ describe("tokens on the HTTP routes", () => {
       for (const [path, operations] of Object.entries(paths)) {
         for (const [method, { security }] of Object.entries(operations)) {
           const asks = path.startsWith("/api/") || path === "/metrics"
-          assert.deepStrictEqual(security ?? [], asks ? [{ bearer: [] }] : [], `${method} ${path}`)
+          assert.deepStrictEqual(security ?? [], asks ? [{ stratix: [] }] : [], `${method} ${path}`)
         }
       }
-      assert.match(text, /"securitySchemes":\{"bearer":\{"type":"http","scheme":"bearer"/)
+      assert.match(text, /"securitySchemes":\{"stratix":\{[^}]*"type":"http","scheme":"bearer"/)
     }).pipe(Effect.provide(over()))
   )
 

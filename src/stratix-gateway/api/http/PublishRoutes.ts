@@ -1,0 +1,132 @@
+/** The routes that publish, at work. */
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Effect from "effect/Effect"
+import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../../stratix-core/stratix-protocol.js"
+import * as Limits from "../../admission/Limits.js"
+import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as Refusals from "../../telemetry/Refusals.js"
+import * as StatusSync from "../websocket/StatusSync.js"
+import { CurrentPrincipal } from "./CurrentPrincipal.js"
+import * as Problem from "./Problem.js"
+import * as RequestAddress from "./RequestAddress.js"
+import * as RequestBody from "./RequestBody.js"
+import { MAX_EVENTS, StratixApi } from "./StratixApi.js"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+/** The body, if it is declared as JSON (which a web page cannot do with a form), is no larger than allowed, and is JSON. */
+const json = (
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<unknown, Response, StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> =>
+  Effect.gen(function* () {
+    const { maxBodyBytes } = yield* StatusSyncConfig.StatusSyncConfig
+    const type = request.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase()
+    if (type !== "application/json") {
+      return yield* Effect.fail(
+        Problem.response(415, "UnsupportedMediaType", `content-type must be application/json, is ${type ?? "absent"}`)
+      )
+    }
+    const address = RequestAddress.of(request, yield* Limits.Limits)
+    const { recordRefusal } = yield* Refusals.Refusals
+    const tooLarge = Effect.suspend(() => {
+      const message = `the body must be at most ${maxBodyBytes} bytes`
+      recordRefusal("body_size", message, address)
+      return Effect.fail(Problem.response(413, "TooLarge", message))
+    })
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
+    const text = yield* Effect.catchAll(
+      RequestBody.text(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
+      () => tooLarge
+    )
+    return yield* Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: (error) =>
+        Problem.response(
+          400,
+          "NotJson",
+          `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`
+        )
+    })
+  })
+
+const invalid = (message: string, field?: string) =>
+  Effect.fail(Problem.response(400, "InvalidField", message, field === undefined ? {} : { field }))
+
+const object = (body: unknown): Effect.Effect<object, Response> =>
+  typeof body === "object" && body !== null && !Array.isArray(body)
+    ? Effect.succeed(body)
+    : invalid("the body must be a JSON object")
+
+const statusOf: { readonly [R in StatusSync.PublishError["reason"]]: number } = {
+  InvalidField: 400,
+  NotJson: 400,
+  TooLarge: 400,
+  Closed: 503,
+  Unavailable: 503
+}
+
+/** The answer to an event that was not published. Where the body is the payload, its fields are named without `payload`. */
+const notPublished = ({ detail, field, reason }: StatusSync.PublishError, isPayload: boolean): Response => {
+  const at = isPayload ? field.replace(/^payload\.?/, "") : field
+  return Problem.response(statusOf[reason], reason, at === "" ? detail : `${at}: ${detail}`, { field: at })
+}
+
+const accepted = (body: unknown): Response => HttpServerResponse.unsafeJson(body, { status: 202 })
+
+const answered = <R>(effect: Effect.Effect<Response, Response, R>): Effect.Effect<Response, never, R> =>
+  Effect.catchAll(effect, Effect.succeed)
+
+/** Publishes the one event of a route that says its type: the payload is the path and the body together. */
+const publishPayload = (eventType: string, request: HttpServerRequest.HttpServerRequest, path: object) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    const { spend } = yield* CurrentPrincipal
+    const body = yield* Effect.flatMap(json(request), object)
+    for (const name of Object.keys(path)) {
+      if (name in body) return yield* invalid(`${name}: is in the path already`, name)
+    }
+    yield* spend(1)
+    const offset = yield* sync
+      .broadcast({ eventType, payload: { ...path, ...body } })
+      .pipe(Effect.mapError((error) => notPublished(error, true)))
+    return accepted({ offset })
+  }).pipe(answered)
+
+// What each of them has to be, `broadcastAll` checks.
+const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.EventInput> => Array.isArray(body)
+
+/** Publishes one event, or an array of them. */
+const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    const { recordRefusal } = yield* Refusals.Refusals
+    const { spend } = yield* CurrentPrincipal
+    const body = yield* json(request)
+    if (isEvents(body)) {
+      if (body.length < 1 || body.length > MAX_EVENTS) {
+        recordRefusal("array_length", `an array of ${body.length} events`)
+        return yield* invalid(`an array must have 1 to ${MAX_EVENTS} events, has ${body.length}`)
+      }
+      yield* spend(body.length)
+      const offsets = yield* sync.broadcastAll(body).pipe(Effect.mapError((error) => notPublished(error, false)))
+      return accepted({ offsets })
+    }
+    const event = yield* object(body)
+    yield* spend(1)
+    const offset = yield* sync
+      .broadcast({ eventType: "", payload: undefined, ...event })
+      .pipe(Effect.mapError((error) => notPublished(error, false)))
+    return accepted({ offsets: [offset] })
+  }).pipe(answered)
+
+/** The group `publish`. */
+export const layer = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
+  handlers
+    .handleRaw("publishEvents", ({ request }) => publishEvents(request))
+    .handleRaw("publishAgentStatus", ({ path, request }) => publishPayload(AGENT_STATUS_UPDATE, request, path))
+    .handleRaw("publishCommandStatus", ({ path, request }) => publishPayload(COMMAND_STATUS_UPDATE, request, path))
+    .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
+)

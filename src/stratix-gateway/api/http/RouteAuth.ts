@@ -1,0 +1,79 @@
+/** Authentication of HTTP requests, by the same `Authenticator` as WebSockets. */
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Handshake from "../../admission/Handshake.js"
+import * as Limits from "../../admission/Limits.js"
+import type * as Authenticator from "../../auth/Authenticator.js"
+import type * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as Refusals from "../../telemetry/Refusals.js"
+import { CurrentPrincipal, OperatorAuth, PublishAuth, SubscribeAuth } from "./CurrentPrincipal.js"
+import * as Problem from "./Problem.js"
+import * as RequestAddress from "./RequestAddress.js"
+
+/** A defect, because the typed failure of a middleware is a schema, which has no headers: `HttpApiBuilder` and the platform's servers answer a response that is thrown as it is. */
+const refuse = (response: HttpServerResponse.HttpServerResponse) => Effect.die(response)
+
+const make = Effect.gen(function* () {
+  const limits = yield* Limits.Limits
+  const { recordRefusal } = yield* Refusals.Refusals
+  const verify = yield* Handshake.verifier
+
+  const unauthenticated = (error: Authenticator.Unauthenticated, address: string) => {
+    if (error.reason === "Unavailable") {
+      recordRefusal("unavailable", error.message, address)
+      const headers = { "retry-after": Handshake.UNAVAILABLE_RETRY }
+      return Problem.response(503, "Unavailable", error.message, { headers })
+    }
+    recordRefusal("unauthenticated", error.message, address)
+    const headers = { "www-authenticate": Handshake.challenge(error) }
+    return Problem.response(401, "Unauthenticated", error.message, { headers })
+  }
+
+  const forbidden = (permission: Authenticator.Permission, name: string, address: string) => {
+    const message = `${name} may not ${permission === "operator" ? "operate this gateway" : permission}`
+    recordRefusal("forbidden", message, address)
+    const headers = { "www-authenticate": Handshake.scopeChallenge(permission) }
+    return Problem.response(403, "Forbidden", message, { headers })
+  }
+
+  const exceeded = ({ message, reason, retryAfterSeconds, status }: Limits.LimitExceeded, address: string) => {
+    recordRefusal(reason, message, address)
+    return Problem.response(status, "TooMany", message, { headers: { "retry-after": String(retryAfterSeconds) } })
+  }
+
+  return Effect.fnUntraced(function* (permission: Authenticator.Permission) {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const address = RequestAddress.of(request, limits)
+    const principal = yield* verify({
+      // Not the token that the platform hands over: that is whatever follows the first seven characters of the header.
+      token: Handshake.bearerToken(request.headers["authorization"]),
+      remoteAddress: address
+    }).pipe(Effect.catchAll((error) => refuse(unauthenticated(error, address))))
+    if (!principal.permissions.has(permission)) return yield* refuse(forbidden(permission, principal.name, address))
+    const spend = (events: number) =>
+      Effect.suspend(() =>
+        Either.mapLeft(limits.takePublishes(principal, address, events), (over) => exceeded(over, address))
+      )
+    // A principal that has published too much is refused before its next body is read.
+    if (permission === "publish") yield* Effect.catchAll(spend(0), refuse)
+    return CurrentPrincipal.of({ principal, spend })
+  })
+})
+
+/** Authentication for all groups of routes. */
+export const layer: Layer.Layer<
+  PublishAuth | SubscribeAuth | OperatorAuth,
+  never,
+  Authenticator.Authenticator | Limits.Limits | Refusals.Refusals | StatusSyncConfig.StatusSyncConfig
+> = Layer.scopedContext(
+  Effect.map(make, (authenticate) =>
+    Context.make(PublishAuth, { stratix: () => authenticate("publish") }).pipe(
+      Context.add(SubscribeAuth, { stratix: () => authenticate("subscribe") }),
+      Context.add(OperatorAuth, { stratix: () => authenticate("operator") })
+    )
+  )
+)
