@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * Uses the package as its users will: packs it, installs the tarball with its peers in a project outside of this tree, imports and
- * type-checks every export, starts the gateway from it, and receives an event over a WebSocket that was published over HTTP.
+ * type-checks every export, starts the gateway from it, and receives an event over a WebSocket that was published over HTTP. Then follows
+ * the README to the letter in an empty folder: its install lines, its gateway, its test.
  */
 import assert from "node:assert/strict"
 import { execFile, spawn } from "node:child_process"
@@ -25,11 +26,20 @@ const ANSWER_TIMEOUT_MS = 15_000
 /** @type {(path: string) => Promise<any>} */
 const readJson = async (path) => JSON.parse(await readFile(path, "utf8"))
 
+/** What npm is told beside the README's own words: install scripts are not run, and what is cached is not asked for again. */
+const npmSettings = {
+  npm_config_prefer_offline: "true",
+  npm_config_ignore_scripts: "true",
+  npm_config_audit: "false",
+  npm_config_fund: "false"
+}
+
 /** Runs a program to its end; answers what it printed.
  * @type {(cwd: string, program: string, ...args: string[]) => Promise<string>} */
 const run = async (cwd, program, ...args) => {
   try {
-    const { stdout } = await promisify(execFile)(program, args, { cwd, timeout: STEP_TIMEOUT_MS })
+    const env = { ...process.env, ...npmSettings }
+    const { stdout } = await promisify(execFile)(program, args, { cwd, env, timeout: STEP_TIMEOUT_MS })
     return stdout
   } catch (cause) {
     const { message, stderr, stdout } = /** @type {Error & { stdout: string, stderr: string }} */ (cause)
@@ -68,17 +78,7 @@ const install = async (project, tarball, manifest) => {
   const specs = companions.map(async (name) => `${name}@${(await version(name)).version}`)
   await mkdir(project)
   await writeFile(join(project, "package.json"), JSON.stringify({ name: "scratch", private: true, type: "module" }))
-  await run(
-    project,
-    "npm",
-    "install",
-    "--prefer-offline",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    tarball,
-    ...(await Promise.all(specs))
-  )
+  await run(project, "npm", "install", tarball, ...(await Promise.all(specs)))
 }
 
 /** Every export loads, and none of them is empty. @param {string} project @param {ReadonlyArray<string>} specifiers */
@@ -167,6 +167,64 @@ const start = async (project, program, args) => {
   }
 }
 
+/** The file that the README says to save a block as, with the block and the commands that follow it.
+ * @param {string} readme @param {string} file */
+const instructions = (readme, file) => {
+  const [, code, lines] =
+    new RegExp(`\`${file}\`[^\`]*\`\`\`ts\\n(.+?)\`\`\`.*?\`\`\`sh\\n(.+?)\`\`\``, "s").exec(readme) ?? []
+  assert.ok(
+    code !== undefined && lines !== undefined,
+    `the README does not say what to save as ${file}, and what to run then`
+  )
+  return { code, lines: lines.trim().split("\n") }
+}
+
+/** Follows the README in an empty folder, line by line. Changed are the package's name (the tarball stands for it) and the port (a free one).
+ * @param {string} folder @param {string} tarball @param {any} manifest */
+const followReadme = async (folder, tarball, manifest) => {
+  const readme = await readFile(join(root, "README.md"), "utf8")
+  await mkdir(folder)
+  /** @param {string} line */
+  const words = (line) => line.split(" ").map((word) => (word === manifest.name ? tarball : word))
+  /** @param {string} line */
+  const runLine = (line) => {
+    const [program = "", ...args] = words(line)
+    return run(folder, program, ...args)
+  }
+
+  const gateway = instructions(readme, "gateway.mjs")
+  await writeFile(join(folder, "gateway.mjs"), gateway.code.replace("port: 3001", "port: 0"))
+  const [install = "", launch = "", ...rest] = gateway.lines
+  assert.deepEqual(rest, [])
+  await runLine(install)
+  const [program = "", ...args] = words(launch)
+  await start(folder, program, args)
+
+  const test = instructions(readme, "heartbeat.test.ts")
+  await writeFile(join(folder, "heartbeat.test.ts"), test.code)
+  for (const line of test.lines) await runLine(line)
+
+  await rm(join(folder, "gateway.mjs"))
+  await writeFile(join(folder, "gateway.mts"), gateway.code)
+  const version = (/** @type {string} */ name) => readJson(join(root, "node_modules", name, "package.json"))
+  const compilers = ["typescript", "@types/node", "@types/ws"].map(
+    async (name) => `${name}@${(await version(name)).version}`
+  )
+  await run(folder, "npm", "install", "--save-dev", ...(await Promise.all(compilers)))
+  const strict = [
+    "--strict",
+    "--noEmit",
+    "--module",
+    "NodeNext",
+    "--target",
+    "ES2022",
+    "--types",
+    "node",
+    "--skipLibCheck"
+  ]
+  await run(folder, process.execPath, "node_modules/typescript/bin/tsc", ...strict, "gateway.mts", "heartbeat.test.ts")
+}
+
 const scratch = await mkdtemp(join(tmpdir(), "stratix-package-"))
 try {
   const manifest = await readJson(join(root, "package.json"))
@@ -190,6 +248,8 @@ try {
   assert.equal(said.trim(), manifest.version)
   await start(project, join("node_modules", ".bin", manifest.name), ["serve"])
   console.log("ok  the same by its command line")
+  await followReadme(join(scratch, "readme"), tarball, manifest)
+  console.log("ok  the README's own lines in an empty folder: installed, started, tested, type-checked")
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : error}`)
   process.exitCode = 1

@@ -21,8 +21,8 @@ describe("README.md", () => {
     assert.deepStrictEqual(missing, [])
   })
 
-  it("shows no TypeScript but what stands in an example, where it is type-checked", async () => {
-    const blocks = [...(await read("README.md")).matchAll(/```ts\n(.+?)```/gs)].map(([, block]) => block ?? "")
+  it("shows no code but what stands in an example, where it is checked", async () => {
+    const blocks = [...(await read("README.md")).matchAll(/```(?:ts|html)\n(.+?)```/gs)].map(([, block]) => block ?? "")
     assert.isNotEmpty(blocks)
     const folder = await readdir(new URL("../../examples/", import.meta.url))
     const examples = await Promise.all(folder.map((name) => read(`examples/${name}`)))
