@@ -1,5 +1,5 @@
 // @ts-check
-/** Brings what is generated in the documentation up to date: the README's table of knobs, the help in docs/cli.md, docs/asyncapi.json. Reads the build. */
+/** Brings what is generated in the documentation up to date: the knobs in docs/configuration.md, the help in docs/cli.md, docs/asyncapi.json. Reads the build. */
 import { execFileSync } from "node:child_process"
 import { readFile, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
@@ -18,7 +18,7 @@ const bringUpToDate = async (name, change) => {
 
 // Not a static import, which the type check would want to find before there is a build.
 const { knobs } = await import(new URL("../dist/stratix-gateway/config/StatusSyncConfig.js", import.meta.url).href)
-await bringUpToDate("README.md", (page) => withKnobsTable(page, knobsTable(knobs)))
+await bringUpToDate("docs/configuration.md", (page) => withKnobsTable(page, knobsTable(knobs)))
 
 const program = fileURLToPath(new URL("../dist/stratix-cli/main.js", import.meta.url))
 /** @type {(command: string) => string} */

@@ -66,7 +66,7 @@ export const command = Command.make(NAME).pipe(
         "STRATIX_URL     where the gateway is; ws://127.0.0.1:3001/ if absent",
         "STRATIX_TOKEN   bearer token, where the gateway asks for one",
         "NO_COLOR        no colours, whatever it is set to",
-        "STRATIX_...     settings of serve and doctor: see Configuration in the README"
+        "STRATIX_...     settings of serve and doctor: see docs/configuration.md"
       ),
       ...section(
         "EXIT CODES",

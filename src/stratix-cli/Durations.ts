@@ -1,21 +1,9 @@
 /**
  * Lengths of time as people type them.
- *
- * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
-import type * as Option from "effect/Option"
+import type * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import { parseDuration } from "../stratix-gateway/config/Knob.js"
 
-const units: Record<string, string> = { ms: "millis", s: "seconds", m: "minutes", h: "hours", d: "days" }
-
-/** "30s" as "30 seconds", which is how Effect writes it; anything else as it is.
- * @since 0.1.0
- * @category conversions */
-export const spelledOut = (text: string): string => {
-  const [, count, unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$/.exec(text) ?? []
-  return count === undefined ? text : `${count} ${units[unit]}`
-}
-
-/** @since 0.1.0
- * @category conversions */
-export const parse = (text: string): Option.Option<Duration.Duration> => Duration.decodeUnknown(spelledOut(text))
+/** "30s", "5m" or "30 seconds", as settings are written. */
+export const parse = (text: string): Option.Option<Duration.Duration> => Option.fromNullable(parseDuration(text.trim()))

@@ -8,8 +8,7 @@ import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { knobs } from "../stratix-gateway/config/StatusSyncConfig.js"
-import * as Durations from "./Durations.js"
+import { knobs, problemsOf } from "../stratix-gateway/config/StatusSyncConfig.js"
 import { visible } from "./Output.js"
 
 type Name = keyof typeof knobs
@@ -46,13 +45,11 @@ export const flags = {
  * @category models */
 export type Typed = { readonly [K in keyof typeof flags]: Option.Option<string> }
 
-const durations: ReadonlySet<string> = new Set<Name>(["heartbeatInterval", "heartbeatTimeout"])
-
 const typedEntries = (typed: Typed): ReadonlyArray<readonly [env: string, value: string]> =>
   Object.entries(typed).flatMap(([name, value]) => {
     const env = Object.entries(knobs).find(([known]) => known === name)?.[1].env
     if (env === undefined || Option.isNone(value)) return []
-    return [[env, durations.has(name) ? Durations.spelledOut(value.value) : value.value]]
+    return [[env, value.value]]
   })
 
 /** Reads the settings with what was typed before what the environment says.
@@ -68,33 +65,8 @@ export const withTyped =
       )
     )
 
-/** A setting that cannot be read, and why.
- * @since 0.1.0
- * @category models */
-export interface Unreadable {
-  readonly env: string
-  readonly why: string
-}
-
-/** Every setting that an error is about.
- * @since 0.1.0
- * @category conversions */
-export const unreadable = (error: ConfigError.ConfigError): ReadonlyArray<Unreadable> => {
-  switch (error._op) {
-    case "And":
-    case "Or":
-      return [...unreadable(error.left), ...unreadable(error.right)]
-    default:
-      return [{ env: error.path.join("_"), why: visible(error.message) }]
-  }
-}
-
 /** What is wrong, on one line.
  * @since 0.1.0
  * @category conversions */
 export const messageOf = (error: { readonly message: string }): string =>
-  ConfigError.isConfigError(error)
-    ? unreadable(error)
-        .map(({ env, why }) => `${env}: ${why}`)
-        .join("; ")
-    : visible(error.message)
+  ConfigError.isConfigError(error) ? problemsOf(error).map(visible).join("; ") : visible(error.message)

@@ -1,17 +1,9 @@
 import { readdir, readFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
-import { StatusSyncConfig } from "stratix-status-sync"
-import { knobsTable, withKnobsTable } from "../../scripts/lib/knobs-table.mjs"
 
 const read = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), "utf8")
 
 describe("README.md", () => {
-  it("lists every knob with its default and its meaning", async () => {
-    const readme = await read("README.md")
-    const current = withKnobsTable(readme, knobsTable(StatusSyncConfig.knobs))
-    assert.isTrue(readme === current, "the table of knobs is out of date: run `npm run docs` and commit README.md")
-  })
-
   it("links only to files that are there", async () => {
     const readme = await read("README.md")
     const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(([, path]) => path ?? "")

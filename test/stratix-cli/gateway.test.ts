@@ -180,8 +180,11 @@ describe("doctor", () => {
       assert.match(err, /\d problems, \d warnings?/)
       for (const [level, text] of [
         ["problem", "STRATIX_HEARTBEAT_TIMEOUT \\(heartbeatTimeout\\) must be above the interval"],
-        ["problem", "STRATIX_MAX_CONNECTIONS cannot be read"],
-        ["problem", "STRATIX_HISTORY_CAPACITY \\(historyCapacity\\) must be a whole number of at least 1"],
+        [
+          "problem",
+          'STRATIX_MAX_CONNECTIONS \\(maxConnections\\) must be a whole number from 1 to 16777216, is "many"'
+        ],
+        ["problem", 'STRATIX_HISTORY_CAPACITY \\(historyCapacity\\) must be a whole number from 1 to 16777216, is "0"'],
         ["problem", "tokens.json: 0.token: must be a text of at least 16"],
         ["problem", "missing.pem does not exist"],
         ["problem", '"dashboard.example" in STRATIX_ALLOWED_ORIGINS is no origin'],
@@ -189,7 +192,7 @@ describe("doctor", () => {
       ]) {
         assert.match(out, new RegExp(`^${level} .*${text}`, "m"))
       }
-      assert.include(out, "right: STRATIX_HEARTBEAT_TIMEOUT?")
+      assert.include(out, "right: did you mean STRATIX_HEARTBEAT_TIMEOUT?")
       assert.notInclude(out, "short-secret")
     })
   )

@@ -10,6 +10,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -24,9 +25,11 @@ import {
   make as check,
   defaults,
   knobs,
+  problemsOf,
   type Settings,
   StatusSyncConfig
 } from "../../stratix-gateway/config/StatusSyncConfig.js"
+import * as Warnings from "../../stratix-gateway/config/Warnings.js"
 import { isLoopback } from "../../stratix-gateway/runtime/IpAddress.js"
 import * as NodeServer from "../../stratix-gateway/transport/NodeServer.js"
 import { described } from "../Arguments.js"
@@ -52,43 +55,8 @@ const problem = (about: string, what: string, instead?: string): Finding => ({
   ...(instead !== undefined && { instead })
 })
 
-/** Names that programs of this package read besides the knobs. */
-const OTHER_NAMES: ReadonlyArray<string> = ["STRATIX_URL", "STRATIX_TOKEN"]
-
 /** A certificate that ends sooner than this should have been replaced: those that live for 90 days are after 60. */
 const EXPIRES_SOON = Duration.toMillis("14 days")
-
-/** How many single edits lie between two words. */
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
-}
-
-/** More than this is another word, not a slip. */
-const MAX_SLIPS = 3
-
-const unknownNames = (names: ReadonlyArray<string>): ReadonlyArray<Finding> => {
-  const known = [...Object.values(knobs).map(({ env }) => env), ...OTHER_NAMES]
-  return names
-    .filter((name) => name.startsWith("STRATIX_") && !known.includes(name))
-    .map((name) => {
-      const [nearest = ""] = [...known].sort((a, b) => distance(name, a) - distance(name, b))
-      const isNear = distance(name, nearest) <= MAX_SLIPS
-      return warning(
-        "settings",
-        `${visible(name)} is no setting, so it does nothing`,
-        isNear ? `${nearest}?` : "see Configuration in the README"
-      )
-    })
-}
 
 /** The settings as they are, those that cannot be read left at their defaults, and what is wrong with them. */
 const settings: Effect.Effect<readonly [Settings, ReadonlyArray<Finding>]> = Effect.gen(function* () {
@@ -96,13 +64,10 @@ const settings: Effect.Effect<readonly [Settings, ReadonlyArray<Finding>]> = Eff
   const readable = new Map<string, string>()
   for (const knob of Object.values(knobs)) {
     const text = yield* Effect.option(Config.string(knob.env))
-    const value = yield* Effect.either<unknown, unknown, never>(knob)
+    const value = yield* Effect.either<unknown, ConfigError, never>(knob)
     if (Either.isRight(value)) {
       if (Option.isSome(text)) readable.set(knob.env, text.value)
-    } else {
-      const shown = Array.isArray(knob.default) || knob.default === undefined ? "" : `; like ${knob.default}`
-      findings.push(problem("settings", `${knob.env} cannot be read`, `${visible(knob.doc)}${shown}`))
-    }
+    } else findings.push(...problemsOf(value.left).map((text) => problem("settings", visible(text))))
   }
   const given = yield* Config.all(knobs).pipe(
     Effect.withConfigProvider(ConfigProvider.fromMap(readable)),
@@ -176,20 +141,11 @@ const authentication = (
       const instead = "list the origins of your dashboards, like https://dashboard.example"
       findings.push(asksForTokens ? warning("origins", what, instead) : problem("origins", what, instead))
     }
-    for (const origin of given.allowedOrigins) {
-      const url = URL.canParse(origin) ? new URL(origin) : undefined
-      if (origin !== "*" && url?.origin !== origin.toLowerCase()) {
-        findings.push(
-          problem(
-            "origins",
-            `"${visible(origin)}" in STRATIX_ALLOWED_ORIGINS is no origin, so it matches no page`,
-            url === undefined || url.origin === "null"
-              ? "an origin is like https://dashboard.example"
-              : `${url.origin}?`
-          )
-        )
-      }
-    }
+    findings.push(
+      ...Warnings.origins(given.allowedOrigins).map(({ instead, what }) =>
+        problem("origins", visible(what), visible(instead))
+      )
+    )
     return findings
   })
 
@@ -257,8 +213,6 @@ const listening = (given: Settings): Effect.Effect<ReadonlyArray<Finding>, never
     } else if (given.tlsCert === undefined) {
       findings.push(ok("tls", "none: the gateway speaks ws and http"))
     } else findings.push(...certificate(given.tlsCert, yield* Clock.currentTimeMillis))
-    // Whatever port the settings say that is none has been told of already.
-    if (!Number.isInteger(given.port) || given.port < 0 || given.port > 65535) return findings
     const server = Either.isRight(built) ? Context.get(built.right, NodeServer.NodeServer) : Http.createServer()
     const listened = yield* NodeServer.listen.pipe(Effect.provideService(NodeServer.NodeServer, server), Effect.either)
     findings.push(
@@ -313,7 +267,7 @@ export const doctor = Command.make(
         Effect.provideService(StatusSyncConfig, given),
         Effect.map((more) => [
           ...found,
-          ...unknownNames(Object.keys(process.env)),
+          ...Warnings.names(process.env).map(({ instead, what }) => warning("settings", what, instead)),
           ...more.flat(),
           ...secretFiles(given),
           ...fileLimit(given)

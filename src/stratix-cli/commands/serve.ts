@@ -26,7 +26,7 @@ export const serve = Command.make("serve", Settings.flags, (typed) =>
 ).pipe(
   Command.withDescription(
     described(
-      "Runs the gateway until Ctrl-C. What has no flag is set by the environment: see Configuration in the README.",
+      "Runs the gateway until Ctrl-C. What has no flag is set by the environment: see docs/configuration.md.",
       ["serve", "on ws://127.0.0.1:3001/, for this machine"],
       ["serve --port 4000 --heartbeat-interval 10s --heartbeat-timeout 25s", "another port, a faster heartbeat"],
       ["serve --host 0.0.0.0 --tokens-file tokens.json --tls-cert cert.pem --tls-key key.pem", "for others"],
