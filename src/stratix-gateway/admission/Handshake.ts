@@ -26,6 +26,7 @@ import * as Tracing from "../telemetry/Tracing.js"
 import { type Refusal, refuse } from "../transport/Refusal.js"
 import type { UpgradeRequest } from "../transport/Transport.js"
 import type { Admission } from "./Admission.js"
+import * as Host from "./Host.js"
 import * as Limits from "./Limits.js"
 import * as Origin from "./Origin.js"
 
@@ -166,11 +167,25 @@ const make = Effect.gen(function* () {
     if (!/^[+/0-9A-Za-z]{22}==$/.test(header("sec-websocket-key") ?? "")) {
       return fail("malformed", "malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
     }
+    const host = header("host")
+    const hostRequest = {
+      host,
+      // Asked of the operating system only where it decides.
+      get local() {
+        return request.local
+      }
+    }
+    if (host !== undefined && !Host.isAllowed(hostRequest, config)) {
+      return fail("host", "forbidden", 403, Host.refusalOf(host))
+    }
     const origin = header("origin")
     // Who names no origin is no browser, and what the policy asks of the operating system is not asked.
     if (
       origin !== undefined &&
-      !Origin.isAllowed({ origin, host: header("host"), local: request.local }, config.allowedOrigins)
+      !Origin.isAllowed(
+        { origin, host, local: request.local, hostListed: host !== undefined && Host.isListed(host, config) },
+        config.allowedOrigins
+      )
     ) {
       return fail("origin", "forbidden", 403, `pages from ${origin} may not connect: its origin is not allowed`)
     }

@@ -14,6 +14,8 @@ export interface OriginRequest {
   readonly host: string | undefined
   /** Whether the request came in through a loopback address of this machine. */
   readonly local: boolean
+  /** Whether the host that was asked for is listed, so that it is nobody's rebound name. */
+  readonly hostListed: boolean
 }
 
 const parse = (url: string): URL | undefined => (URL.canParse(url) ? new URL(url) : undefined)
@@ -21,7 +23,7 @@ const parse = (url: string): URL | undefined => (URL.canParse(url) ? new URL(url
 /**
  * Allowed are: no origin at all (not a browser), a loopback origin, an origin on the list, and the host that was asked for itself.
  * The last does not hold for a request through a loopback address that names another host: a page that points its own name at
- * 127.0.0.1 (DNS rebinding) looks exactly so. A gateway behind a proxy on the same machine therefore lists its origin.
+ * 127.0.0.1 (DNS rebinding) looks exactly so. A gateway behind a proxy on the same machine therefore lists its host or its origin.
  *
  * @since 0.1.0
  * @category predicates
@@ -34,6 +36,6 @@ export const isAllowed = (request: OriginRequest, allowed: ReadonlyArray<string>
   if (origin === undefined || origin.host === "") return false
   const host = request.host === undefined ? undefined : parse(`${origin.protocol}//${request.host}`)
   const hostIsLoopback = host !== undefined && isLoopback(host.hostname)
-  if (request.local && !hostIsLoopback) return false
+  if (request.local && !hostIsLoopback && !request.hostListed) return false
   return isLoopback(origin.hostname) ? request.local || hostIsLoopback : host?.host === origin.host
 }

@@ -139,6 +139,11 @@ export const knobs = {
     default: [],
     doc: "Origins of web pages that may connect and publish besides loopback and the same host; * allows all"
   }),
+  allowedHosts: Knob.list({
+    env: "STRATIX_ALLOWED_HOSTS",
+    default: [],
+    doc: "Host names that clients may ask for besides loopback and those of listed origins; a gateway bound to loopback refuses all others, and any gateway does where names are listed; * allows all"
+  }),
   maxConnections: Knob.count({
     env: "STRATIX_MAX_CONNECTIONS",
     default: 20_000,
@@ -183,6 +188,11 @@ export const knobs = {
     env: "STRATIX_REQUEST_TIMEOUT",
     default: "30 seconds",
     doc: "Time for a client to send a whole HTTP request; must not be below the handshake timeout"
+  }),
+  responseTimeout: Knob.duration({
+    env: "STRATIX_RESPONSE_TIMEOUT",
+    default: "60 seconds",
+    doc: "Time from an HTTP request to the last byte of its answer, then the socket ends; must not be below the request timeout"
   }),
   // The request line and the seven header lines of the shortest handshake are about 200 bytes.
   maxHeaderBytes: Knob.bytes({

@@ -77,6 +77,11 @@ const checkTogether = (settings: Settings): ReadonlyArray<string> => {
       `${named("requestTimeout")} must not be below ${named("handshakeTimeout")}: it is ${Duration.format(settings.requestTimeout)}, the handshake timeout ${Duration.format(settings.handshakeTimeout)}`
     )
   }
+  if (Duration.lessThan(settings.responseTimeout, settings.requestTimeout)) {
+    problems.push(
+      `${named("responseTimeout")} must not be below ${named("requestTimeout")}: it is ${Duration.format(settings.responseTimeout)}, the request timeout ${Duration.format(settings.requestTimeout)}`
+    )
+  }
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
     problems.push(`${named("tlsCert")} and ${named("tlsKey")} must be set together`)
   }

@@ -27,6 +27,8 @@ export const refusalReasons = [
   "upgrade_required",
   /** A web page of an origin that is not allowed (403). */
   "origin",
+  /** A `Host` that is neither this machine nor listed (403). */
+  "host",
   /** No token, or not a good one (401). */
   "unauthenticated",
   /** A permission that the token does not give (403). */
@@ -41,11 +43,13 @@ export const refusalReasons = [
   "connections_per_address",
   /** More TCP connections than all limits together account for (dropped). */
   "sockets",
+  /** More requests on one socket than may wait for the answer before them (its end). */
+  "pipelined",
   /** `maxHandshakes` (503). */
   "handshakes",
   /** `handshakeRate` (503). */
   "handshake_rate",
-  /** `handshakeTimeout` or `requestTimeout` (408, or 503 where the authenticator was too slow). */
+  /** `handshakeTimeout` or `requestTimeout` (408, or 503 where the authenticator was too slow); `responseTimeout` (the socket's end). */
   "timeout",
   /** `maxHeaderBytes` (431). */
   "header_size",

@@ -10,6 +10,7 @@
 import * as Http from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import * as Tls from "node:tls"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,6 +24,7 @@ import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import { isImmediate } from "../runtime/Immediate.js"
 import { isLoopback } from "../runtime/IpAddress.js"
 import * as Refusals from "../telemetry/Refusals.js"
+import * as HttpPipeline from "./HttpPipeline.js"
 import { NodeServer } from "./NodeServer.js"
 import { type Refusal, refuse } from "./Refusal.js"
 import {
@@ -149,6 +151,21 @@ const upgradeRequest = (request: Http.IncomingMessage, socket: Duplex): UpgradeR
   }
 })
 
+/** Gives a request back to the server, as if it had not asked for another protocol: a client that offers HTTP/2 (h2c) is content with HTTP/1.1. */
+const serveAsHttp = (server: Http.Server, request: Http.IncomingMessage, socket: Duplex, head: Buffer): void => {
+  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
+  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
+    const name = request.rawHeaders[i] ?? ""
+    if (!/^(upgrade|connection|http2-settings)$/i.test(name)) lines.push(`${name}: ${request.rawHeaders[i + 1]}`)
+  }
+  // Once for a socket: the server listens to it anew every time.
+  lines.push("connection: close", "", "")
+  socket.off("error", ignore)
+  socket.unshift(Buffer.concat([Buffer.from(lines.join("\r\n"), "latin1"), head]))
+  server.emit(server instanceof Tls.Server ? "secureConnection" : "connection", socket)
+  socket.resume()
+}
+
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const server = yield* NodeServer
@@ -234,13 +251,10 @@ const make = Effect.gen(function* () {
   const serve = <A extends Accepted>(handlers: TransportHandlers<A>) =>
     Effect.gen(function* () {
       const run = yield* FiberSet.makeRuntime<never>()
-      const onUpgrade = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
-        // First of all: a peer that resets the socket now must not end the process.
-        socket.on("error", ignore)
-        // A host application may have upgrades of its own: what is not for this path is theirs to answer.
-        if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
+      const responses = yield* HttpPipeline.openResponses(server)
+      const decide = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
         const upgrade = new Upgrade(handlers, request, socket, head)
-        // In an `upgrade` listener whatever is thrown would end the process.
+        // In a listener whatever is thrown would end the process.
         try {
           const decision = handlers.decide(upgradeRequest(request, socket))
           if (isImmediate(decision)) upgrade.end(decision)
@@ -250,6 +264,18 @@ const make = Effect.gen(function* () {
         } catch (defect) {
           upgrade.breakOff(Cause.die(defect))
         }
+      }
+      const onUpgrade = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
+        // First of all: a peer that resets the socket now must not end the process.
+        socket.on("error", ignore)
+        // A host application may have upgrades of its own: what is not for this path is theirs to answer.
+        if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
+        const isWebSocket = request.headers.upgrade?.toLowerCase() === "websocket"
+        // The answers to what was pipelined before must not get into the stream of the new protocol.
+        responses.afterThem(socket, () => {
+          if (isWebSocket) decide(request, socket, head)
+          else serveAsHttp(server, request, socket, head)
+        })
       }
       yield* Effect.acquireRelease(
         Effect.sync(() => server.on("upgrade", onUpgrade)),

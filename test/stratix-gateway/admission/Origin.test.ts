@@ -3,9 +3,9 @@ import { isAllowed } from "../../../src/stratix-gateway/admission/Origin.js"
 import { isLoopback } from "../../../src/stratix-gateway/runtime/IpAddress.js"
 
 const remote = (origin: string | undefined, host: string | undefined, allowed: ReadonlyArray<string> = []) =>
-  isAllowed({ origin, host, local: false }, allowed)
+  isAllowed({ origin, host, local: false, hostListed: false }, allowed)
 const local = (origin: string | undefined, host: string | undefined, allowed: ReadonlyArray<string> = []) =>
-  isAllowed({ origin, host, local: true }, allowed)
+  isAllowed({ origin, host, local: true, hostListed: false }, allowed)
 
 describe("the Origin policy", () => {
   it("lets in who is no browser", () => {

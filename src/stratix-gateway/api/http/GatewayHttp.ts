@@ -24,6 +24,7 @@ import * as MetricsCollector from "../../operations/MetricsCollector.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import type * as Refusals from "../../telemetry/Refusals.js"
 import * as Tracing from "../../telemetry/Tracing.js"
+import * as HttpPipeline from "../../transport/HttpPipeline.js"
 import { NodeServer } from "../../transport/NodeServer.js"
 import * as Connections from "../websocket/Connections.js"
 import type * as StatusSync from "../websocket/StatusSync.js"
@@ -114,7 +115,11 @@ export const app: Effect.Effect<HttpApp.Default, never, AppServices | Scope.Scop
   const given = yield* Effect.context<StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals>()
   const context = yield* Layer.build(routes)
   const built = yield* Effect.provide(HttpApiBuilder.httpApp, context).pipe(
-    HttpRouter.withRouterConfig({ maxParamLength: MAX_ID_LENGTH * ENCODED_LENGTH })
+    HttpRouter.withRouterConfig({
+      maxParamLength: MAX_ID_LENGTH * ENCODED_LENGTH,
+      caseSensitive: true,
+      ignoreDuplicateSlashes: false
+    })
   )
   return Effect.provide(guard(built), Context.merge(given, context))
 })
@@ -142,7 +147,7 @@ const handler = Effect.gen(function* () {
 export const layer: Layer.Layer<never, never, AppServices | NodeServer> = Layer.scopedDiscard(
   Effect.gen(function* () {
     const server = yield* NodeServer
-    const onRequest = yield* handler
+    const onRequest = yield* Effect.flatMap(handler, HttpPipeline.make)
     yield* Effect.acquireRelease(
       Effect.sync(() => server.on("request", onRequest)),
       () => Effect.sync(() => server.off("request", onRequest))

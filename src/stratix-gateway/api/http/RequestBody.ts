@@ -8,24 +8,33 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
 
+/** Most bodies are one status, and smaller. */
+const FIRST_BYTES = 4096
+
 /** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread, node discards, or `discarded` does.
  * @since 0.1.0
  * @category effects */
 export const text = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
   Effect.async((resume) => {
-    const chunks: Array<Buffer> = []
+    // One buffer that grows, and never above the limit: a body that comes byte by byte would else be an object for each.
+    let buffer = Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes))
     let size = 0
     const stop = () => {
       source.off("data", onData).off("end", onEnd).off("close", onEnd)
     }
     const onEnd = () => {
       stop()
-      resume(Effect.sync(() => Buffer.concat(chunks).toString("utf8")))
+      resume(Effect.sync(() => buffer.toString("utf8", 0, size)))
     }
     const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= maxBytes) {
-        chunks.push(chunk)
+      if (size + chunk.length <= maxBytes) {
+        if (size + chunk.length > buffer.length) {
+          const grown = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(2 * buffer.length, size + chunk.length)))
+          buffer.copy(grown, 0, 0, size)
+          buffer = grown
+        }
+        chunk.copy(buffer, size)
+        size += chunk.length
         return
       }
       stop()

@@ -249,7 +249,7 @@ describe("HTTP routes", () => {
           ],
           [
             403,
-            /origin is not allowed/,
+            /STRATIX_ALLOWED_HOSTS/,
             request("PUT", status, {
               body: { status: "busy" },
               headers: { origin: "http://evil.example:3001", host: "evil.example:3001" }

@@ -1,0 +1,142 @@
+/**
+ * One HTTP request at a time on each socket: what a client pipelines waits until the answer before it is written.
+ *
+ * @since 0.1.0
+ */
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
+import * as Refusals from "../telemetry/Refusals.js"
+
+/** Requests of one socket that wait. Node parses a whole packet before it can be stopped, and a packet holds some 1,500 of the smallest; clients that pipeline on purpose send a handful. */
+const MAX_WAITING = 16
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+const ignore = () => undefined
+
+/** The requests of one socket. */
+class Pipeline {
+  private readonly waiting: Array<readonly [IncomingMessage, ServerResponse]> = []
+  private busy = false
+  private slowed = false
+  private readonly timeout: TimeoutQueues.Timeout<Duplex>
+
+  constructor(
+    private readonly socket: Duplex,
+    private readonly listener: Listener,
+    private readonly timeouts: TimeoutQueues.TimeoutQueue<Duplex>,
+    private readonly onTooMany: (socket: Duplex) => void
+  ) {
+    this.timeout = new TimeoutQueues.Timeout(socket)
+  }
+
+  add(request: IncomingMessage, response: ServerResponse): void {
+    if (this.socket.destroyed) return
+    if (!this.busy) {
+      this.run(request, response)
+      return
+    }
+    if (this.waiting.length >= MAX_WAITING) {
+      this.waiting.length = 0
+      this.onTooMany(this.socket)
+      return
+    }
+    this.waiting.push([request, response])
+    // Node's parser reads the socket by itself, and so cannot be paused, until somebody else listens.
+    if (!this.slowed) this.socket.on("data", ignore)
+    this.slowed = true
+    this.socket.pause()
+  }
+
+  private run(request: IncomingMessage, response: ServerResponse): void {
+    this.busy = true
+    const startTimeout = () => {
+      if (!response.writableFinished && !response.destroyed) this.timeouts.start(this.timeout)
+    }
+    // How long the request itself may take is `requestTimeout`.
+    if (request.complete) startTimeout()
+    else request.once("end", startTimeout)
+    response.once("close", () => {
+      this.timeouts.stop(this.timeout)
+      this.busy = false
+      const next = this.waiting.shift()
+      if (this.socket.destroyed) this.waiting.length = 0
+      else if (next !== undefined) this.run(...next)
+      if (this.slowed && this.waiting.length === 0) {
+        this.slowed = false
+        this.socket.off("data", ignore)
+        this.socket.resume()
+      }
+    })
+    this.listener(request, response)
+  }
+}
+
+/** A `request` listener that gives the requests of a socket to another one after the other, and ends a socket that does not read its answer within `responseTimeout`.
+ * @since 0.1.0
+ * @category constructors */
+export const make = (
+  listener: Listener
+): Effect.Effect<Listener, never, StatusSyncConfig.StatusSyncConfig | Refusals.Refusals | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { responseTimeout } = yield* StatusSyncConfig.StatusSyncConfig
+    const { recordRefusal } = yield* Refusals.Refusals
+    const deadlines = yield* TimeoutQueues.make
+    const timeouts = deadlines.queue(responseTimeout, (socket: Duplex) => {
+      recordRefusal("timeout", "the answer was not read in time")
+      socket.destroy()
+    })
+    const onTooMany = (socket: Duplex) => {
+      recordRefusal("pipelined", `more than ${MAX_WAITING} requests that wait for the answer before them`)
+      socket.destroy()
+    }
+    const pipelines = new WeakMap<Duplex, Pipeline>()
+    return (request, response) => {
+      const { socket } = request
+      let pipeline = pipelines.get(socket)
+      if (pipeline === undefined) {
+        pipeline = new Pipeline(socket, listener, timeouts, onTooMany)
+        pipelines.set(socket, pipeline)
+      }
+      pipeline.add(request, response)
+    }
+  })
+
+/** Answers that are not written yet, by their sockets.
+ * @since 0.1.0
+ * @category models */
+export interface OpenResponses {
+  /** Runs when every request that came before on this socket is answered, which mostly is at once; never if the socket ends first. */
+  readonly afterThem: (socket: Duplex, run: () => void) => void
+}
+
+/** Watches the answers of a server until the scope closes.
+ * @since 0.1.0
+ * @category constructors */
+export const openResponses = (server: Server): Effect.Effect<OpenResponses, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    // Bound: what the server has under way; it keeps these objects itself.
+    const last = new WeakMap<Duplex, ServerResponse>()
+    const onRequest = ({ socket }: IncomingMessage, response: ServerResponse) => {
+      last.set(socket, response)
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => server.prependListener("request", onRequest)),
+      () => Effect.sync(() => server.off("request", onRequest))
+    )
+    return {
+      afterThem: (socket, run) => {
+        const response = last.get(socket)
+        if (response === undefined || response.closed) run()
+        else {
+          response.once("close", () => {
+            if (!socket.destroyed) run()
+          })
+        }
+      }
+    }
+  })
