@@ -54,12 +54,11 @@ class Pipeline {
 
   private run(request: IncomingMessage, response: ServerResponse): void {
     this.busy = true
-    const startTimeout = () => {
-      if (!response.writableFinished && !response.destroyed) this.timeouts.start(this.timeout)
-    }
-    // How long the request itself may take is `requestTimeout`.
-    if (request.complete) startTimeout()
-    else request.once("end", startTimeout)
+    this.timeouts.start(this.timeout)
+    // From its last byte on; the `end` of what nobody reads comes with the end of the answer.
+    request.once("end", () => {
+      if (!response.closed) this.timeouts.start(this.timeout)
+    })
     response.once("close", () => {
       this.timeouts.stop(this.timeout)
       this.busy = false
