@@ -1,7 +1,5 @@
 /**
  * The HTTP routes of a gateway, from outside.
- *
- * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -13,9 +11,7 @@ import { type CliError, failed } from "./CliError.js"
 import { explain, explainStatus, type Gateway } from "./Gateway.js"
 import { visible } from "./Output.js"
 
-/** What a gateway answered.
- * @since 0.1.0
- * @category models */
+/** What a gateway answered. */
 export interface Answer {
   readonly status: number
   readonly body: string
@@ -47,9 +43,7 @@ const send = (
     Effect.timeoutFail({ duration: TIMEOUT, onTimeout: () => failed(`${gateway.shown} does not answer in time`) })
   )
 
-/** Posts JSON.
- * @since 0.1.0
- * @category requests */
+/** Posts JSON. */
 export const post = (
   gateway: Gateway,
   path: string,
@@ -60,9 +54,7 @@ export const post = (
     HttpClientRequest.post(`${gateway.http}${path}`).pipe(HttpClientRequest.bodyText(json, "application/json"))
   )
 
-/** Gets what a route answers.
- * @since 0.1.0
- * @category requests */
+/** Gets what a route answers. */
 export const get = <A, I>(
   gateway: Gateway,
   path: string,

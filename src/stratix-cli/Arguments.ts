@@ -1,7 +1,5 @@
 /**
  * What the commands have in common: how arguments are taken and how examples are shown.
- *
- * @since 0.1.0
  */
 import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -13,9 +11,7 @@ import * as Option from "effect/Option"
 import * as Durations from "./Durations.js"
 import { visible } from "./Output.js"
 
-/** A description, and how the command is typed. An example is what is typed after the name of the program, and what it does.
- * @since 0.1.0
- * @category help */
+/** A description, and how the command is typed. An example is what is typed after the name of the program, and what it does. */
 export const described = (
   description: string,
   ...examples: ReadonlyArray<readonly [typed: string, does: string]>
@@ -30,9 +26,7 @@ export const described = (
 
 const invalid = (message: string) => ValidationError.invalidValue(HelpDoc.p(message))
 
-/** A text; what begins with two dashes is an option that does not exist.
- * @since 0.1.0
- * @category arguments */
+/** A text; what begins with two dashes is an option that does not exist. */
 export const textArg = (name: string, description: string): Args.Args<string> =>
   Args.text({ name }).pipe(
     Args.withDescription(description),
@@ -43,9 +37,7 @@ export const textArg = (name: string, description: string): Args.Args<string> =>
     )
   )
 
-/** One of these words.
- * @since 0.1.0
- * @category arguments */
+/** One of these words. */
 export const wordArg = <A extends string>(name: string, words: ReadonlyArray<A>): Args.Args<A> =>
   textArg(name, words.join(", ")).pipe(
     Args.mapEffect((text) => {
@@ -56,9 +48,7 @@ export const wordArg = <A extends string>(name: string, words: ReadonlyArray<A>)
     })
   )
 
-/** Values with commas between them, or the option again and again.
- * @since 0.1.0
- * @category options */
+/** Values with commas between them, or the option again and again. */
 export const listOption = (name: string, description: string): Options.Options<ReadonlyArray<string>> =>
   Options.text(name).pipe(
     Options.withPseudoName("list"),
@@ -67,9 +57,7 @@ export const listOption = (name: string, description: string): Options.Options<R
     Options.map((all) => all.flatMap((text) => text.split(",")).filter((text) => text !== ""))
   )
 
-/** A length of time, or none.
- * @since 0.1.0
- * @category options */
+/** A length of time, or none. */
 export const durationOption = (name: string, description: string): Options.Options<Option.Option<Duration.Duration>> =>
   Options.text(name).pipe(
     Options.withPseudoName("time"),

@@ -1,7 +1,5 @@
 /**
  * The command line: all commands under one name.
- *
- * @since 0.1.0
  */
 import { createRequire } from "node:module"
 import * as CliConfig from "@effect/cli/CliConfig"
@@ -36,9 +34,7 @@ const section = (heading: string, ...lines: ReadonlyArray<string>): ReadonlyArra
   ...lines.map((line) => HelpDoc.p(line))
 ]
 
-/** The program's name with its commands under it.
- * @since 0.1.0
- * @category commands */
+/** The program's name with its commands under it. */
 export const command = Command.make(NAME).pipe(
   Command.withDescription(
     HelpDoc.blocks([
@@ -82,9 +78,7 @@ export const command = Command.make(NAME).pipe(
 
 const parse = Command.run(command, { name: NAME, version: version() })
 
-/** Runs the program with these arguments (node's own two before them), and says on standard error why it failed.
- * @since 0.1.0
- * @category effects */
+/** Runs the program with these arguments (node's own two before them), and says on standard error why it failed. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>
   parse(argv).pipe(
     Effect.tapErrorTag("CliError", ({ message, reason }) =>

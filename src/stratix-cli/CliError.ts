@@ -1,23 +1,15 @@
 /**
  * What ends a command before its work is done: one line for whoever typed it.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /** `Usage`: what was typed cannot be done (exit code 2). `Failed`: it was tried and did not work (1). `ReaderGone`: whoever read the
- * output wants no more of it, which is no failure (0).
- * @since 0.1.0
- * @category errors */
+ * output wants no more of it, which is no failure (0). */
 export class CliError extends Schema.TaggedError<CliError>("stratix/CliError")("CliError", {
   reason: Schema.Literal("Usage", "Failed", "ReaderGone"),
   message: Schema.String
 }) {}
 
-/** @since 0.1.0
- * @category errors */
 export const failed = (message: string): CliError => new CliError({ reason: "Failed", message })
 
-/** @since 0.1.0
- * @category errors */
 export const usage = (message: string): CliError => new CliError({ reason: "Usage", message })

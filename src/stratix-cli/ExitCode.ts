@@ -1,7 +1,5 @@
 /**
  * What a command's end means to the shell.
- *
- * @since 0.1.0
  */
 import * as ValidationError from "@effect/cli/ValidationError"
 import type { Teardown } from "@effect/platform/Runtime"
@@ -11,29 +9,19 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { CliError } from "./CliError.js"
 
-/** It worked; or it was ended by who started it, and goes on until then.
- * @since 0.1.0
- * @category constants */
+/** It worked; or it was ended by who started it, and goes on until then. */
 export const OK = 0
 
-/** It was tried and did not work.
- * @since 0.1.0
- * @category constants */
+/** It was tried and did not work. */
 export const FAILED = 1
 
-/** What was typed cannot be done.
- * @since 0.1.0
- * @category constants */
+/** What was typed cannot be done. */
 export const USAGE = 2
 
-/** Ctrl-C before the work was done: 128 and the number of SIGINT, as in shells.
- * @since 0.1.0
- * @category constants */
+/** Ctrl-C before the work was done: 128 and the number of SIGINT, as in shells. */
 export const INTERRUPTED = 130
 
-/** A command that has no end of its own: being ended is how it succeeds.
- * @since 0.1.0
- * @category combinators */
+/** A command that has no end of its own: being ended is how it succeeds. */
 export const asLongAsWanted = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.onInterrupt(effect, () =>
     Effect.sync(() => {
@@ -46,9 +34,7 @@ const codeOf = (error: unknown): number => {
   return ValidationError.isValidationError(error) ? USAGE : FAILED
 }
 
-/** Ends the process with the code of how it went.
- * @since 0.1.0
- * @category constructors */
+/** Ends the process with the code of how it went. */
 export const teardown: Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(OK)
   const failure = Cause.failureOption(exit.cause)

@@ -1,7 +1,5 @@
 /**
  * Which gateway a command talks to, and as whom.
- *
- * @since 0.1.0
  */
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
@@ -12,14 +10,10 @@ import * as Redacted from "effect/Redacted"
 import { type CliError, usage } from "./CliError.js"
 import { visible } from "./Output.js"
 
-/** Where a gateway is when nothing else is said.
- * @since 0.1.0
- * @category constants */
+/** Where a gateway is when nothing else is said. */
 export const DEFAULT_URL = "ws://127.0.0.1:3001/"
 
-/** A gateway by its two faces.
- * @since 0.1.0
- * @category models */
+/** A gateway by its two faces. */
 export interface Gateway {
   /** Of the WebSocket, query included. */
   readonly socket: URL
@@ -30,22 +24,16 @@ export interface Gateway {
   readonly token: Redacted.Redacted<string> | undefined
 }
 
-/** @since 0.1.0
- * @category arguments */
 export const urlArg: Args.Args<Option.Option<string>> = Args.text({ name: "url" }).pipe(
   Args.withDescription(`Address of the gateway: ws, wss, http or https. STRATIX_URL if absent, else ${DEFAULT_URL}`),
   Args.optional
 )
 
-/** @since 0.1.0
- * @category arguments */
 export const urlOption: Options.Options<Option.Option<string>> = Options.text("url").pipe(
   Options.withDescription(`Address of the gateway: ws, wss, http or https. STRATIX_URL if absent, else ${DEFAULT_URL}`),
   Options.optional
 )
 
-/** @since 0.1.0
- * @category arguments */
 export const tokenOption: Options.Options<Option.Option<Redacted.Redacted<string>>> = Options.redacted("token").pipe(
   Options.withPseudoName("token"),
   Options.withDescription(
@@ -67,14 +55,10 @@ const TOKEN = /^[\x21-\x7e]+$/
 const fromEnvironment = (name: string): Effect.Effect<string> =>
   Effect.orDie(Config.withDefault(Config.string(name), ""))
 
-/** Whether a text is meant to be an address.
- * @since 0.1.0
- * @category predicates */
+/** Whether a text is meant to be an address. */
 export const isAddress = (text: string): boolean => /^(wss?|https?):/i.test(text)
 
-/** The gateway by what was typed, else by the environment, else where one is by default.
- * @since 0.1.0
- * @category constructors */
+/** The gateway by what was typed, else by the environment, else where one is by default. */
 export const resolve = (given: {
   readonly url: Option.Option<string>
   readonly token: Option.Option<Redacted.Redacted<string>>
@@ -124,9 +108,7 @@ const messageOf = (error: unknown): string => {
   return error.cause instanceof Error ? messageOf(error.cause) : error.message
 }
 
-/** Why there is no connection to a gateway, and what can be done about it.
- * @since 0.1.0
- * @category conversions */
+/** Why there is no connection to a gateway, and what can be done about it. */
 export const explain = (error: unknown, gateway: Gateway): string => {
   const code = codeOf(error)
   switch (code) {
@@ -159,9 +141,7 @@ export const explain = (error: unknown, gateway: Gateway): string => {
   }
 }
 
-/** What a gateway means by refusing a request.
- * @since 0.1.0
- * @category conversions */
+/** What a gateway means by refusing a request. */
 export const explainStatus = (status: number, body: string, gateway: Gateway): string => {
   const said = visible(messageIn(body)).slice(0, 500)
   const because = said === "" ? "" : `: ${said}`

@@ -1,7 +1,5 @@
 /**
  * What `@effect/cli` says of commands and mistakes, shorter: it says of every option that it is a piece of text and optional.
- *
- * @since 0.1.0
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -52,9 +50,7 @@ const bodyLine = (heading: string, line: string, name: string, typed: string): s
   }
 }
 
-/** The help as sections of lines; `typed` is the command it was asked for. Of two sections with one heading, the first is the one written for people.
- * @since 0.1.0
- * @category conversions */
+/** The help as sections of lines; `typed` is the command it was asked for. Of two sections with one heading, the first is the one written for people. */
 export const tidy = (text: string, name: string, typed: string, heading: (text: string) => string): string => {
   const sections: Array<{ readonly heading: string; readonly lines: Array<string> }> = [{ heading: "", lines: [] }]
   for (const line of plain(text).split("\n")) {
@@ -72,9 +68,7 @@ export const tidy = (text: string, name: string, typed: string, heading: (text: 
     .join("\n\n")
 }
 
-/** The console that `@effect/cli` prints help, completions and complaints on.
- * @since 0.1.0
- * @category layers */
+/** The console that `@effect/cli` prints help, completions and complaints on. */
 export const layerConsole = (name: string, typed: string): Layer.Layer<never, never, Output> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {

@@ -1,7 +1,5 @@
 /**
  * Standard output for results, standard error for everything that is said about them.
- *
- * @since 0.1.0
  */
 import * as Terminal from "@effect/platform/Terminal"
 import * as Config from "effect/Config"
@@ -13,18 +11,12 @@ import { CliError } from "./CliError.js"
 
 const colours = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36, dim: 2, bold: 1 } as const
 
-/** @since 0.1.0
- * @category models */
 export type Colour = keyof typeof colours
 
-/** Text in a colour, where there are colours.
- * @since 0.1.0
- * @category models */
+/** Text in a colour, where there are colours. */
 export type Paint = (colour: Colour, text: string) => string
 
-/** Where a command says things.
- * @since 0.1.0
- * @category tags */
+/** Where a command says things. */
 export class Output extends Context.Tag("stratix/cli/Output")<
   Output,
   {
@@ -45,31 +37,23 @@ export class Output extends Context.Tag("stratix/cli/Output")<
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const ESCAPES = /\u001b\[[0-9;]*m/g
 
-/** The text without its colours.
- * @since 0.1.0
- * @category conversions */
+/** The text without its colours. */
 export const plain = (text: string): string => text.replaceAll(ESCAPES, "")
 
 // Control characters, and those that turn the direction of text: a terminal obeys both.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
-/** Text of somebody else, such that a terminal shows it and obeys nothing in it.
- * @since 0.1.0
- * @category conversions */
+/** Text of somebody else, such that a terminal shows it and obeys nothing in it. */
 export const visible = (text: string): string =>
   text.replaceAll(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-/** JSON on one line, with nothing in it that a terminal obeys.
- * @since 0.1.0
- * @category conversions */
+/** JSON on one line, with nothing in it that a terminal obeys. */
 export const jsonLine = (value: unknown): string => `${visible(JSON.stringify(value))}\n`
 
 const widthOf = (text: string): number => [...plain(text)].length
 
-/** Rows below their headings, in columns as wide as they must be. With `width`, rows are cut there.
- * @since 0.1.0
- * @category conversions */
+/** Rows below their headings, in columns as wide as they must be. With `width`, rows are cut there. */
 export const table = (
   headings: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>,
@@ -97,14 +81,10 @@ export const table = (
 
 const two = (value: number) => String(value).padStart(2, "0")
 
-/** A number of things.
- * @since 0.1.0
- * @category conversions */
+/** A number of things. */
 export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`
 
-/** A time of day in the zone of this machine.
- * @since 0.1.0
- * @category conversions */
+/** A time of day in the zone of this machine. */
 export const timeOfDay = (millis: number): string => {
   const local = DateTime.make(millis).pipe((made) =>
     made._tag === "Some" ? DateTime.setZone(made.value, DateTime.zoneMakeLocal()) : undefined
@@ -115,9 +95,7 @@ export const timeOfDay = (millis: number): string => {
   return `${two(hours)}:${two(minutes)}:${two(seconds)}.${String(rest).padStart(3, "0")}`
 }
 
-/** A length of time in its two largest units.
- * @since 0.1.0
- * @category conversions */
+/** A length of time in its two largest units. */
 export const shortDuration = (millis: number): string => {
   if (millis < 1000) return `${Math.max(0, Math.round(millis))}ms`
   const seconds = Math.floor(millis / 1000)
@@ -139,9 +117,7 @@ const coloursOf: Record<string, Colour> = {
   failed: "red"
 }
 
-/** A status in its colour.
- * @since 0.1.0
- * @category conversions */
+/** A status in its colour. */
 export const status = (text: string, paint: Paint): string => {
   const colour = coloursOf[text]
   return colour === undefined ? visible(text) : paint(colour, text)
@@ -204,7 +180,5 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** The streams of this process.
- * @since 0.1.0
- * @category layers */
+/** The streams of this process. */
 export const layer: Layer.Layer<Output, never, Terminal.Terminal> = Layer.scoped(Output, make)

@@ -1,7 +1,5 @@
 /**
  * Events on their way into a gateway: in order, in batches, at the pace it asks for.
- *
- * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
@@ -12,18 +10,14 @@ import { type CliError, failed } from "./CliError.js"
 import { explainStatus, type Gateway } from "./Gateway.js"
 import { counted, Output, shortDuration, visible } from "./Output.js"
 
-/** An event, and which line of the input it stands on.
- * @since 0.1.0
- * @category models */
+/** An event, and which line of the input it stands on. */
 export interface Line {
   readonly number: number
   /** The event as JSON. */
   readonly json: string
 }
 
-/** Publishes what it is given.
- * @since 0.1.0
- * @category models */
+/** Publishes what it is given. */
 export interface Publisher {
   /** Publishes now and then; waits while the gateway is behind. */
   readonly add: (line: Line) => Effect.Effect<void, CliError, HttpClient.HttpClient>
@@ -65,9 +59,7 @@ const problemOf = (body: string, count: number): { readonly index: number; reado
   return { index: 0, why: visible(body.slice(0, 200)) }
 }
 
-/** Publishes one request's worth, however often the gateway has to be asked; answers what it said.
- * @since 0.1.0
- * @category effects */
+/** Publishes one request's worth, however often the gateway has to be asked; answers what it said. */
 export const publish = (
   gateway: Gateway,
   events: ReadonlyArray<string>
@@ -91,9 +83,7 @@ export const publish = (
     }
   })
 
-/** A publisher that tells its progress on standard error. Without `keepGoing` the first event that is refused is the last one tried.
- * @since 0.1.0
- * @category constructors */
+/** A publisher that tells its progress on standard error. Without `keepGoing` the first event that is refused is the last one tried. */
 export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publisher, never, Output> =>
   Effect.gen(function* () {
     const output = yield* Output
@@ -173,9 +163,7 @@ export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publis
     }
   })
 
-/** What a failure or Ctrl-C leaves: how much of it was published.
- * @since 0.1.0
- * @category combinators */
+/** What a failure or Ctrl-C leaves: how much of it was published. */
 export const tellIfCutOff =
   (publisher: Publisher) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Output> =>
@@ -187,9 +175,7 @@ export const tellIfCutOff =
       )
     )
 
-/** The last word on what was published.
- * @since 0.1.0
- * @category effects */
+/** The last word on what was published. */
 export const summarise = (publisher: Publisher, since: number): Effect.Effect<void, CliError, Output> =>
   Effect.gen(function* () {
     const output = yield* Output

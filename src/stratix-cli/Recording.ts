@@ -1,15 +1,11 @@
 /**
  * The file that `record` writes and `replay` reads: JSON, one object a line, the first one a header.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { Timestamp } from "../stratix-core/stratix-protocol.js"
 
-/** The first line.
- * @since 0.1.0
- * @category schemas */
+/** The first line. */
 export const Header = Schema.Struct({
   format: Schema.Literal("stratix-recording"),
   version: Schema.Literal(1),
@@ -17,13 +13,9 @@ export const Header = Schema.Struct({
   url: Schema.String,
   startedAt: Timestamp
 })
-/** @since 0.1.0
- * @category schemas */
 export type Header = typeof Header.Type
 
-/** Every other line: `at` is when the event arrived, in milliseconds since the recording began.
- * @since 0.1.0
- * @category schemas */
+/** Every other line: `at` is when the event arrived, in milliseconds since the recording began. */
 export const Entry = Schema.Struct({
   at: Schema.NonNegative,
   event: Schema.Struct({
@@ -33,36 +25,26 @@ export const Entry = Schema.Struct({
     requestId: Schema.String
   })
 })
-/** @since 0.1.0
- * @category schemas */
 export type Entry = typeof Entry.Type
 
 const decodeHeader = Schema.decodeEither(Schema.parseJson(Header))
 const decodeEntry = Schema.decodeEither(Schema.parseJson(Entry), { onExcessProperty: "ignore" })
 
-/** @since 0.1.0
- * @category conversions */
 export const parseHeader = (line: string): Either.Either<Header, string> =>
   Either.mapLeft(
     decodeHeader(line),
     () => 'its first line must be a header like {"format":"stratix-recording","version":1,"url":"ws://…","startedAt":0}'
   )
 
-/** @since 0.1.0
- * @category conversions */
 export const parseEntry = (line: string): Either.Either<Entry, string> =>
   Either.mapLeft(
     decodeEntry(line),
     () => 'must be like {"at":0,"event":{"eventType","payload","timestamp","requestId"}}'
   )
 
-/** @since 0.1.0
- * @category conversions */
 export const headerLine = ({ startedAt, url }: Pick<Header, "startedAt" | "url">): string =>
   `${JSON.stringify({ format: "stratix-recording", version: 1, url, startedAt } satisfies Header)}\n`
 
-/** The four fields of an event, in their order on the wire.
- * @since 0.1.0
- * @category conversions */
+/** The four fields of an event, in their order on the wire. */
 export const entryLine = (at: number, { eventType, payload, requestId, timestamp }: Entry["event"]): string =>
   `${JSON.stringify({ at, event: { eventType, payload, timestamp, requestId } })}\n`

@@ -1,7 +1,5 @@
 /**
  * The settings of a gateway from the command line: flags for the ones most often set, the environment for all.
- *
- * @since 0.1.0
  */
 import * as Options from "@effect/cli/Options"
 import * as ConfigError from "effect/ConfigError"
@@ -24,9 +22,7 @@ const flag = (name: Name, typed: string, kind: string) => {
   )
 }
 
-/** The flags, by the knob they set.
- * @since 0.1.0
- * @category options */
+/** The flags, by the knob they set. */
 export const flags = {
   host: flag("host", "host", "address"),
   port: flag("port", "port", "number"),
@@ -40,9 +36,7 @@ export const flags = {
   logFormat: flag("logFormat", "log-format", "pretty|logfmt|json")
 }
 
-/** What was typed of them.
- * @since 0.1.0
- * @category models */
+/** What was typed of them. */
 export type Typed = { readonly [K in keyof typeof flags]: Option.Option<string> }
 
 const typedEntries = (typed: Typed): ReadonlyArray<readonly [env: string, value: string]> =>
@@ -52,9 +46,7 @@ const typedEntries = (typed: Typed): ReadonlyArray<readonly [env: string, value:
     return [[env, value.value]]
   })
 
-/** Reads the settings with what was typed before what the environment says.
- * @since 0.1.0
- * @category combinators */
+/** Reads the settings with what was typed before what the environment says. */
 export const withTyped =
   (typed: Typed) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -65,8 +57,6 @@ export const withTyped =
       )
     )
 
-/** What is wrong, on one line.
- * @since 0.1.0
- * @category conversions */
+/** What is wrong, on one line. */
 export const messageOf = (error: { readonly message: string }): string =>
   ConfigError.isConfigError(error) ? problemsOf(error).map(visible).join("; ") : visible(error.message)

@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 /**
  * `stratix-status-sync`, the program.
- *
- * @since 0.1.0
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { run } from "./Cli.js"

@@ -1,7 +1,5 @@
 /**
  * `connections`: who is connected, and how far behind.
- *
- * @since 0.1.0
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -45,8 +43,6 @@ const row = (report: ConnectionReport, paint: Paint): ReadonlyArray<string> => [
   visible(filterText(report.filter))
 ]
 
-/** @since 0.1.0
- * @category commands */
 export const connections = Command.make(
   "connections",
   {

@@ -1,7 +1,5 @@
 /**
  * `doctor`: whether a gateway could run with these settings, and whether it should.
- *
- * @since 0.1.0
  */
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
@@ -249,8 +247,6 @@ const colourOf = { ok: "green", warning: "yellow", problem: "red" } as const
 
 const WIDTHS = { level: 9, about: 16 }
 
-/** @since 0.1.0
- * @category commands */
 export const doctor = Command.make(
   "doctor",
   {

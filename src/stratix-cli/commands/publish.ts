@@ -1,7 +1,5 @@
 /**
  * `publish`: one event by its fields, or many from standard input.
- *
- * @since 0.1.0
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -253,6 +251,4 @@ const event = Command.make(
   )
 )
 
-/** @since 0.1.0
- * @category commands */
 export const publish = publishParent.pipe(Command.withSubcommands([agentStatus, commandStatus, agentCreate, event]))

@@ -1,7 +1,5 @@
 /**
  * `record`: events into a file, with their times.
- *
- * @since 0.1.0
  */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
@@ -46,8 +44,6 @@ const open = (
 /** Ends the following when enough was recorded; not an error that anybody sees. */
 const enough = new CliError({ reason: "ReaderGone", message: "enough was recorded" })
 
-/** @since 0.1.0
- * @category commands */
 export const record = Command.make(
   "record",
   {

@@ -1,7 +1,5 @@
 /**
  * `replay`: a recording into a gateway.
- *
- * @since 0.1.0
  */
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -49,8 +47,6 @@ const linesOf = (file: string): Stream.Stream<string, CliError, FileSystem.FileS
   )
 }
 
-/** @since 0.1.0
- * @category commands */
 export const replay = Command.make(
   "replay",
   {

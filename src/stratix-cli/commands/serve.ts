@@ -1,7 +1,5 @@
 /**
  * `serve`: the gateway.
- *
- * @since 0.1.0
  */
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -14,8 +12,6 @@ import { failed } from "../CliError.js"
 import { asLongAsWanted } from "../ExitCode.js"
 import * as Settings from "../SettingsFlags.js"
 
-/** @since 0.1.0
- * @category commands */
 export const serve = Command.make("serve", Settings.flags, (typed) =>
   Signals.ignoreFurther.pipe(
     Effect.zipRight(Layer.launch(Layer.provide(StatusSyncServer.layerStandAlone, Logging.layerConfig))),

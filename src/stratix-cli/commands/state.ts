@@ -1,7 +1,5 @@
 /**
  * `state`: what every agent and every command is doing.
- *
- * @since 0.1.0
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -75,8 +73,6 @@ const tables = (
   ]
 }
 
-/** @since 0.1.0
- * @category commands */
 export const state = Command.make(
   "state",
   {

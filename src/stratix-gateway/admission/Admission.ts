@@ -1,5 +1,5 @@
 /**
- * What an admitted upgrade becomes: its protocol, filter, principal and permit.
+ * An admitted upgrade: its protocol, filter, principal and permit.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import type * as Broadcast from "../fanout/Broadcast.js"
 import type * as Filter from "../log/Filter.js"
 import type { Accepted } from "../transport/Transport.js"
 
-/** What a connection will be.
+/** What a connection is made from.
  * @since 0.1.0
  * @category models */
 export interface Admission extends Accepted {

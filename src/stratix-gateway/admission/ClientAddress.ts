@@ -1,16 +1,11 @@
 /**
- * Where a request comes from: the address that limits are counted by and logs name.
- *
- * @since 0.1.0
+ * The address of a client, as limits count it and logs name it.
  */
 import * as IpAddress from "../runtime/IpAddress.js"
 
 /**
  * The client: the peer itself, or, where the peer is a trusted proxy, the rightmost address of `X-Forwarded-For` that is not one.
- * What stands to the left of that was written by the client and means nothing. Where an entry is no address, the proxy that wrote it is the client.
- *
- * @since 0.1.0
- * @category constructors
+ * Entries to the left of that were written by the client and mean nothing. If an entry is not an address, the proxy that wrote it counts as the client.
  */
 export const of = (peer: string, forwardedFor: string | undefined, proxies: IpAddress.NetworkList): string => {
   let client = IpAddress.parse(peer) ?? peer

@@ -1,5 +1,5 @@
 /**
- * The door: decides on every upgrade request before there is a connection.
+ * The handshake: decides on every upgrade request before there is a connection.
  *
  * @since 0.1.0
  */
@@ -36,9 +36,9 @@ import * as Origin from "./Origin.js"
 export class Handshake extends Context.Tag("stratix/Handshake")<
   Handshake,
   {
-    /** Decides at once where the authenticator knows at once, and then the answer is an `Exit`, which needs no fiber: nearly every handshake does, and a crowd that comes back is served 1.4 times as fast (docs/decisions/0007). */
+    /** Decides on an upgrade. If the authenticator decides at once, the result is an `Exit`, which needs no fiber: nearly every handshake is like that, and a crowd of reconnecting clients is accepted 1.4 times as fast (docs/decisions/0007). */
     readonly decide: (request: UpgradeRequest) => Effect.Effect<Admission, Refusal>
-    /** The client's address: the peer's, or what a trusted proxy says it is. */
+    /** The client's address: the peer's, or the one a trusted proxy names. */
     readonly addressOf: (request: UpgradeRequest) => string
   }
 >() {}
@@ -52,7 +52,7 @@ const VERSION = "13"
 /** An entry of `Sec-WebSocket-Protocol` (RFC 9110 §5.6.2). */
 const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-/** When one whose token nobody could check should ask again, in seconds, as in `Retry-After`.
+/** `Retry-After` in seconds for a client whose token could not be checked.
  * @since 0.1.0
  * @category credentials */
 export const UNAVAILABLE_RETRY = "5"
@@ -65,19 +65,19 @@ export const bearerToken = (authorization: string | undefined): Redacted.Redacte
   return token === undefined ? undefined : Redacted.make(token)
 }
 
-/** What `WWW-Authenticate` says to one who was not recognised (RFC 6750 §3).
+/** `WWW-Authenticate` for a client without a valid token (RFC 6750 §3).
  * @since 0.1.0
  * @category credentials */
 export const challenge = (error: Authenticator.Unauthenticated): string =>
   error.reason === "Missing" ? 'Bearer realm="stratix"' : 'Bearer realm="stratix", error="invalid_token"'
 
-/** What `WWW-Authenticate` says to one who lacks a permission.
+/** `WWW-Authenticate` for a principal that lacks a permission.
  * @since 0.1.0
  * @category credentials */
 export const scopeChallenge = (permission: Authenticator.Permission): string =>
   `Bearer realm="stratix", error="insufficient_scope", scope="stratix:${permission}"`
 
-/** A principal by these credentials, whose time has not come; not waited for longer than the handshake timeout. The authenticator is asked when this is called, and where it knows at once the answer is an `Exit`.
+/** Finds the principal of these credentials, within the handshake timeout, and refuses it if it has expired. An immediate decision of the authenticator is an `Exit`.
  * @since 0.1.0
  * @category credentials */
 export const verifier: Effect.Effect<
@@ -106,7 +106,7 @@ export const verifier: Effect.Effect<
     const deciding = authenticate(credentials)
     if (isImmediate(deciding)) return Exit.flatMap(deciding, inTime)
     const fiber = runFork(deciding)
-    // Most authenticators decide at once: only one that has to wait gets a place among the waits.
+    // Most authenticators decide at once: only a decision that is pending gets a timeout.
     const decided = fiber.unsafePoll()
     if (decided !== null) return Exit.flatMap(decided, inTime)
     const waited = Effect.async<Authenticator.Principal, Authenticator.Unauthenticated>((resume) => {
@@ -179,7 +179,7 @@ const make = Effect.gen(function* () {
       return fail("host", "forbidden", 403, Host.refusalOf(host))
     }
     const origin = header("origin")
-    // Who names no origin is no browser, and what the policy asks of the operating system is not asked.
+    // A client without an origin is not a browser, and saves the system call behind `local`.
     if (
       origin !== undefined &&
       !Origin.isAllowed(
@@ -202,7 +202,7 @@ const make = Effect.gen(function* () {
         )
   }
 
-  /** The subprotocol to select, and the token among those offered. */
+  /** The subprotocol to select, and the token among the subprotocols offered. */
   const protocols = (
     request: UpgradeRequest
   ): Either.Either<Pick<Admission, "subprotocol"> & { token?: string }, Refusal> => {
@@ -299,10 +299,10 @@ const make = Effect.gen(function* () {
     )(refuse(status === 429 ? "too-many" : "full", status, message, { "retry-after": String(retryAfterSeconds) }))
 
   const tracer = yield* Tracing.listening
-  /** In the trace of the client, where it has one. */
+  /** In the client's trace, if it sent one. */
   const traced = (request: UpgradeRequest, address: string, decision: Effect.Effect<Admission, Refusal>) => {
     const parent = Tracing.callerOf({ traceparent: one(request.headers["traceparent"]) })
-    // Who does not record its trace does not want it recorded here.
+    // A client that does not record its trace does not want it recorded here either.
     if (parent?.sampled === false) return decision
     return decision.pipe(
       Effect.tap(({ principal, sync }) =>
@@ -311,7 +311,7 @@ const make = Effect.gen(function* () {
       Effect.tapError(({ reason, status }) =>
         Effect.annotateCurrentSpan({ "stratix.refusal": reason, "http.response.status_code": status })
       ),
-      // Without the query string: there may be a token in it.
+      // Without the query string, which may contain a token.
       Effect.withSpan(Tracing.spans.handshake, {
         kind: "server",
         captureStackTrace: false,
@@ -321,7 +321,7 @@ const make = Effect.gen(function* () {
     )
   }
 
-  /** The decision of one who is inside the limits; a place that is not taken in the end is given back. */
+  /** Decides for a client within the limits. A refusal gives its permit back. */
   const within = (
     request: UpgradeRequest,
     address: string,
@@ -359,7 +359,7 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** The door by the settings, the limits and the `Authenticator`.
+/** The handshake according to the settings, the limits and the `Authenticator`.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<

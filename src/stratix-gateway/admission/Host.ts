@@ -1,14 +1,10 @@
 /**
  * By which names the gateway may be asked for. A web page can point a name of its own at any address (DNS rebinding); the browser then
  * takes the gateway for that page's own server, names no origin, and only the `Host` tells.
- *
- * @since 0.1.0
  */
 import { isLoopback } from "../runtime/IpAddress.js"
 
-/** What the policy goes by.
- * @since 0.1.0
- * @category models */
+/** What the policy goes by. */
 export interface HostPolicy {
   readonly host: string
   readonly allowedHosts: ReadonlyArray<string>
@@ -22,9 +18,7 @@ const HOST = /^[\w.\-:[\]]+$/
 
 const parse = (host: string): URL | undefined => (HOST.test(host) ? hostOf(`http://${host}`) : undefined)
 
-/** Whether a `Host` is listed: itself, with or without its port, or as the host of an origin.
- * @since 0.1.0
- * @category predicates */
+/** Whether a `Host` is listed: itself, with or without its port, or as the host of an origin. */
 export const isListed = (host: string, { allowedHosts, allowedOrigins }: Omit<HostPolicy, "host">): boolean => {
   if (allowedHosts.includes("*") || allowedOrigins.includes("*")) return true
   const given = parse(host)
@@ -41,9 +35,6 @@ export const isListed = (host: string, { allowedHosts, allowedOrigins }: Omit<Ho
 /**
  * Allowed are: no `Host` at all (not a browser), names of this machine, and listed ones. Any other is refused where the gateway is bound to
  * loopback, or where hosts are listed.
- *
- * @since 0.1.0
- * @category predicates
  */
 export const isAllowed = (
   request: { readonly host: string | undefined; readonly local: boolean },
@@ -56,8 +47,6 @@ export const isAllowed = (
   return policy.allowedHosts.length === 0 && !(isLoopback(policy.host) && request.local)
 }
 
-/** Why a host is refused, and what to do.
- * @since 0.1.0
- * @category constructors */
+/** Why a host is refused, and what to do. */
 export const refusalOf = (host: string): string =>
   `this gateway is not to be asked for as ${host}: list the name in STRATIX_ALLOWED_HOSTS (allowedHosts)`

@@ -1,5 +1,5 @@
 /**
- * How much of the gateway anybody may have: places for connections, handshakes, published events.
+ * How much of the gateway a client may use: connections, handshakes, published events.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import type { RefusalReason } from "../telemetry/Metrics.js"
 import * as ClientAddress from "./ClientAddress.js"
 import { KeyedTokenBuckets, TokenBucket } from "./TokenBucket.js"
 
-/** A limit that is reached, and when to come back.
+/** A limit was reached, and when to come back.
  * @since 0.1.0
  * @category models */
 export interface LimitExceeded {
@@ -25,13 +25,13 @@ export interface LimitExceeded {
   readonly retryAfterSeconds: number
 }
 
-/** A place in the gateway: of a handshake, and then of the connection it became.
+/** Counts a handshake, and then the connection it becomes, towards the limits.
  * @since 0.1.0
  * @category models */
 export interface Permit {
-  /** The handshake is over, whatever came of it. */
+  /** The handshake is over, whatever its outcome. */
   readonly handshakeDone: () => void
-  /** Gives the place back; a second time is nothing. */
+  /** Gives the permit back. Calling it again does nothing. */
   readonly release: () => void
 }
 
@@ -41,20 +41,20 @@ export interface Permit {
 export class Limits extends Context.Tag("stratix/Limits")<
   Limits,
   {
-    /** The address of the client behind a peer; see `ClientAddress.of`. */
+    /** The address of the client behind a peer: see `ClientAddress.of`. */
     readonly clientAddress: (peer: string, forwardedFor: string | undefined) => string
-    /** Takes a place for a handshake from this address, if there is one. */
+    /** Acquires a permit for a handshake from this address. */
     readonly acquire: (address: string) => Either.Either<Permit, LimitExceeded>
-    /** Takes `count` events off what this principal may publish. With 0, only asks whether it may publish at all. */
+    /** Takes `count` events off the publish rate of this principal. With 0, only checks whether it may publish at all. */
     readonly takePublishes: (principal: Principal, address: string, count: number) => Either.Either<void, LimitExceeded>
   }
 >() {}
 
-/** Seconds of the rate that may come at once: dashboards all come back in the same moment, publishers in batches. */
+/** Burst, in seconds of the rate: dashboards all reconnect at the same moment, and publishers send batches. */
 const HANDSHAKES_AT_ONCE = 5
 const PUBLISHED_AT_ONCE = 2
 
-/** When one who found the gateway full should ask again: connections last, so soon is no use. */
+/** When to ask a full gateway again, in seconds: connections last, so asking soon is no use. */
 const FULL_RETRY = 10
 
 const seconds = (millis: number): number => Math.max(1, Math.ceil(millis / 1000))
@@ -65,7 +65,7 @@ const make = Effect.gen(function* () {
   const proxies = IpAddress.networkList(config.trustedProxies)
   const handshakes = new TokenBucket(config.handshakeRate, HANDSHAKES_AT_ONCE)
   const published = new KeyedTokenBuckets(new TokenBucket(config.publishRate, PUBLISHED_AT_ONCE))
-  // Bound: maxConnections, because an address is in it only while it holds a place.
+  // Bound: maxConnections, because an address is in it only while it holds a permit.
   const perAddress = new Map<string, number>()
   let handshakesFullAt = 0
   let underWay = 0
@@ -104,7 +104,7 @@ const make = Effect.gen(function* () {
       if (wait > 0) return over("handshake_rate", 503, "too many connect at once", seconds(wait))
       if (underWay >= config.maxHandshakes) return over("handshakes", 503, "too many connect at once", 1)
       if (held >= config.maxConnections) return over("connections", 503, "the gateway is full", FULL_RETRY)
-      // Whoever is on this machine, a proxy that is not declared among them, is many.
+      // Loopback may stand for many clients: an undeclared proxy, for example.
       const network = IpAddress.isLoopback(address) ? undefined : IpAddress.network(address)
       const others = network === undefined ? 0 : (perAddress.get(network) ?? 0)
       if (others >= config.maxConnectionsPerAddress) {
@@ -117,7 +117,7 @@ const make = Effect.gen(function* () {
       return Either.right(new HeldPermit(network))
     },
     takePublishes: (principal, address, count) => {
-      // Where everybody is the same principal, an address stands for one.
+      // Where all clients are the same principal, each address counts as one.
       const name = principal === anonymous ? `@${IpAddress.network(address)}` : principal.name
       const now = monotonicMillis(clock)
       const wait = published.wait(name, now)
@@ -135,7 +135,7 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** The limits by the settings.
+/** The limits of the settings.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<Limits, never, StatusSyncConfig.StatusSyncConfig> = Layer.effect(Limits, make)

@@ -1,14 +1,10 @@
 /**
- * Which web pages may talk to the gateway. Browsers say where a page is from; every other client may say nothing.
- *
- * @since 0.1.0
+ * Which web pages may use the gateway. Browsers name the origin of a page; other clients need not.
  */
 
 import { isLoopback } from "../runtime/IpAddress.js"
 
-/** What the policy looks at.
- * @since 0.1.0
- * @category models */
+/** What the policy decides by. */
 export interface OriginRequest {
   readonly origin: string | undefined
   readonly host: string | undefined
@@ -24,9 +20,6 @@ const parse = (url: string): URL | undefined => (URL.canParse(url) ? new URL(url
  * Allowed are: no origin at all (not a browser), a loopback origin, an origin on the list, and the host that was asked for itself.
  * The last does not hold for a request through a loopback address that names another host: a page that points its own name at
  * 127.0.0.1 (DNS rebinding) looks exactly so. A gateway behind a proxy on the same machine therefore lists its host or its origin.
- *
- * @since 0.1.0
- * @category predicates
  */
 export const isAllowed = (request: OriginRequest, allowed: ReadonlyArray<string>): boolean => {
   if (request.origin === undefined || allowed.includes("*")) return true

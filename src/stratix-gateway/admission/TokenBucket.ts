@@ -1,15 +1,10 @@
 /**
- * So many a second, and so many at once.
- *
- * @since 0.1.0
+ * A rate, and a burst above it.
  */
 
 /**
- * A token bucket, kept as one number: when it will be full again (on the monotonic clock, in milliseconds; 0: long ago).
- * Nothing has to refill it, so it costs no timer, and a bucket that is full again is as good as none.
- *
- * @since 0.1.0
- * @category models
+ * A token bucket, kept as one number: when it will be full again, in milliseconds on the monotonic clock (0: it is full).
+ * It needs no timer to refill it, and a full bucket need not be kept.
  */
 export class TokenBucket {
   /** Milliseconds until one is given back. */
@@ -23,39 +18,37 @@ export class TokenBucket {
     this.window = perSecond === 0 ? Number.POSITIVE_INFINITY : Math.max(seconds * 1000, this.each)
   }
 
-  /** Milliseconds until there is one in the bucket; 0: there is. */
+  /** Milliseconds until the bucket has a token; 0 if it has one. */
   wait(fullAt: number, now: number): number {
     return Math.max(0, fullAt + this.each - this.window - now)
   }
 
-  /** When the bucket is full again after `count` are taken now, whether they are in it or not. */
+  /** When the bucket is full again after taking `count` now, even in advance. */
   take(fullAt: number, now: number, count: number): number {
     return Math.max(fullAt, now) + count * this.each
   }
 
-  /** By how many milliseconds more was taken than there was; 0 or less: nothing. */
+  /** By how many milliseconds the bucket is overdrawn; 0 or less if it is not. */
   excess(fullAt: number, now: number): number {
     return fullAt - this.window - now
   }
 }
 
-/** Names whose bucket is remembered. Above it the one used longest ago leaves, and is full if it comes back. */
+/** Buckets kept. Above this the least recently used one is dropped, and is full when its name returns. */
 const MAX_BUCKETS = 10_000
 
-/** A bucket for each name.
- * @since 0.1.0
- * @category models */
+/** A bucket for each name. */
 export class KeyedTokenBuckets {
   private readonly fullAt = new Map<string, number>()
 
   constructor(private readonly rate: TokenBucket) {}
 
-  /** Milliseconds until `name` has one; 0: it has. */
+  /** Milliseconds until `name` has a token; 0 if it has one. */
   wait(name: string, now: number): number {
     return this.rate.wait(this.fullAt.get(name) ?? 0, now)
   }
 
-  /** Takes `count` of them, in advance where there are not so many: then it is longer until there is one again. */
+  /** Takes `count` tokens, in advance if there are fewer: then the next one takes longer. */
   take(name: string, now: number, count: number): void {
     const fullAt = this.rate.take(this.fullAt.get(name) ?? 0, now, count)
     this.fullAt.delete(name)

@@ -1,9 +1,8 @@
 /**
- * Brings what the gateway counts by itself into Effect's metrics.
+ * Copies the gateway's own counts into Effect's metrics.
  *
- * The fan-out and the log keep their counts as plain numbers, which costs nothing on the way of an event. Here they are read, whenever
- * somebody asks, and every few seconds while something goes on for exporters that only look into Effect's registry. Each gateway of a process adds its part to
- * the same metrics.
+ * The fan-out and the log keep their counts as plain numbers, which costs an event nothing. They are read here on request, and every few
+ * seconds during activity, for exporters that only look into Effect's registry. All gateways in a process add to the same metrics.
  *
  * @since 0.1.0
  */
@@ -24,12 +23,12 @@ import * as Metrics from "../telemetry/Metrics.js"
 export class MetricsCollector extends Context.Tag("stratix/Collector")<
   MetricsCollector,
   {
-    /** Afterwards the metrics in Effect's registry are those of now. */
+    /** Brings the metrics in Effect's registry up to date. */
     readonly collect: Effect.Effect<void>
   }
 >() {}
 
-/** Exporters send every minute or so; what they find of a gateway that is at work is no older than this. */
+/** Exporters send about every minute; the metrics of an active gateway are no older than this. */
 const EVERY = "10 seconds"
 
 interface Reading {
@@ -38,14 +37,14 @@ interface Reading {
   readonly log: EventLog.Stats
 }
 
-/** A number of this gateway, and what the metric was told of it. */
+/** A count of this gateway, and how much of it the metric has been told. */
 interface Part {
   readonly read: (reading: Reading) => number
   readonly metric: Metric.Metric.Counter<number> | Metric.Metric.Gauge<number>
   told: number
 }
 
-/** Tells the metric by how much its part has changed. */
+/** Adds the change since the last time to the metric. */
 const tell = (part: Part, now: number): void => {
   part.metric.unsafeModify(now - part.told, [])
   part.told = now
@@ -85,13 +84,13 @@ const levels = (): ReadonlyArray<Part> => {
   ]
 }
 
-/** Two gateways of one process have no maximum that could be kept without asking both: it is that of the one asked last. */
+/** A maximum over two gateways of one process would need to ask both: it is that of the gateway asked last. */
 const reportMaximum = ({ events, millis }: EventLog.Lag): void => {
   Metrics.maxLagEvents.unsafeUpdate(events, [])
   Metrics.maxLagSeconds.unsafeUpdate(millis / 1000, [])
 }
 
-/** What belongs to the process, however many gateways are in it. */
+/** Metrics of the process, however many gateways it has. */
 const reportProcess = (): void => {
   const active = performance.eventLoopUtilization().active / 1000
   Metrics.eventLoopActive.unsafeUpdate(active - Metrics.eventLoopActive.unsafeValue([]).count, [])
@@ -135,7 +134,7 @@ const make = Effect.gen(function* () {
   return MetricsCollector.of({ collect })
 })
 
-/** Reads the counts when asked, and every ten seconds while something goes on where `metrics` is on.
+/** Reads the counts on request, and every ten seconds during activity if `metrics` is on.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<

@@ -1,20 +1,16 @@
 /**
- * Many timers of different lengths on one fiber: each expires at its own moment of the wall clock.
+ * Any number of timers on one fiber, each expiring at its own moment of the wall clock.
  *
  * A binary heap: O(log n) to set and to cancel. `TimeoutQueues` is for timeouts of equal length.
- *
- * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as SleepLoop from "./SleepLoop.js"
 
-/** A moment at which something expires.
- * @since 0.1.0
- * @category models */
+/** A timer for one moment. */
 export class ExpiryTimer {
-  /** Index in the heap; -1 while it is not set. */
+  /** Index in the heap; -1 while the timer is not set. */
   place = -1
   constructor(
     /** Milliseconds since the Unix epoch. */
@@ -23,9 +19,7 @@ export class ExpiryTimer {
   ) {}
 }
 
-/** The timers that are set.
- * @since 0.1.0
- * @category models */
+/** The timers that are set. */
 export interface ExpiryTimers {
   /** A timer whose moment has passed expires as soon as the fiber runs. */
   readonly set: (timer: ExpiryTimer) => void
@@ -60,7 +54,7 @@ class Heap {
     timer.place = -1
     const last = this.timers.pop()
     if (last === undefined || last === timer) return
-    // The last one takes the free place, and may belong above or below it.
+    // The last timer moves into the free place, and may belong above or below it.
     this.rise(last, place)
     this.sink(last)
   }

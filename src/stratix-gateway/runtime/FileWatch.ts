@@ -27,7 +27,7 @@ const fileError = (path: string, error: unknown): FileError => {
   return new FileError({ reason, path, message: `${path} ${what}` })
 }
 
-/** One file after the other, so that the error is always that of the first that cannot be read. */
+/** Reads one file after the other, so that the error is always that of the first unreadable one. */
 const read = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, FileError> =>
   Effect.forEach(paths, (path) =>
     Effect.tryPromise({
@@ -36,10 +36,10 @@ const read = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>
     })
   )
 
-/** From the first sign of a change to reading: files that belong together are often written in several steps. */
+/** Pause between the first sign of a change and reading: files that belong together are often written in several steps. */
 const SETTLE = "250 millis"
 
-/** Files are also compared without a sign: network file systems give none, and the operating system has only so many watches. */
+/** Files are also compared without a sign of a change: network file systems give none, and the operating system limits watches. */
 const POLL = "1 minute"
 
 /** Signs of a change beside a file. Kubernetes changes a file by replacing a link next to it, so the directory is watched, not the file. */
@@ -49,7 +49,7 @@ const activity = (directory: string): Stream.Stream<void> =>
       Effect.acquireRelease(
         Effect.try(() => {
           const watcher = Fs.watch(directory, { persistent: false }, () => emit.single(undefined))
-          // A watch that broke shows nothing more; what it may have missed is looked for.
+          // A broken watch reports nothing more: read once for what it may have missed.
           watcher.on("error", () => emit.single(undefined))
           return watcher
         }),
@@ -59,17 +59,17 @@ const activity = (directory: string): Stream.Stream<void> =>
           Effect.logWarning(`${directory} cannot be watched; its files are read every ${POLL} instead`, error.cause)
         )
       ),
-    // One waiting sign is as good as many.
+    // One pending sign is enough.
     { bufferSize: 1, strategy: "dropping" }
   )
 
 const digestOf = (texts: ReadonlyArray<string>): string =>
   texts.map((text) => Crypto.createHash("sha256").update(text).digest("base64")).join()
 
-/** What files were parsed to, and a way to follow them. */
+/** The value parsed from files, and a way to follow its changes. */
 export interface Loaded<A> {
   readonly value: A
-  /** Applies every later value, and emits after each. It runs as long as the stream does. */
+  /** Applies every later value and emits after each one, for as long as the stream runs. */
   readonly reloads: (apply: (value: A) => Effect.Effect<void>) => Stream.Stream<void>
 }
 
@@ -78,7 +78,7 @@ export interface Loaded<A> {
  * is, which is logged: once for files that cannot be read, at every change for files that cannot be parsed.
  */
 export const load = <A, E extends { readonly message: string }>(options: {
-  /** What is in the files, for the log: `tokens`. */
+  /** What the files contain, for the log: `tokens`. */
   readonly what: string
   readonly paths: ReadonlyArray<string>
   /** Parses the texts of the files, in the order of their paths. */

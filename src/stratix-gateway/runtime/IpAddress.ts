@@ -1,13 +1,9 @@
 /**
  * IP addresses and networks: parsing, matching, and what counts as this machine.
- *
- * @since 0.1.0
  */
 import * as Net from "node:net"
 
-/** Whether a host name, with or without brackets, means this machine itself.
- * @since 0.1.0
- * @category predicates */
+/** Whether a host name, with or without brackets, means this machine itself. */
 export const isLoopback = (hostname: string): boolean => {
   const name = hostname.toLowerCase().replace(/^\[|\]$/g, "")
   return (
@@ -40,21 +36,15 @@ const parseNetwork = (text: string): Network | undefined => {
   return prefix <= longest ? { address, prefix, family } : undefined
 }
 
-/** Whether this is an address, or a network like `10.0.0.0/8` or `fd00::/8`.
- * @since 0.1.0
- * @category predicates */
+/** Whether this is an address, or a network like `10.0.0.0/8` or `fd00::/8`. */
 export const isNetwork = (text: string): boolean => parseNetwork(text) !== undefined
 
-/** The addresses of proxies that are believed.
- * @since 0.1.0
- * @category models */
+/** The addresses of trusted proxies. */
 export interface NetworkList {
   readonly includes: (address: string) => boolean
 }
 
-/** What of `networks` is not an address or a network is left out: the settings have been checked for it.
- * @since 0.1.0
- * @category constructors */
+/** Ignores entries that are neither an address nor a network: the settings have been checked for them. */
 export const networkList = (networks: ReadonlyArray<string>): NetworkList => {
   const list = new Net.BlockList()
   for (const text of networks) {
@@ -71,7 +61,7 @@ export const networkList = (networks: ReadonlyArray<string>): NetworkList => {
 
 const MAPPED = "::ffff:"
 
-/** The plain form of an address: IPv4 in IPv6 (`::ffff:192.0.2.1`, what a dual-stack socket reports) as IPv4, no zone, no port, no brackets; `undefined` if it is no address. */
+/** The plain form of an address: without zone, port and brackets, and IPv4 in IPv6 (`::ffff:192.0.2.1`, as a dual-stack socket reports it) as IPv4; `undefined` if it is not an address. */
 export const parse = (text: string): string | undefined => {
   const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+(?:\.\d+){3}):\d+$/.exec(text)?.[1] ?? text
   const address = bare.split("%", 1)[0] ?? bare
@@ -81,9 +71,7 @@ export const parse = (text: string): string | undefined => {
   return Net.isIPv4(inner) ? inner : lower
 }
 
-/** What one client can easily have many of: an IPv4 address stands for itself, an IPv6 address for its /64, which is what a single host is given.
- * @since 0.1.0
- * @category conversions */
+/** The unit that limits per address count by: an IPv4 address itself, or the /64 of an IPv6 address, which is what a single host is given. */
 export const network = (address: string): string => {
   if (!Net.isIPv6(address)) return address
   // The URL parser writes an address out in one way only: hexadecimal groups, the longest run of zeros as "::".

@@ -18,6 +18,6 @@ export const all = (error: ParseResult.ParseError): ReadonlyArray<ParseIssue> =>
     path: path.join(".")
   }))
 
-/** The first fault, for those who are told one at a time. */
+/** The first fault, for answers that name only one. */
 export const first = (error: ParseResult.ParseError): ParseIssue =>
   all(error)[0] ?? { kind: "Type", message: error.message, path: "" }

@@ -1,19 +1,14 @@
 /**
- * The signals that end a program.
- *
- * @since 0.1.0
+ * Signals that end a program.
  */
 import * as Effect from "effect/Effect"
 
 const ignore = () => undefined
 
 /**
- * From now on a second SIGINT or SIGTERM does not kill the process in the middle of what the first one began, which has an end of its own:
- * the drain timeout. Two of them are usual: a terminal sends Ctrl-C to `npm start` and to the gateway, and npm passes its own on.
- * For the edge of a program that something else ends at the first signal (`NodeRuntime.runMain`).
- *
- * @since 0.1.0
- * @category effects
+ * Ignores every SIGINT and SIGTERM after the first one, which began a drain that is bounded by the drain timeout. Two signals are normal: a
+ * terminal sends Ctrl-C both to `npm start` and to the gateway, and npm passes its own on. For the entry point of a program that
+ * something else ends at the first signal (`NodeRuntime.runMain`).
  */
 export const ignoreFurther: Effect.Effect<void> = Effect.sync(() => {
   process.on("SIGINT", ignore)

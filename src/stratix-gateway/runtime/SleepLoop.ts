@@ -1,17 +1,15 @@
 /**
- * One fiber that sleeps until the next moment something is due, and can be woken for an earlier one.
- *
- * @since 0.1.0
+ * One fiber that sleeps until something is due, and can be woken earlier.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** What a loop does and by which clock. */
+/** What a loop runs, and on which clock. */
 export interface Options {
   /** Milliseconds. */
   readonly now: () => number
-  /** Does what is due and returns when to run next; infinity: not before it is woken. */
+  /** Runs what is due and returns when to run next; infinity: only when woken. */
   readonly run: () => number
   /** Longest sleep in milliseconds; no bound by default. */
   readonly longest?: number
@@ -19,7 +17,7 @@ export interface Options {
 
 /** A running loop. */
 export interface SleepLoop {
-  /** Something is due at this moment. Wakes the loop if it would sleep beyond it. */
+  /** Something is due at this time: wakes the loop if it would sleep beyond it. */
   readonly wake: (at: number) => void
 }
 

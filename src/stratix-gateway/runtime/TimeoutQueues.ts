@@ -3,8 +3,6 @@
  *
  * All timeouts in a queue are equally long, so a queue in insertion order is always sorted: O(1) to start, to stop and to expire,
  * and the fiber sleeps until the nearest front. A sleeping fiber per connection would cost about 13 KB each and make `TestClock` quadratic.
- *
- * @since 0.1.0
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -12,7 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as SleepLoop from "./SleepLoop.js"
 
-/** An entry of a queue. It belongs to one queue, whether it is running or not. */
+/** An entry of a queue. It belongs to one queue, running or not. */
 export class Timeout<A> {
   /** When it expires, in milliseconds on the monotonic clock. */
   at = 0
@@ -22,10 +20,10 @@ export class Timeout<A> {
   constructor(readonly value: A) {}
 }
 
-/** Milliseconds on the clock that is never set back: a correction of the wall clock must not end a connection. */
+/** Milliseconds on the monotonic clock: a correction of the wall clock must not end a connection. */
 export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
-/** The `sentAt` of a message that is sent now: whole milliseconds on that clock. */
+/** The `sentAt` of a message sent now: whole milliseconds on the monotonic clock. */
 export const sentAt = (clock: Clock.Clock): number => Math.round(monotonicMillis(clock))
 
 /** Timeouts of equal length. */
@@ -49,7 +47,7 @@ export class TimeoutQueue<A> {
     this.add(timeout, this.now() + this.millis)
   }
 
-  /** Restarts a timeout from the moment it expired, so that a late sweep does not shift a rhythm. After a pause longer than the timeout it runs from `now`: missed rounds are skipped. */
+  /** Restarts a timeout from the moment it expired, so that a late sweep does not shift the rhythm. After a pause longer than the timeout it restarts from `now`: missed rounds are skipped. */
   repeat(timeout: Timeout<A>, now: number): void {
     this.stop(timeout)
     this.add(timeout, (timeout.at + this.millis > now ? timeout.at : now) + this.millis)

@@ -1,5 +1,5 @@
 /**
- * The log of the stand-alone gateway, in the form and down to the level that the settings say.
+ * The log of the stand-alone gateway, in the format and at the level of the settings.
  *
  * @since 0.1.0
  */
@@ -28,13 +28,13 @@ const levels: { readonly [L in Settings["logLevel"]]: LogLevel.LogLevel } = {
   none: LogLevel.None
 }
 
-/** The log as these settings say, on standard output. With `json` each line is one object: `message`, `logLevel`, `timestamp`, `cause`, `annotations`, `spans`, `fiberId`.
+/** Logs to standard output in the format and at the level of these settings. With `json` each line is one object: `message`, `logLevel`, `timestamp`, `cause`, `annotations`, `spans`, `fiberId`.
  * @since 0.1.0
  * @category layers */
 export const layer = (settings: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> =>
   Layer.merge(forms[settings.logFormat], Logger.minimumLogLevel(levels[settings.logLevel]))
 
-/** The log as the environment says. It is for the edge of a program; a host application has a log of its own.
+/** Logs as configured by the environment. For the entry point of a program; a host application has its own logger.
  * @since 0.1.0
  * @category layers */
 export const layerConfig: Layer.Layer<never, ConfigError> = Layer.unwrapEffect(

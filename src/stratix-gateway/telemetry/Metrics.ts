@@ -21,7 +21,7 @@ export const refusalReasons = [
   "malformed",
   /** A WebSocket at another path (404). */
   "not_found",
-  /** Another method than GET on the WebSocket (405). */
+  /** A method other than GET on the WebSocket (405). */
   "method",
   /** Not an upgrade to WebSocket 13 (426). */
   "upgrade_required",
@@ -29,13 +29,13 @@ export const refusalReasons = [
   "origin",
   /** A `Host` that is neither this machine nor listed (403). */
   "host",
-  /** No token, or not a good one (401). */
+  /** No token, or an invalid one (401). */
   "unauthenticated",
-  /** A permission that the token does not give (403). */
+  /** The token lacks the permission (403). */
   "forbidden",
-  /** Nobody could tell whether the token is good (503). */
+  /** The token could not be checked (503). */
   "unavailable",
-  /** The gateway drains (503). */
+  /** The gateway is draining (503). */
   "closing",
   /** `maxConnections` (503). */
   "connections",
@@ -59,7 +59,7 @@ export const refusalReasons = [
   "message_rate",
   /** `maxFragments` (1008). */
   "fragments",
-  /** Ten messages within ten seconds that were not understood (1008). */
+  /** Ten malformed messages within ten seconds (1008). */
   "malformed_messages",
   /** `maxFilterValues` (400, or `stratix:error`). */
   "filter_size",
@@ -79,7 +79,7 @@ export const refusalReasons = [
  * @category labels */
 export type RefusalReason = (typeof refusalReasons)[number]
 
-/** What an event is to `events`, and nothing else: publishers may invent types, and a label with an open set would grow without end.
+/** The labels of `events`. Publishers may invent types, and a label with an open set would grow without bound.
  * @since 0.1.0
  * @category labels */
 export const eventKinds = ["agent_status_update", "command_status_update", "agent_create", "other"] as const
@@ -88,7 +88,7 @@ export const eventKinds = ["agent_status_update", "command_status_update", "agen
  * @category labels */
 export type EventKind = (typeof eventKinds)[number]
 
-/** What an event of this type is to `events`.
+/** The label of an event type.
  * @since 0.1.0
  * @category labels */
 export const eventKind = (eventType: string): EventKind => {
@@ -104,7 +104,7 @@ export const eventKind = (eventType: string): EventKind => {
   }
 }
 
-/** The labels of `leaves`: the close codes of docs/PROTOCOL.md, those that stand for none (1005 and 1006), and the rest: clients may invent codes.
+/** The labels of `leaves`: the close codes of docs/PROTOCOL.md, those that mean no code (1005 and 1006), and `other`: clients may invent codes.
  * @since 0.1.0
  * @category labels */
 export const leaveCodes = [
@@ -128,7 +128,7 @@ export const leaveCodes = [
  * @category labels */
 export type LeaveCode = (typeof leaveCodes)[number]
 
-/** What a close code is to `leaves`.
+/** The label of a close code.
  * @since 0.1.0
  * @category labels */
 export const leaveCode = (code: number): LeaveCode => leaveCodes.find((known) => known === String(code)) ?? "other"
@@ -170,57 +170,57 @@ const gauge = (name: string, description: string): Metric.Metric.Gauge<number> =
 const histogram = (name: string, description: string, boundaries: ReadonlyArray<number>) =>
   Metric.histogram(name, MetricBoundaries.fromIterable(boundaries), description)
 
-/** Requests, messages and connections that were refused or ended for cause, by `reason`.
+/** Requests, messages and connections refused or ended for cause, by `reason`.
  * @since 0.1.0
  * @category metrics */
 export const refusals = counter(
   "stratix_refusals_total",
-  "Requests, messages and connections that were refused or ended for cause, by reason"
+  "Requests, messages and connections refused or ended for cause, by reason"
 )
 
-/** Connections that are open, by `state`.
+/** Open connections, by `state`.
  * @since 0.1.0
  * @category metrics */
 export const connections = gauge(
   "stratix_connections",
-  "Connections that are open, by state: live (at the head), stalled (not taking its bytes), behind (catching up)"
+  "Open connections, by state: live (at the head), stalled (not taking its bytes), behind (catching up)"
 )
 
-/** Connections that were opened, by `protocol`.
+/** Connections opened, by `protocol`.
  * @since 0.1.0
  * @category metrics */
-export const joins = counter("stratix_joins_total", "Connections that were opened, by protocol")
+export const joins = counter("stratix_joins_total", "Connections opened, by protocol")
 
-/** Connections that ended, by close `code`.
+/** Connections ended, by close `code`.
  * @since 0.1.0
  * @category metrics */
-export const leaves = counter("stratix_leaves_total", "Connections that ended, by close code; 1006: without one")
+export const leaves = counter("stratix_leaves_total", "Connections ended, by close code; 1006: without a close frame")
 
-/** Connections that the gateway ended without a close frame, by `reason`.
+/** Connections terminated without a close frame, by `reason`.
  * @since 0.1.0
  * @category metrics */
 export const terminations = counter(
   "stratix_terminations_total",
-  "Connections that the gateway ended without a close frame: silent (no sign of life) or stalled (took no bytes)"
+  "Connections terminated without a close frame, by reason: silent (no sign of life) or stalled (took no bytes)"
 )
 
-/** Events that were published, by `type`.
+/** Events published, by `type`.
  * @since 0.1.0
  * @category metrics */
-export const events = counter("stratix_events_total", "Events that were published, by type")
+export const events = counter("stratix_events_total", "Events published, by type")
 
-/** Events times the connections they were written to.
+/** Deliveries: each event counted once for each connection it was written to.
  * @since 0.1.0
  * @category metrics */
-export const deliveries = counter("stratix_deliveries_total", "Events times the connections they were written to")
+export const deliveries = counter(
+  "stratix_deliveries_total",
+  "Deliveries: each event counted once for each connection it was written to"
+)
 
 /** Bytes of events, frames included.
  * @since 0.1.0
  * @category metrics */
-export const sentBytes = counter(
-  "stratix_sent_bytes_total",
-  "Bytes of events that were written to sockets, with frames"
-)
+export const sentBytes = counter("stratix_sent_bytes_total", "Bytes of events written to sockets, frames included")
 
 /** Flushes of the fan-out.
  * @since 0.1.0
@@ -230,84 +230,81 @@ export const flushes = counter(
   "Flushes of the fan-out: one write for each connection concerned"
 )
 
-/** Events that shared a flush.
+/** Events per flush.
  * @since 0.1.0
  * @category metrics */
 export const flushEvents = histogram(
   "stratix_flush_events",
-  "Events that shared a flush",
+  "Events per flush",
   [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
 )
 
-/** From when the oldest event of a flush had its place in the log until after the last socket write of the flush.
+/** Time from the oldest event of a flush being in the log to the last socket write of the flush.
  * @since 0.1.0
  * @category metrics */
 export const publishToSocket = histogram(
   "stratix_publish_to_socket_seconds",
-  "From the publication of the oldest event of a flush to after its last socket write, one observation per flush",
+  "Time from the publication of the oldest event of a flush to its last socket write; one observation per flush",
   [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 )
 
-/** From a ping to its pong.
+/** Time from a ping to its pong.
  * @since 0.1.0
  * @category metrics */
 export const roundTrip = histogram(
   "stratix_round_trip_seconds",
-  "From a ping to its pong",
+  "Time from a ping to its pong",
   [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 )
 
-/** Times that a connection went above the high-water mark.
+/** Times a connection exceeded the high-water mark.
  * @since 0.1.0
  * @category metrics */
-export const stalls = counter("stratix_stalls_total", "Times that a connection took its bytes too slowly, and stalled")
+export const stalls = counter("stratix_stalls_total", "Times a connection took its bytes too slowly and stalled")
 
-/** Catch-ups that began, by `mode`; the first one of a connection is among them.
+/** Catch-ups begun, by `mode`, including the first one of each connection.
  * @since 0.1.0
  * @category metrics */
 export const catchUps = counter(
   "stratix_catch_ups_total",
-  "Catch-ups that began, by mode, those of new connections included"
+  "Catch-ups begun, by mode, including those of new connections"
 )
 
-/** Times that a connection fell behind the history.
+/** Times a connection fell behind the history.
  * @since 0.1.0
  * @category metrics */
 export const conflations = counter(
   "stratix_conflations_total",
-  "Times that a connection fell behind the history and was given the newest event of each key only"
+  "Times a connection fell behind the history and was given only the newest event of each key"
 )
 
-/** Events without a key that a catch-up had to leave out.
+/** Events without a key that catch-ups left out.
  * @since 0.1.0
  * @category metrics */
 export const lostEvents = counter(
   "stratix_lost_events_total",
-  "Events without a key that were left out for a connection, added over all connections"
+  "Events without a key left out for a connection, summed over all connections"
 )
 
-/** How far behind the connection is that is farthest behind; those that have not caught up for the first time are not counted.
+/** Lag of the connection that is farthest behind, not counting those in their first catch-up.
  * @since 0.1.0
  * @category metrics */
-export const maxLagEvents = gauge(
-  "stratix_max_lag_events",
-  "How far the connection that is farthest behind is behind, in events"
-)
+export const maxLagEvents = gauge("stratix_max_lag_events", "Lag of the connection that is farthest behind, in events")
 
-/** The age of the oldest event that some connection still has to be given.
+/** Age of the oldest event not yet given to every connection.
  * @since 0.1.0
  * @category metrics */
 export const maxLagSeconds = gauge(
   "stratix_max_lag_seconds",
-  "Age of the oldest event that some connection still has to be given"
+  "Age of the oldest event not yet given to every connection"
 )
 
-/** Bytes that are not yet with the operating system, of connections that are not live.
+/** Bytes not yet handed to the operating system, of connections that are not live.
  * @since 0.1.0
  * @category metrics */
 export const unsentBytes = gauge(
   "stratix_unsent_bytes",
-  "Bytes that wait in this process for connections that are stalled or behind"
+  "Bytes waiting in this process for connections that are stalled or behind"
 )
 
 /** Groups of connections that share a buffer.
@@ -315,13 +312,13 @@ export const unsentBytes = gauge(
  * @category metrics */
 export const groups = gauge(
   "stratix_groups",
-  "Groups of connections with equal filter, protocol and compression: each is framed once"
+  "Groups of connections with equal filter, protocol and compression; each event is framed once per group"
 )
 
 /** Events in the history.
  * @since 0.1.0
  * @category metrics */
-export const historyEvents = gauge("stratix_history_events", "Events in the history, from which catch-ups are exact")
+export const historyEvents = gauge("stratix_history_events", "Events in the history, which allows exact catch-up")
 
 /** Size of the history, in characters of encoded events.
  * @since 0.1.0
@@ -333,20 +330,20 @@ export const historyBytes = gauge("stratix_history_bytes", "Size of the history,
  * @category metrics */
 export const keys = gauge("stratix_keys", "Keys whose newest event is kept")
 
-/** Keys that were let go, by `kind`.
+/** Keys dropped, by `kind`.
  * @since 0.1.0
  * @category metrics */
 export const keysDropped = counter(
   "stratix_keys_dropped_total",
-  "Keys that were let go: finished commands by age or number, unfinished ones because there were too many keys"
+  "Keys dropped, by kind: finished commands by age or number, unfinished ones because there were too many keys"
 )
 
-/** Seconds that the event loop of the process worked. Its rate is how busy the one thread is that everything runs on.
+/** Seconds the event loop was active. Its rate is how busy the one thread is that everything runs on.
  * @since 0.1.0
  * @category metrics */
 export const eventLoopActive = counter(
   "stratix_event_loop_active_seconds_total",
-  "Seconds that the event loop of the process was at work; at a rate of 1 it has no more to give"
+  "Seconds the event loop of the process was active; at a rate of 1 it is saturated"
 )
 
 /** Resident memory of the process.
@@ -354,7 +351,7 @@ export const eventLoopActive = counter(
  * @category metrics */
 export const residentMemory = gauge("stratix_resident_memory_bytes", "Resident memory of the process")
 
-/** Makes every metric and every label known to Effect's registry at zero, so that a reader sees what has not happened yet, too.
+/** Registers every metric and label at zero, so that a scrape also shows what has not happened yet.
  * @since 0.1.0
  * @category registry */
 export const register = (): void => {

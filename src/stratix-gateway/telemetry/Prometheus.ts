@@ -1,15 +1,11 @@
 /**
- * Metrics as Prometheus reads them: the text exposition format 0.0.4.
- *
- * @since 0.1.0
+ * Metrics in the text exposition format 0.0.4 of Prometheus.
  */
 import type * as MetricPair from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
 
-/** What the answer says it is.
- * @since 0.1.0
- * @category constants */
+/** The content type of that format. */
 export const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 interface Family {
@@ -25,9 +21,7 @@ const labels = (pairs: ReadonlyArray<readonly [name: string, value: string]>): s
     ? ""
     : `{${pairs.map(([name, value]) => `${name}="${escaped(value).replaceAll('"', '\\"')}"`).join(",")}}`
 
-/** Counters, gauges and histograms whose name begins with `prefix`, by name. Other kinds of metric are left out: the gateway has none.
- * @since 0.1.0
- * @category conversions */
+/** Renders the counters, gauges and histograms whose name begins with `prefix`, by name. Other kinds are left out: the gateway has none. */
 export const render = (metrics: ReadonlyArray<MetricPair.MetricPair.Untyped>, prefix: string): string => {
   const families = new Map<string, Family>()
   const family = (name: string, type: Family["type"], description: Option.Option<string>): Array<string> => {

@@ -1,5 +1,5 @@
 /**
- * What was refused: counted, and said in the log without filling it.
+ * Refusals: counted, and logged without flooding the log.
  *
  * @since 0.1.0
  */
@@ -11,24 +11,24 @@ import * as Runtime from "effect/Runtime"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import * as Metrics from "./Metrics.js"
 
-/** Counts refusals by reason in `stratix_refusals_total`, and logs the first of each reason at once; what follows within ten seconds is one more line, with their number.
+/** Counts refusals by reason in `stratix_refusals_total`, and logs the first of each reason at once. Those that follow within ten seconds share one more line with their number.
  * @since 0.1.0
  * @category tags */
 export class Refusals extends Context.Tag("stratix/Refusals")<
   Refusals,
   {
-    /** `detail` says what happened, `address` to whom; neither may hold a secret. */
+    /** `detail` says what happened, `address` to which client; neither may contain a secret. */
     readonly recordRefusal: (reason: Metrics.RefusalReason, detail: string, address?: string) => void
   }
 >() {}
 
-/** Between two lines about one reason. */
+/** Pause between two lines about one reason. */
 const QUIET = "10 seconds"
 
-/** Of a detail, which can be as long as a header. */
+/** Characters of a detail in the log: it can be as long as a header. */
 const MAX_DETAIL = 200
 
-/** A detail as it may stand in a log: no line of its own, no command to the terminal that shows it. */
+/** A detail that is safe to log: no line breaks, no escape sequences for a terminal. */
 const printable = (detail: string): string =>
   (detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL)}…` : detail).replace(/\p{Cc}/gu, "?")
 

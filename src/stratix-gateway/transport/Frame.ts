@@ -1,8 +1,6 @@
 /**
  * WebSocket frames as a server sends them (RFC 6455 §5.2): final, unmasked.
- * They are made here and not by `ws`, because a frame is made once for all connections and a batch of them is one buffer.
- *
- * @since 0.1.0
+ * They are made here rather than by `ws`, because one frame serves all connections and a batch of frames is one buffer.
  */
 
 import { constants, deflateRawSync } from "node:zlib"
@@ -12,7 +10,7 @@ const RSV1 = 0x40
 const TEXT = 0x1
 const PING = 0x9
 
-/** Payloads up to here have their length in the second byte; up to the next bound in two more; above in eight more. */
+/** Payloads up to this size have their length in the second byte, up to the next bound in two more, above it in eight more. */
 const LENGTH_7 = 125
 const LENGTH_16 = 0xffff
 
@@ -35,9 +33,7 @@ const writeHeader = (target: Buffer, at: number, first: number, length: number):
   return at + 10
 }
 
-/** One buffer with a text frame for each text.
- * @since 0.1.0
- * @category constructors */
+/** One buffer with a text frame for each text. */
 export const texts = (all: ReadonlyArray<string>): Buffer => {
   const lengths: Array<number> = []
   let total = 0
@@ -56,17 +52,13 @@ export const texts = (all: ReadonlyArray<string>): Buffer => {
   return target
 }
 
-/** One text frame.
- * @since 0.1.0
- * @category constructors */
+/** One text frame. */
 export const text = (content: string): Buffer => texts([content])
 
-/** What a sync flush ends with, and permessage-deflate leaves out (RFC 7692 §7.2.1). */
+/** The end of a sync flush, which permessage-deflate leaves out (RFC 7692 §7.2.1). */
 const FLUSH_TAIL = 4
 
-/** A text frame compressed with permessage-deflate, without context takeover; a plain one where that is not worth it: below `threshold` bytes, or if it came out no smaller.
- * @since 0.1.0
- * @category constructors */
+/** A text frame compressed with permessage-deflate without context takeover, or a plain one below `threshold` bytes or where compression saves nothing. */
 export const compressedText = (content: string, threshold: number): Buffer => {
   const bytes = Buffer.byteLength(content)
   if (bytes < threshold) return text(content)
@@ -84,7 +76,5 @@ export const compressedText = (content: string, threshold: number): Buffer => {
   return target
 }
 
-/** A ping without payload: the same for everybody.
- * @since 0.1.0
- * @category constants */
+/** A ping without payload, the same for every connection. */
 export const ping: Buffer = Buffer.from([FIN | PING, 0])

@@ -1,5 +1,5 @@
 /**
- * The node server everything is attached to: this package's own, or a host application's.
+ * The Node server that everything is attached to: this package's own, or a host application's.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ import * as NodeError from "../runtime/NodeError.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
 import * as Refusals from "../telemetry/Refusals.js"
 
-/** A node HTTP or HTTPS server. A host application provides its own with `Layer.succeed(NodeServer, server)`.
+/** A Node HTTP or HTTPS server. A host application provides its own with `Layer.succeed(NodeServer, server)`.
  * @since 0.1.0
  * @category tags */
 export class NodeServer extends Context.Tag("stratix/NodeServer")<NodeServer, Http.Server>() {}
@@ -36,7 +36,10 @@ export class ListenError extends Schema.TaggedError<ListenError>("stratix/Listen
 }) {}
 
 const reasons: { readonly [code: string]: readonly [ListenError["reason"], string] } = {
-  EADDRINUSE: ["AddressInUse", "is already in use: stop the program that has it, or choose another with STRATIX_PORT"],
+  EADDRINUSE: [
+    "AddressInUse",
+    "is already in use: stop the program that uses it, or choose another port with STRATIX_PORT"
+  ],
   EADDRNOTAVAIL: ["AddressNotAvailable", "is not an address of this machine: choose another with STRATIX_HOST"],
   ENOTFOUND: ["AddressNotAvailable", "is not an address of this machine: choose another with STRATIX_HOST"],
   EACCES: ["PermissionDenied", "may not be bound by this user: choose a port above 1023 with STRATIX_PORT"]
@@ -47,10 +50,10 @@ const listenError = (error: Error, address: string): ListenError => {
   return new ListenError({ reason, message: `${address} ${advice}` })
 }
 
-/** Connections the operating system may hold that were not accepted yet. Thousands of dashboards come back in the same moment after a restart; beyond node's 511 they would wait for retries of their SYN, which take seconds. (Linux bounds it by `net.core.somaxconn`, 4096 by default.) */
+/** Connections the operating system may hold before they are accepted. Thousands of dashboards reconnect at the same moment after a restart; beyond Node's 511 they would wait for SYN retries, which take seconds. (Linux bounds it by `net.core.somaxconn`, 4096 by default.) */
 const BACKLOG = 4096
 
-/** Listens by `host` and `port` until the scope closes; answers the port.
+/** Listens on `host` and `port` until the scope closes. Succeeds with the port.
  * @since 0.1.0
  * @category constructors */
 export const listen: Effect.Effect<number, ListenError, NodeServer | StatusSyncConfig.StatusSyncConfig | Scope.Scope> =
@@ -66,7 +69,7 @@ export const listen: Effect.Effect<number, ListenError, NodeServer | StatusSyncC
           resume(Effect.void)
         })
       }),
-      // Stops listening at once; sockets that are open are ended by those who hold them.
+      // Stops listening at once. Open sockets are ended by their owners.
       () => Effect.sync(() => server.close())
     )
     const address = server.address()
@@ -87,7 +90,7 @@ interface Certificate {
   readonly passphrase?: string
 }
 
-/** A certificate that TLS can work with: it and its key are well-formed, and belong together. */
+/** A certificate and its key, checked to be well-formed and to belong together. */
 const certificate = (
   [cert = "", key = ""]: ReadonlyArray<string>,
   config: StatusSyncConfig.Settings
@@ -110,13 +113,13 @@ const certificate = (
   })
 }
 
-/** Sockets beyond those of WebSockets: publishers, health checks, and those who are to be told that the gateway is full. */
+/** Sockets besides those of WebSockets: publishers, health checks, and clients that are told that the gateway is full. */
 const SPARE_SOCKETS = 1024
 
-/** How often node looks for requests that take too long: this much later at the most they end. */
+/** How often Node looks for requests that take too long: they end at most this much later. */
 const LOOK_FOR_SLOW = 1000
 
-/** The requests that node refuses by itself. */
+/** Requests that Node itself refuses. */
 const refusedByNode: { readonly [code: string]: readonly [status: number, RefusalReason, string] } = {
   HPE_HEADER_OVERFLOW: [431, "header_size", "the header of the request is too large"],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, "body_size", "the extensions of a chunk are too large"],
@@ -126,7 +129,7 @@ const refusedByNode: { readonly [code: string]: readonly [status: number, Refusa
 const applyLimits = (server: Http.Server, refusals: typeof Refusals.Refusals.Service): void => {
   server.on("clientError", (error: Error, socket: Duplex) => {
     const code = NodeError.codeOf(error)
-    // Anything else than bad HTTP is a broken socket, or TLS that did not come about: there is nobody to answer.
+    // Anything but bad HTTP is a broken socket or a failed TLS handshake: there is no client to answer.
     if (!/^(HPE|ERR_HTTP)_/.test(code) || !socket.writable) {
       socket.destroy()
       return
@@ -183,7 +186,7 @@ const make = Effect.gen(function* () {
   const server = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const made = create(config, tls?.value)
-      // After listening, a server emits errors that concern one socket at the most (EMFILE on accept): none of them may end the process.
+      // Once it listens, a server emits errors that concern at most one socket (EMFILE on accept): none may end the process.
       made.on("error", () => undefined)
       applyLimits(made, refusals)
       return made
@@ -191,14 +194,14 @@ const make = Effect.gen(function* () {
     (made) => Effect.sync(() => made.closeAllConnections())
   )
   if (tls !== undefined && server instanceof Https.Server) {
-    // Open connections stay; later ones are shown the new certificate.
+    // Open connections stay; new ones get the new certificate.
     const replace = (next: Certificate) => Effect.sync(() => server.setSecureContext(next))
     yield* tls.reloads(replace).pipe(Stream.runDrain, Effect.forkScoped, Effect.interruptible)
   }
   return server
 })
 
-/** A server of its own, not listening yet; with TLS where the settings name a certificate, which is read again when its file changes. On release no connection of it stays open.
+/** A server of its own, not yet listening. It has TLS if the settings name a certificate, which is read again when its file changes. On release all its connections are closed.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<NodeServer, TlsError, StatusSyncConfig.StatusSyncConfig> = Layer.scoped(

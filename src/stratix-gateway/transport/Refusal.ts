@@ -1,5 +1,5 @@
 /**
- * A refused upgrade, as the client is told of it.
+ * A refused upgrade, as the client sees it.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Sockets as the gateway sees them: accept, write, ping, close, terminate, "how much is unsent", "drained".
+ * Sockets as the gateway sees them: accept, write, close, terminate, how much is unsent, when that has drained.
  *
  * @since 0.1.0
  */
@@ -23,16 +23,16 @@ export interface UpgradeRequest {
   readonly local: boolean
 }
 
-/** An open socket. Its methods never throw and never wait; on a socket that is closed they do nothing.
+/** An open socket. Its methods never throw and never wait; on a closed socket they do nothing.
  * @since 0.1.0
  * @category models */
 export interface TransportSocket {
   readonly remoteAddress: string
   /** Whether the client agreed to permessage-deflate with a window that serves every client. */
   readonly compressed: boolean
-  /** Writes whole frames. Answers the bytes that are not yet with the operating system. */
+  /** Writes whole frames. Returns the bytes not yet handed to the operating system. */
   readonly write: (frames: Uint8Array) => number
-  /** Bytes that are not yet with the operating system. */
+  /** Bytes not yet handed to the operating system. */
   readonly unsentBytes: () => number
   /** Sends a close frame; the socket is terminated if the client does not answer. Nothing can be written afterwards. */
   readonly end: (code: number, reason: string) => void
@@ -44,15 +44,15 @@ export interface TransportSocket {
  * @since 0.1.0
  * @category models */
 export interface SocketHandlers {
-  /** Called once, before any other, when all of them are attached and no frame can be missed. */
+  /** Called once, before all others, when every handler is attached and no frame can be missed. */
   readonly onOpen: () => void
-  /** Any frame came in, whatever it is. */
+  /** A frame of any kind came in. */
   readonly onSignOfLife: () => void
   /** A pong came in. */
   readonly onPong: () => void
   readonly onText: (text: string) => void
   readonly onBinary: () => void
-  /** Nothing is unsent any more; told after more than the high-water mark was. */
+  /** Everything has been sent, after the high-water mark was exceeded. */
   readonly onDrain: () => void
   /** The socket broke; `onClose` follows. */
   readonly onError: (error: Error) => void
@@ -60,15 +60,15 @@ export interface SocketHandlers {
   readonly onClose: (code: number, reason: string) => void
 }
 
-/** What a transport has to know of an upgrade that was admitted.
+/** What a transport needs to know of an admitted upgrade.
  * @since 0.1.0
  * @category models */
 export interface Accepted {
-  /** The subprotocol to select; `undefined`: the client asked for none that this gateway knows. */
+  /** The subprotocol to select; `undefined` if the client offered none that this gateway knows. */
   readonly subprotocol: string | undefined
-  /** The client's address: the peer's, or what a trusted proxy says it is. */
+  /** The client's address: the peer's, or the one a trusted proxy names. */
   readonly address: string
-  /** Counts the connection towards the limits. Released when the connection ends, or by the transport if no socket came of it. */
+  /** Counts the connection towards the limits. Released when the connection ends, or by the transport if the upgrade fails. */
   readonly permit: { readonly release: () => void }
 }
 
@@ -76,7 +76,7 @@ export interface Accepted {
  * @since 0.1.0
  * @category models */
 export interface TransportHandlers<A extends Accepted> {
-  /** Decides on an upgrade. A decision that is known at once is an `Exit`, which needs no fiber. */
+  /** Decides on an upgrade. An immediate decision is an `Exit`, which needs no fiber. */
   readonly decide: (request: UpgradeRequest) => Effect.Effect<A, Refusal>
   /** Takes the socket of an admitted client. */
   readonly accept: (socket: TransportSocket, accepted: A) => SocketHandlers
@@ -88,7 +88,7 @@ export interface TransportHandlers<A extends Accepted> {
 export class Transport extends Context.Tag("stratix/Transport")<
   Transport,
   {
-    /** Accepts upgrades until the scope closes; sockets that are open then stay open. */
+    /** Accepts upgrades until the scope closes. Open sockets stay open. */
     readonly serve: <A extends Accepted>(handlers: TransportHandlers<A>) => Effect.Effect<void, never, Scope.Scope>
   }
 >() {}

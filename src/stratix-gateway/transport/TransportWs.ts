@@ -1,9 +1,9 @@
 /**
- * Real sockets: `ws` on a node server.
+ * Real sockets: `ws` on a Node server.
  *
- * `ws` does what a WebSocket server must get right (handshake, parsing, control frames, limits). Data frames are written to the
- * raw socket of the `upgrade` event, because one buffer then serves every connection. `ws` writes control frames only, and always whole
- * ones, so the two cannot mix within a frame.
+ * `ws` does what a WebSocket server must get right: handshake, parsing, control frames, limits. Data frames are written to the raw
+ * socket of the `upgrade` event, so that one buffer serves every connection. `ws` writes only control frames, and only whole ones, so the
+ * two never mix within a frame.
  *
  * @since 0.1.0
  */
@@ -41,10 +41,10 @@ const ignore = () => undefined
 /** How long a client may take to answer a close, in milliseconds; then its socket is destroyed. */
 const CLOSE_TIMEOUT = 30_000
 
-/** Pieces in which one frame may arrive. The largest message is some fifty packets; one who sends it byte by byte makes the gateway keep an object for each. */
+/** Pieces in which one frame may arrive. The largest message is about fifty packets; a client that sends it byte by byte would make the gateway keep an object for each. */
 const MAX_CHUNKS = 1024
 
-/** A socket of `ws` that is also ours: a subclass, so that a connection costs no second object and no closures. */
+/** A `ws` socket that is also a `TransportSocket`: a subclass, so that a connection costs no second object and no closures. */
 class GatewaySocket extends WebSocket implements TransportSocket {
   remoteAddress = ""
   compressed = false
@@ -88,7 +88,7 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   }
 }
 
-// Shared by all sockets: `ws` calls a listener with its socket as `this`, so none of them needs a closure.
+// Shared by all sockets: `ws` calls listeners with the socket as `this`, so none needs a closure.
 
 function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
   if (!(this instanceof GatewaySocket) || this.handlers === undefined) return
@@ -118,7 +118,7 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
   handlers?.onClose(code, reason.toString())
 }
 
-/** Answers an upgrade that is refused, and ends its socket.
+/** Answers a refused upgrade and ends its socket.
  * @since 0.1.0
  * @category refusals */
 export const answerRefusal = (socket: Duplex, refusal: Refusal): void => {
@@ -145,7 +145,7 @@ const upgradeRequest = (request: Http.IncomingMessage, socket: Duplex): UpgradeR
   url: request.url ?? "/",
   headers: request.headers,
   remoteAddress: (isNetSocket(socket) ? socket.remoteAddress : undefined) ?? "",
-  // Asked of the operating system only where a browser is to be judged by it.
+  // A getter: only the origin policy for browsers asks, and it costs a system call.
   get local() {
     return isNetSocket(socket) && isLoopback(socket.localAddress ?? "")
   }
@@ -179,15 +179,15 @@ const make = Effect.gen(function* () {
     maxPayload: config.maxMessageBytes,
     maxFragments: config.maxFragments,
     maxBufferedChunks: MAX_CHUNKS,
-    // Without context takeover a message compresses the same for everybody, so it is compressed once.
+    // Without context takeover a message compresses the same for every client, so it is compressed once.
     perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,
     handleProtocols: (_offered, request) => acceptedBy.get(request)?.subprotocol ?? false,
-    // A drain gives a client this long to read on and to answer the close; `ws` must not end it sooner.
+    // A drain gives clients this long to read on and to answer the close; `ws` must not end them sooner.
     closeTimeout: Math.max(CLOSE_TIMEOUT, Duration.toMillis(config.drainTimeout))
   }
   const wss = new WebSocketServer(options)
-  // What `ws` itself does not understand of a handshake, like extensions that are malformed.
+  // Handshakes that `ws` itself refuses, such as malformed extensions.
   wss.on("wsClientError", (error, socket) => {
     refusals.recordRefusal("malformed", error.message)
     answerRefusal(socket, refuse("malformed", 400, error.message))
@@ -217,7 +217,7 @@ const make = Effect.gen(function* () {
       }
     }
 
-    /** Nobody can be told why. */
+    /** Ends the socket without an answer. */
     breakOff(cause: Cause.Cause<unknown>): void {
       this.socket.destroy()
       if (!Cause.isInterruptedOnly(cause)) runFork(Effect.logError("the handshake failed", cause))
@@ -226,12 +226,12 @@ const make = Effect.gen(function* () {
     private accept(accepted: A): void {
       const { handlers, head, request, socket } = this
       acceptedBy.set(request, accepted)
-      // A client that wants a smaller window could not read what is compressed for all: it gets plain frames (`ws` would refuse it).
+      // A client that demands a smaller window could not read shared compressed frames, and `ws` would refuse it: it gets plain frames.
       if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
         delete request.headers["sec-websocket-extensions"]
       }
       let taken = false
-      // The answer to the upgrade and the welcome leave in one write.
+      // The answer to the upgrade and the welcome share one write.
       socket.cork()
       try {
         wss.handleUpgrade(request, socket, head, (client) => {
@@ -242,7 +242,7 @@ const make = Effect.gen(function* () {
         })
       } finally {
         socket.uncork()
-        // `ws` has answered by now. A socket that has ended meanwhile it refuses, and the permit is free again.
+        // `ws` has answered by now. It refuses a socket that has ended in the meantime; its permit is free again.
         if (!taken) accepted.permit.release()
       }
     }
@@ -254,7 +254,7 @@ const make = Effect.gen(function* () {
       const responses = yield* HttpPipeline.openResponses(server)
       const decide = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
         const upgrade = new Upgrade(handlers, request, socket, head)
-        // In a listener whatever is thrown would end the process.
+        // An exception in a listener would end the process.
         try {
           const decision = handlers.decide(upgradeRequest(request, socket))
           if (isImmediate(decision)) upgrade.end(decision)
@@ -266,9 +266,9 @@ const make = Effect.gen(function* () {
         }
       }
       const onUpgrade = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
-        // First of all: a peer that resets the socket now must not end the process.
+        // First: a peer that resets the socket now must not end the process.
         socket.on("error", ignore)
-        // A host application may have upgrades of its own: what is not for this path is theirs to answer.
+        // A host application may serve upgrades of its own on other paths: they are not ours to answer.
         if (server.listenerCount("upgrade") > 1 && request.url?.split("?", 1)[0] !== config.path) return
         const isWebSocket = request.headers.upgrade?.toLowerCase() === "websocket"
         // The answers to what was pipelined before must not get into the stream of the new protocol.
@@ -286,7 +286,7 @@ const make = Effect.gen(function* () {
   return Transport.of({ serve })
 })
 
-/** Sockets of the `NodeServer`, whoever owns it.
+/** Sockets of the `NodeServer`, this package's own or a host application's.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<Transport, never, StatusSyncConfig.StatusSyncConfig | NodeServer> = Layer.effect(

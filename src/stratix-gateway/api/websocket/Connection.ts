@@ -1,5 +1,5 @@
 /**
- * One client's socket, with its filter, its pulse and its part in the fan-out.
+ * One client's socket, with its filter, its heartbeat and its subscription.
  *
  * @since 0.1.0
  */
@@ -52,17 +52,17 @@ export interface ConnectionContext {
   readonly clock: Clock.Clock
   readonly stamps: typeof Stamps.Service
   readonly broadcast: typeof Broadcast.Service
-  /** Of the frames a client sends. */
+  /** Limits the frames a client sends. */
   readonly inbound: TokenBucket
   readonly recordRefusal: (typeof Refusals.Service)["recordRefusal"]
   readonly onOpened: (connection: Connection) => void
   readonly onFailed: (connection: Connection, error: Error) => void
-  /** A message of its client made the gateway throw: a fault of the gateway's own. */
+  /** Handling a message threw: a fault of the gateway. */
   readonly onDefect: (connection: Connection, defect: unknown) => void
   readonly onClosed: (connection: Connection, code: number, reason: string) => void
 }
 
-/** Client messages that are not understood: so many within so many milliseconds, and the connection is closed (PROTOCOL.md §4). */
+/** Malformed messages, within this many milliseconds, that close the connection (PROTOCOL.md §4). */
 const STRIKES = 10
 const STRIKE_WINDOW = 10_000
 
@@ -90,17 +90,17 @@ export class Connection implements SocketHandlers {
   /** Set in `onOpen`, before any other handler is called. */
   subscriber: Subscriber | undefined = undefined
   liveness: LivenessWatch | undefined = undefined
-  /** When its principal's time has come. */
+  /** Ends the connection when its principal expires. */
   expiry: ExpiryTimer | undefined = undefined
-  /** The last time from ping to pong. */
+  /** Time from the last answered ping to its pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
-  /** The offset up to which a sync client says that it has processed everything. */
+  /** The offset up to which a sync client reports having processed everything. */
   screenCursor: Offset | undefined = undefined
-  /** When the ping that is not answered yet was sent. */
+  /** When the unanswered ping was sent. */
   private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
-  /** When it may send as many frames at once as anybody; see `TokenBucket`. */
+  /** When its bucket of inbound frames is full again: see `TokenBucket`. */
   private allowedAt = 0
   private ending = false
 
@@ -135,13 +135,13 @@ export class Connection implements SocketHandlers {
     this.allowedAt = inbound.take(this.allowedAt, now, 1)
     const excess = inbound.excess(this.allowedAt, now)
     if (excess <= 0) return
-    // One who goes on after the close frame is not waited for.
+    // A client that keeps sending after the close frame is not waited for.
     if (this.ending && excess > inbound.window) this.socket.terminate()
     else this.violation("message_rate", "too many messages")
   }
 
   onPong(): void {
-    // A client may send pongs that nobody asked for.
+    // A client may send unsolicited pongs.
     if (this.pingedAt === undefined) return
     this.roundTripMillis = monotonicMillis(this.context.clock) - this.pingedAt
     this.pingedAt = undefined
@@ -169,7 +169,7 @@ export class Connection implements SocketHandlers {
     try {
       this.understand(text)
     } catch (defect) {
-      // Thrown in a listener, it would end the process. A message of one client may cost this client its connection, and nothing more.
+      // Thrown in a listener, it would end the process. A message may cost its client the connection, and nothing more.
       this.context.onDefect(this, defect)
       this.end(CloseCodes.TRY_AGAIN_LATER, "the message could not be handled")
     }
@@ -197,20 +197,20 @@ export class Connection implements SocketHandlers {
     }
   }
 
-  /** From the heartbeat: a ping, and for those who cannot see pings, the head. */
+  /** Called by the heartbeat: sends a ping, and to sync clients, which may not see pings, the head. */
   ping(now: number): void {
     this.pingedAt = now
     this.socket.write(Frame.ping)
     if (this.admission.sync) this.heartbeat()
   }
 
-  /** From the heartbeat: no sign of life for the whole timeout. */
+  /** Called by the heartbeat: no sign of life for the whole timeout. */
   onTimeout(): void {
     terminations.unsafeUpdate(1, [])
     this.socket.terminate()
   }
 
-  /** Closes, and listens to the client no more; `false` if it does so already. */
+  /** Closes the connection and ignores further messages. Returns `false` if it was already closing. */
   end(code: number, reason: string): boolean {
     if (this.ending) return false
     this.ending = true
@@ -218,14 +218,14 @@ export class Connection implements SocketHandlers {
     return true
   }
 
-  /** Sends a message that belongs to no key, unless too much is unsent already: who lets answers pile up is not reading them. Answers whether it was sent. */
+  /** Sends a message without an offset, unless too much is unsent: a client that lets answers pile up is not reading them. Returns whether it was sent. */
   reply(eventType: string, payload: unknown): boolean {
     if (this.socket.unsentBytes() > this.context.config.highWaterMark) return false
     this.send(eventType, payload)
     return true
   }
 
-  /** Sends a message that belongs to no key, whatever is unsent. */
+  /** Sends a message without an offset, however much is unsent. */
   send(eventType: string, payload: unknown): void {
     const { clock, stamps } = this.context
     const message = { eventType, payload, ...stamps.next() }
@@ -245,9 +245,9 @@ export class Connection implements SocketHandlers {
       return
     }
     this.filter = Filter.intersect(asked, this.admission.principal.visible)
-    // What was published until now is for the filter until now: behind the answer nothing comes that the new one keeps out.
+    // Flush what was published under the old filter: after the answer, nothing arrives that the new filter keeps out.
     this.context.broadcast.flushNow()
-    // A filter must not change in silence: the client comes back with it when it can read.
+    // A filter must not change silently: the client comes back with it when it can read.
     if (this.reply(SUBSCRIBED, Filter.toFields(this.filter))) {
       if (this.subscriber !== undefined) this.context.broadcast.setFilter(this.subscriber, this.filter)
     } else this.end(CloseCodes.TRY_AGAIN_LATER, "too slow to change its filter")

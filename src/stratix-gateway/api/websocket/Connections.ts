@@ -1,5 +1,5 @@
 /**
- * The pool: every connection a scoped resource, from the welcome to whatever way it ends.
+ * The pool: every connection is a scoped resource, from its welcome to its end.
  *
  * @since 0.1.0
  */
@@ -41,7 +41,7 @@ import * as Transport from "../../transport/Transport.js"
 import { Connection, type ConnectionContext, type ConnectionInfo } from "./Connection.js"
 import * as Heartbeat from "./Heartbeat.js"
 
-/** What happens in the pool. A client that dies is no error of the gateway: it is one of these, with its code.
+/** What happens in the pool. A client that dies is not an error of the gateway: it is one of these, with its code.
  * @since 0.1.0
  * @category models */
 export type ConnectionEvent =
@@ -56,12 +56,12 @@ export class Connections extends Context.Tag("stratix/Connections")<
   Connections,
   {
     readonly count: Effect.Effect<number>
-    /** Whether it lets anybody in: `false` from the moment it drains. */
+    /** Whether it accepts connections: `false` from the start of the drain. */
     readonly accepting: Effect.Effect<boolean>
     readonly all: Effect.Effect<ReadonlyArray<Connection>>
     /** Joins, leaves and errors from now on. A consumer more than 1,024 behind loses the oldest. */
     readonly changes: Stream.Stream<ConnectionEvent>
-    /** Lets nobody in any more, gives everybody what is pending, closes with 1001, and terminates at `drainTimeout` whoever is still there. Runs by itself when the layer is released. */
+    /** Refuses new connections, delivers what is pending, closes with 1001, and terminates after `drainTimeout` the connections that remain. Runs when the layer is released. */
     readonly drain: Effect.Effect<void>
   }
 >() {}
@@ -72,14 +72,14 @@ const CHANGES_CAPACITY = 1024
 /** Clients closed between two turns of the event loop during a drain. */
 const DRAIN_BATCH = 256
 
-/** Waits, but no longer than so. Interruptible even in a finalizer, where the loser of a race would otherwise be waited for. */
+/** Waits at most this long. Interruptible even in a finalizer, where the loser of a race would otherwise be awaited. */
 const atMost = (effect: Effect.Effect<void>, duration: Duration.DurationInput) =>
   Effect.timeoutOption(Effect.interruptible(effect), duration)
 
-/** Seconds of `messageRate` that a client may send at once: its library may have saved up a few. */
+/** Burst, in seconds of `messageRate`: a client library may have queued a few messages. */
 const MESSAGES_AT_ONCE = 2
 
-/** What `ws` calls the limits it keeps. */
+/** Error codes of `ws` for the limits it enforces. */
 const limitsOfWs: { readonly [code: string]: Metrics.RefusalReason } = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "message_size",
   WS_ERR_TOO_MANY_BUFFERED_PARTS: "fragments"
@@ -90,7 +90,7 @@ const joins = {
   sync: Metric.tagged(Metrics.joins, "protocol", "sync")
 } as const
 
-/** How widely clients are asked to spread their return after a drain. */
+/** The range, in milliseconds, over which clients are asked to spread their return after a drain. */
 const RETRY_SPREAD = { min: 500, max: 5000 }
 
 const make = Effect.gen(function* () {
@@ -116,8 +116,8 @@ const make = Effect.gen(function* () {
   let draining = false
   let opened = 0
 
-  // Joins, leaves and errors are logged at debug level: a thousand dashboards that come back at once must not cost a thousand
-  // lines, which are dearer than their handshakes. Where nobody reads them, not even their annotations are made.
+  // Joins, leaves and errors are logged at debug level: a thousand dashboards that reconnect at once must not cost a thousand lines,
+  // which cost more than their handshakes. Where they are not logged, not even their annotations are made.
   const logsDebug = LogLevel.lessThanEqual(yield* FiberRef.get(FiberRef.currentMinimumLogLevel), LogLevel.Debug)
   const debug = (connection: Connection, message: string, more: Record<string, unknown> = {}) => {
     if (!logsDebug) return
@@ -169,7 +169,7 @@ const make = Effect.gen(function* () {
     })
   }
 
-  /** The end, whatever way it came: everything the opening took is given back. */
+  /** Gives back everything that opening the connection acquired, however it ends. */
   const release = (connection: Connection) =>
     Effect.suspend(() => {
       if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
@@ -185,7 +185,7 @@ const make = Effect.gen(function* () {
     runSync(Effect.tap(Scope.make(), (scope) => Scope.addFinalizer(scope, release(connection))))
 
   const changed = (event: ConnectionEvent) => {
-    // Refused: a consumer is as far behind as it may be, and now loses the oldest.
+    // Full: a consumer is as far behind as it may be, and now loses the oldest.
     if (!changes.unsafeOffer(event)) runFork(PubSub.publish(changes, event))
   }
 
@@ -198,7 +198,7 @@ const make = Effect.gen(function* () {
     joins[connection.admission.sync ? "sync" : "plain"].unsafeUpdate(1, [])
     changed({ _tag: "Joined", connection: connection.info })
     debug(connection, "client joined")
-    // It may have been revoked since the authenticator was asked.
+    // It may have been revoked since the authenticator decided.
     if (!authenticator.isStillValid(connection.admission.principal)) unauthorize(connection, "revoked")
   }
 
@@ -259,12 +259,12 @@ const make = Effect.gen(function* () {
       yield* broadcast.flush
       const budget = Duration.decode(config.drainTimeout)
       const deadline = monotonicMillis(clock) + Duration.toMillis(budget)
-      // Half of the time at the most for those who are catching up; what is left of it for everybody to read on and to answer the close.
+      // At most half of the time for connections that are catching up; the rest for clients to read on and to answer the close.
       yield* atMost(broadcast.caughtUp, Duration.times(budget, 0.5))
       yield* closeAll
       yield* atMost(Deferred.await(emptied), Math.max(0, deadline - monotonicMillis(clock)))
       for (const connection of [...pool.keys()]) connection.socket.terminate()
-      // A terminated socket says so in a later turn; its connection's scope closes then.
+      // A terminated socket reports its end in a later turn, which closes its connection's scope.
       yield* atMost(Deferred.await(emptied), "1 second")
     })
   )
@@ -283,14 +283,14 @@ const make = Effect.gen(function* () {
     Effect.interruptible
   )
 
-  // Acquired in this order, released in the other: the door first, then the pool.
+  // Released in reverse order: the transport first, then the pool.
   yield* Effect.addFinalizer(() => drain)
   yield* transport.serve({
     decide: (request) => {
       if (draining) return Exit.fail(lateRefusal(handshake.addressOf(request)))
       const decision = handshake.decide(request)
       if (isImmediate(decision)) return decision
-      // The drain may have begun, and have ended, while the authenticator was asked.
+      // The drain may have begun, and even ended, while the authenticator was deciding.
       return Effect.flatMap(decision, (admission) => {
         if (!draining) return Exit.succeed(admission)
         admission.permit.release()

@@ -1,5 +1,5 @@
 /**
- * Who is pinged when, and who is dead.
+ * When each connection is pinged, and when it is dead.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import * as TimeoutQueues from "../../runtime/TimeoutQueues.js"
  * @since 0.1.0
  * @category models */
 export interface Peer {
-  /** It is `now` on the monotonic clock, in milliseconds. */
+  /** `now` is in milliseconds on the monotonic clock. */
   readonly ping: (now: number) => void
   /** No sign of life for the whole timeout. */
   readonly onTimeout: () => void
@@ -23,13 +23,13 @@ export interface Peer {
  * @since 0.1.0
  * @category models */
 export interface LivenessWatch {
-  /** A frame came in: the timeout starts anew. */
+  /** A frame came in: restarts the timeout. */
   readonly signOfLife: () => void
-  /** The end of the watch. */
+  /** Ends the watch. */
   readonly stop: () => void
 }
 
-/** Pings each connection every interval from its own opening, and ends it at the timeout after its last sign of life.
+/** Pings each connection at every interval since it opened, and ends it when the timeout has passed since its last sign of life.
  * @since 0.1.0
  * @category tags */
 export class Heartbeat extends Context.Tag("stratix/Heartbeat")<
@@ -68,13 +68,13 @@ class Watched implements LivenessWatch {
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const deadlines = yield* TimeoutQueues.make
-  // Deaths before pings: at an equal time the dead are not pinged any more.
+  // Deaths before pings: a connection that dies at the time of its ping is not pinged.
   const deaths = deadlines.queue(config.heartbeatTimeout, (watched: Watched) => {
     pings.stop(watched.ping)
     watched.peer.onTimeout()
   })
   const pings = deadlines.queue(config.heartbeatInterval, (watched: Watched, now) => {
-    // First the next one: a pong that comes in at once must find the watch in order.
+    // Schedule the next ping first: a pong that arrives at once must find the watch in order.
     pings.repeat(watched.ping, now)
     watched.peer.ping(now)
   })
@@ -82,7 +82,7 @@ const make = Effect.gen(function* () {
   return Heartbeat.of({ watch: (peer) => new Watched(peer, pings, deaths) })
 })
 
-/** The heartbeat by `heartbeatInterval` and `heartbeatTimeout`: one fiber for all connections.
+/** The heartbeat with `heartbeatInterval` and `heartbeatTimeout`: one fiber for all connections.
  * @since 0.1.0
  * @category layers */
 export const layer: Layer.Layer<Heartbeat, never, StatusSyncConfig.StatusSyncConfig> = Layer.scoped(Heartbeat, make)
