@@ -27,6 +27,7 @@ import * as EventLog from "../../src/stratix-gateway/log/EventLog.js"
 import * as GatewayFilter from "../../src/stratix-gateway/log/Filter.js"
 import { NodeServer } from "../../src/stratix-gateway/transport/NodeServer.js"
 import * as StatusSyncTest from "../../src/stratix-testing/StatusSyncTest.js"
+import { nextTurn } from "../support/waiting.js"
 
 /** How many times connections are cut. */
 const KILLS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 500)
@@ -63,7 +64,7 @@ const open = (options: StatusClientOptions = {}) =>
   )
 
 /** Waits until the client is as it is said. */
-const until = (client: StatusClient, tag: StatusClient["freshness"]["_tag"]) =>
+const untilFreshness = (client: StatusClient, tag: StatusClient["freshness"]["_tag"]) =>
   Effect.async<void>((resume) => {
     if (client.freshness._tag === tag) return resume(Effect.void)
     const stop = client.onFreshness(({ _tag }) => {
@@ -73,8 +74,6 @@ const until = (client: StatusClient, tag: StatusClient["freshness"]["_tag"]) =>
     })
     return Effect.sync(stop)
   })
-
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 /** Waits until something of the client is so: its state or its freshness. */
 const untilState = (client: StatusClient, isSo: () => boolean) =>
@@ -178,7 +177,7 @@ const story = Effect.gen(function* () {
       }
       // Sometimes it is waited for one, so that it resumes within the history; sometimes they fall behind it.
       const awaited = all[yield* Random.nextIntBetween(0, 2 * CLIENTS)]
-      yield* awaited === undefined ? nextTurn : until(awaited, "live")
+      yield* awaited === undefined ? nextTurn : untilFreshness(awaited, "live")
     }
     const check = cuts
     yield* broadcast(command("end", "end", "running", check))
@@ -204,7 +203,7 @@ describe("against a real gateway", () => {
     Effect.gen(function* () {
       const { broadcastAll } = yield* StatusSync
       const client = yield* open()
-      yield* until(client, "live")
+      yield* untilFreshness(client, "live")
       const events = client.events(5000)
       const offsets: Array<string> = []
       for (let round = 0; round < 40; round++) {
@@ -227,18 +226,18 @@ describe("against a real gateway", () => {
         before
       )
       const client = yield* Effect.provide(open(), before)
-      yield* until(client, "live")
+      yield* untilFreshness(client, "live")
       assert.isTrue(client.state.agents.has("gone"))
       let retryAfter = 0
       client.on(Types.CLOSING, ({ retryAfterMs }) => {
         retryAfter = retryAfterMs
       })
       yield* Scope.close(first, Exit.void)
-      yield* until(client, "reconnecting")
+      yield* untilFreshness(client, "reconnecting")
       assert.isAbove(retryAfter, 0)
       assert.isTrue(client.state.agents.has("gone"))
       yield* Layer.build(gateway({ port: Number(new URL(address).port) }))
-      yield* until(client, "live")
+      yield* untilFreshness(client, "live")
       assert.isFalse(client.state.agents.has("gone"))
     })
   )
@@ -269,7 +268,7 @@ describe("against a real gateway", () => {
       const client = yield* open({ environment: { onWake } })
       const answered = yield* Deferred.make<void>()
       client.on(Types.HEARTBEAT, () => Deferred.unsafeDone(answered, Exit.void))
-      yield* until(client, "live")
+      yield* untilFreshness(client, "live")
       wake()
       yield* Deferred.await(answered)
     }).pipe(Effect.provide(gateway()))
@@ -280,10 +279,10 @@ describe("against a real gateway", () => {
       const { notifyAgentStatus } = yield* StatusSync
       const errors: Array<string> = []
       const client = yield* open({ onError: ({ message }) => errors.push(message) })
-      yield* until(client, "live")
+      yield* untilFreshness(client, "live")
       client.subscribe({ agents: ["a1", "a2", "a3"] })
       assert.strictEqual(client.freshness._tag, "catching-up")
-      yield* until(client, "live")
+      yield* untilFreshness(client, "live")
       assert.strictEqual(errors.length, 1)
       const events = client.events()
       yield* notifyAgentStatus("a9", "busy")

@@ -4,7 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, type Scope, TestClock } from "effect"
 import * as Jose from "jose"
 import { folder, replace } from "../support/files.js"
-import { nextTurn, recorded } from "../support/gateway.js"
+import { nextTurn } from "../../support/waiting.js"
+import { recorded } from "../support/gateway.js"
 import { AUDIENCE, bySecret, connect, overJwt, refused, sign, withSecret } from "../support/jwt.js"
 
 const keyPair = (alg: string, kid: string) =>

@@ -6,7 +6,8 @@ import { Authenticator, Connections } from "../../../src/stratix-gateway/index.j
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { over, withTokens } from "../support/authentication.js"
 import { folder, replace } from "../support/files.js"
-import { bearer, nextTurn, recorded, refusal, secretOf, token } from "../support/gateway.js"
+import { nextTurn } from "../../support/waiting.js"
+import { bearer, recorded, refusal, secretOf, token } from "../support/gateway.js"
 
 describe("static tokens", () => {
   it.effect("are taken from the Authorization header", () =>

@@ -10,7 +10,7 @@ import {
 } from "../../../src/stratix-gateway/index.js"
 import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { nextTurn } from "../suites/transportSuite.js"
+import { nextTurn } from "../../support/waiting.js"
 
 const over =
   (settings: Partial<StatusSyncConfig.Settings>) =>

@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, TestClock, TestContext } from "effect"
 import * as fc from "fast-check"
 import * as ExpiryTimers from "../../../src/stratix-gateway/runtime/ExpiryTimers.js"
 
-describe("alarms", () => {
+describe("expiry timers", () => {
   it.scoped("ring at their own moment, to the millisecond, in whatever order they were set", () =>
     Effect.gen(function* () {
       const alarms = yield* ExpiryTimers.make

@@ -3,7 +3,7 @@ import { Effect, FastCheck as fc, type Layer, Logger, Schema } from "effect"
 import { type ServerMessage, SYNC } from "../../../src/stratix-core/stratix-protocol.js"
 import { Broadcast, EventLog, Filter, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { nextTurn, untilCount } from "./transportSuite.js"
+import { nextTurn, untilCount } from "../../support/waiting.js"
 
 /** One step of a random history of a gateway. */
 type Step =

@@ -2,16 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Stream } from "effect"
 import { Connections, StatusSync } from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-
-/** Lets everything that is ready run: after it, a fiber forked before has begun to listen. */
-export const nextTurn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-
-/** Waits until the pool has this many connections; over real sockets a leave is seen a little after it happened. */
-export const untilCount = (count: number) =>
-  Effect.gen(function* () {
-    const { clientCount } = yield* StatusSync.StatusSync
-    while ((yield* clientCount) !== count) yield* nextTurn
-  })
+import { nextTurn, untilCount } from "../../support/waiting.js"
 
 const connected = {
   eventType: "stratix:connected",

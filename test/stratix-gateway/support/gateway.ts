@@ -7,11 +7,6 @@ import { TestClients } from "../../../src/stratix-testing/index.js"
 /** No log, for tests that do not read it. */
 export const quiet: Layer.Layer<never> = Logger.remove(Logger.defaultLogger)
 
-/** Lets the event loop turn: files and sockets get their say. */
-export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
-
 /** What is logged, as it comes. */
 export const recorded = (lines: Array<string>): Layer.Layer<never> =>
   Logger.replace(

@@ -5,7 +5,8 @@ import { Context, Effect, Layer, TestClock, Tracer } from "effect"
 import { Broadcast, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import * as Tracing from "../../../src/stratix-gateway/telemetry/Tracing.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { nextTurn, quiet, request } from "../support/gateway.js"
+import { nextTurn } from "../../support/waiting.js"
+import { quiet, request } from "../support/gateway.js"
 
 /** What an OTLP exporter would have sent. */
 class Exported extends Context.Tag("test/Exported")<Exported, InMemorySpanExporter>() {}

@@ -7,8 +7,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Redacted } from "effect"
 import WebSocket from "ws"
 import { NodeServer, StatusSync, StatusSyncServer } from "../../../src/stratix-gateway/index.js"
+import { nextTurn, until, untilAnswer } from "../../support/waiting.js"
 import { type Certificate, selfSigned } from "../support/certificate.js"
-import { nextTurn, port, recorded, request } from "../support/gateway.js"
+import { port, recorded, request } from "../support/gateway.js"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "stratix-tls-"))),
@@ -43,14 +44,8 @@ const shown = Effect.flatMap(port, (to) =>
   })
 )
 
-const until = (condition: () => boolean) =>
-  Effect.gen(function* () {
-    while (!condition()) yield* nextTurn
-  })
 const untilShown = (certificate: Certificate) =>
-  Effect.gen(function* () {
-    while ((yield* shown) !== certificate.fingerprint) yield* nextTurn
-  })
+  untilAnswer(shown, (fingerprint) => fingerprint === certificate.fingerprint)
 
 /** A client that trusts this certificate and no other; its messages as they come. */
 const connect = (certificate: Certificate) =>

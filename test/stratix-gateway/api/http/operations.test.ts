@@ -11,7 +11,8 @@ import {
 } from "../../../../src/stratix-gateway/index.js"
 import * as Prometheus from "../../../../src/stratix-gateway/telemetry/Prometheus.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { bearer, nextTurn, port, quiet, request, secretOf, token } from "../../support/gateway.js"
+import { nextTurn } from "../../../support/waiting.js"
+import { bearer, port, quiet, request, secretOf, token } from "../../support/gateway.js"
 import { promtool, samplesIn } from "../../support/metrics.js"
 
 const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>

@@ -14,7 +14,7 @@ import {
   type StatusSyncConfig
 } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
-import { nextTurn, untilCount } from "../../suites/transportSuite.js"
+import { nextTurn, untilCount } from "../../../support/waiting.js"
 import { port, quiet, refusedBy } from "../../support/gateway.js"
 import { portOf, startGateway } from "../../support/standAlone.js"
 
