@@ -4,9 +4,9 @@ import { Effect, Either, Layer, Redacted } from "effect"
 import * as StaticTokens from "../../../src/stratix-gateway/auth/StaticTokens.js"
 import { Authenticator, Connections } from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
+import { nextTurn } from "../../support/waiting.js"
 import { over, withTokens } from "../support/authentication.js"
 import { folder, replace } from "../support/files.js"
-import { nextTurn } from "../../support/waiting.js"
 import { bearer, recorded, refusal, secretOf, token } from "../support/gateway.js"
 
 describe("static tokens", () => {
