@@ -5,7 +5,8 @@ import { Deferred, Effect, Layer, TestClock } from "effect"
 import { NodeServer, Refusals, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import * as HttpPipeline from "../../../src/stratix-gateway/transport/HttpPipeline.js"
 import { StatusSyncTest } from "../../../src/stratix-testing/index.js"
-import { nextTurn, port, quiet, refusedBy, request } from "../support/gateway.js"
+import { nextTurn } from "../../support/waiting.js"
+import { port, quiet, refusedBy, request } from "../support/gateway.js"
 
 const over = (settings: Partial<StatusSyncConfig.Settings> = {}) => Effect.provide(StatusSyncTest.layerWs(settings))
 
