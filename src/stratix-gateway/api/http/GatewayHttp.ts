@@ -33,6 +33,7 @@ import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as PublishRoutes from "./PublishRoutes.js"
 import * as RouteAuth from "./RouteAuth.js"
+import * as Dashboard from "./Dashboard.js"
 import { guard } from "./RouteGuard.js"
 import { StratixApi } from "./StratixApi.js"
 
@@ -121,7 +122,9 @@ export const app: Effect.Effect<HttpApp.Default, never, AppServices | Scope.Scop
       ignoreDuplicateSlashes: false
     })
   )
-  return Effect.provide(guard(built), Context.merge(given, context))
+  const config = yield* StatusSyncConfig.StatusSyncConfig
+  const dashboard = config.dashboard ? yield* Dashboard.make(config.path) : Dashboard.none
+  return Effect.provide(guard(built, dashboard), Context.merge(given, context))
 })
 
 /** Routes that machines ask for every few seconds, whose traces tell nothing. */

@@ -13,6 +13,7 @@ import * as Origin from "../../admission/Origin.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import { isLoopback } from "../../runtime/IpAddress.js"
 import * as Refusals from "../../telemetry/Refusals.js"
+import type * as Dashboard from "./Dashboard.js"
 import * as Problem from "./Problem.js"
 import * as RequestAddress from "./RequestAddress.js"
 import * as RequestBody from "./RequestBody.js"
@@ -44,7 +45,8 @@ const recovered = <R>(app: HttpApp.Default<never, R>): HttpApp.Default<never, R>
 
 /** Refuses requests to hosts and of web pages that are not allowed, and plain requests to the path of the WebSocket. */
 export const guard = <R>(
-  routes: HttpApp.Default<never, R>
+  routes: HttpApp.Default<never, R>,
+  dashboard: Dashboard.Dashboard
 ): HttpApp.Default<never, R | StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> => {
   const app = recovered(routes)
   const appForPages = cors(app)
@@ -67,6 +69,8 @@ export const guard = <R>(
     if (!Origin.isAllowed({ origin, host, local, hostListed }, config.allowedOrigins)) {
       return yield* forbidden("origin", `pages from ${origin} may not use this gateway: its origin is not allowed`)
     }
+    const page = dashboard(request)
+    if (page !== undefined) return page
     const path = request.url.split("?", 1)[0]
     if (path === config.path) {
       return Problem.response(426, "UpgradeRequired", "this is a WebSocket: connect to it with new WebSocket(url)", {

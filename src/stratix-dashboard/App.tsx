@@ -1,0 +1,188 @@
+/** The page: what is shown, kept in the address, drawn at most once per animation frame. */
+import { useEffect, useMemo, useState } from "preact/hooks"
+import type { StatusClient } from "../stratix-client/StatusClient.js"
+import { AgentPanel } from "./AgentPanel.js"
+import { Commands } from "./Commands.js"
+import { Connections } from "./Connections.js"
+import { EmptyState } from "./EmptyState.js"
+import { FeedList } from "./FeedList.js"
+import { Field, Mark } from "./Field.js"
+import { FreshnessStrip } from "./FreshnessStrip.js"
+import * as Location from "./Location.js"
+import { type Agent, agentStatuses, type Feed, viewOf } from "./Model.js"
+import { languages } from "./strings.js"
+
+/** Durations on the page are told in seconds at the finest. */
+const CLOCK = 1000
+
+/** A number that changes whenever something is to be drawn anew; several changes within a frame are one. */
+const useChanges = (client: StatusClient): number => {
+  const [changes, setChanges] = useState(0)
+  useEffect(() => {
+    let frame = 0
+    const changed = () => {
+      if (frame !== 0) return
+      frame = requestAnimationFrame(() => {
+        frame = 0
+        setChanges((count) => count + 1)
+      })
+    }
+    const offs = [client.onState(changed), client.onFreshness(changed), client.onEvent(changed)]
+    const clock = setInterval(changed, CLOCK)
+    return () => {
+      for (const off of offs) off()
+      clearInterval(clock)
+      cancelAnimationFrame(frame)
+    }
+  }, [client])
+  return changes
+}
+
+const usePlace = () => {
+  const [place, setPlace] = useState(() => Location.read(location.search, navigator.languages))
+  const go = (change: Partial<Location.Place>) => {
+    const next = { ...place, ...change }
+    history.replaceState(null, "", location.pathname + Location.write(next, navigator.languages))
+    setPlace(next)
+  }
+  return [place, go] as const
+}
+
+const isShown = (agent: Agent, { search, status }: Location.Place): boolean =>
+  (status === "" || agent.status === status) &&
+  (search === "" || `${agent.name} ${agent.id} ${agent.type}`.toLowerCase().includes(search.toLowerCase()))
+
+/** Keys 1 to 9 select the agents in the order they are shown, as units are selected in the wider project. */
+const numberOf = (event: KeyboardEvent): number | undefined =>
+  event.target instanceof HTMLInputElement ||
+  event.ctrlKey ||
+  event.metaKey ||
+  event.altKey ||
+  !/^[1-9]$/.test(event.key)
+    ? undefined
+    : Number(event.key)
+
+/** The page of a client. */
+export const App = (props: {
+  readonly client: StatusClient
+  readonly feed: Feed
+  readonly token: string | undefined
+  readonly hasConnected: () => boolean
+}) => {
+  const { client, feed, hasConnected, token } = props
+  const [place, go] = usePlace()
+  useChanges(client)
+  const { state } = client
+  const view = useMemo(() => viewOf(state), [state])
+  const strings = languages[place.language]
+  const now = Date.now()
+  const shown = useMemo(() => view.agents.filter((agent) => isShown(agent, place)), [view, place.search, place.status])
+  const selected = view.agents.find(({ id }) => id === place.agent)
+  const select = (id: string) => go({ agent: id === place.agent ? "" : id })
+
+  useEffect(() => {
+    document.documentElement.lang = place.language
+    document.title = strings.title
+  }, [place.language])
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const agent = shown[(numberOf(event) ?? 0) - 1]
+      if (agent !== undefined) select(agent.id)
+      else if (event.key === "Escape") go({ agent: "" })
+    }
+    addEventListener("keydown", onKey)
+    return () => removeEventListener("keydown", onKey)
+  })
+
+  return (
+    <>
+      <header class="top">
+        <FreshnessStrip
+          client={client}
+          freshness={client.freshness}
+          isEmpty={view.agents.length === 0}
+          hasConnected={hasConnected()}
+          strings={strings}
+        />
+        <h1>{strings.title}</h1>
+        <fieldset class="chips">
+          <legend class="unseen">{strings.agents}</legend>
+          <button type="button" aria-pressed={place.status === ""} onClick={() => go({ status: "" })}>
+            {strings.all} <b>{view.agents.length}</b>
+          </button>
+          {agentStatuses.map((status) => (
+            <button
+              key={status}
+              type="button"
+              aria-pressed={place.status === status}
+              onClick={() => go({ status: place.status === status ? "" : status })}
+            >
+              <Mark status={status} /> {strings[status]} <b>{view.agentCounts[status]}</b>
+            </button>
+          ))}
+        </fieldset>
+        <input
+          type="search"
+          aria-label={strings.search}
+          placeholder={strings.search}
+          value={place.search}
+          onInput={(event) => go({ search: event.currentTarget.value })}
+        />
+        <button
+          type="button"
+          lang={place.language === "en" ? "zh" : "en"}
+          onClick={() => go({ language: place.language === "en" ? "zh" : "en" })}
+        >
+          {strings.language}
+        </button>
+      </header>
+      <main>
+        <section aria-label={strings.agents} class="left">
+          {view.agents.length === 0 && client.freshness._tag === "live" ? (
+            <EmptyState strings={strings} />
+          ) : (
+            <Field agents={shown} now={now} selected={place.agent} strings={strings} onSelect={select} />
+          )}
+        </section>
+        <aside class="right">
+          {selected !== undefined && (
+            <AgentPanel
+              agent={selected}
+              commands={view.commands}
+              now={now}
+              strings={strings}
+              onClose={() => go({ agent: "" })}
+            />
+          )}
+          <nav class="tabs">
+            {Location.tabs.map((tab) => (
+              <button key={tab} type="button" aria-pressed={place.tab === tab} onClick={() => go({ tab })}>
+                {strings[tab]}
+              </button>
+            ))}
+          </nav>
+          {place.tab === "commands" && (
+            <Commands
+              commands={view.commands}
+              counts={view.commandCounts}
+              status={place.command}
+              now={now}
+              strings={strings}
+              onStatus={(command) => go({ command })}
+              onSelect={(agent) => go({ agent })}
+            />
+          )}
+          {place.tab === "feed" && (
+            <FeedList
+              feed={feed}
+              search={place.feedSearch}
+              strings={strings}
+              onSearch={(feedSearch) => go({ feedSearch })}
+            />
+          )}
+          {place.tab === "connections" && <Connections token={token} strings={strings} />}
+        </aside>
+      </main>
+    </>
+  )
+}

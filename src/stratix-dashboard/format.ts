@@ -1,0 +1,18 @@
+/** Numbers and times as the page writes them. */
+
+/** A duration: `350 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`. */
+export const duration = (millis: number): string => {
+  if (millis < 1000) return `${Math.max(0, Math.round(millis))} ms`
+  const seconds = millis / 1000
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60
+    ? `${minutes} min ${Math.round(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** A moment, as a time of day. */
+export const time = (millis: number): string => new Date(millis).toLocaleTimeString()
+
+/** Any JSON, on as many lines as it needs. */
+export const json = (value: unknown): string => JSON.stringify(value, null, 2)
