@@ -2,11 +2,11 @@
 import { render } from "preact"
 import { connect } from "../stratix-client/StatusClient.js"
 import { App } from "./App.js"
+import { TokenForm } from "./components/TokenForm.js"
 import * as Location from "./Location.js"
 import { feedOf } from "./Model.js"
 import { languages } from "./strings.js"
 import * as Token from "./Token.js"
-import { TokenForm } from "./TokenForm.js"
 
 const root = document.body
 const strings = languages[Location.read(location.search, navigator.languages).language]

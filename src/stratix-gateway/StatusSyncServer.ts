@@ -104,6 +104,9 @@ const ready = Layer.scopedDiscard(
     yield* Effect.logInfo(
       `Stratix gateway ready on ${scheme}://${host}:${port}${config.path} (authentication: ${authenticator.open ? "none" : "tokens"})`
     )
+    if (config.dashboard) {
+      yield* Effect.logInfo(`Dashboard: ${config.tlsCert === undefined ? "http" : "https"}://${host}:${port}/dashboard`)
+    }
   })
 )
 

@@ -281,6 +281,11 @@ export const knobs = {
     max: MAX_TEXT,
     doc: "Size of an HTTP request body; above it: 413"
   }),
+  dashboard: Knob.flag({
+    env: "STRATIX_DASHBOARD",
+    default: true,
+    doc: "Serve the live dashboard at GET /dashboard (docs/dashboard.md)"
+  }),
   metrics: Knob.flag({
     env: "STRATIX_METRICS",
     default: true,

@@ -72,6 +72,9 @@ export type Dashboard = (
   request: HttpServerRequest.HttpServerRequest
 ) => HttpServerResponse.HttpServerResponse | undefined
 
+/** No dashboard. */
+export const none: Dashboard = () => undefined
+
 const html = /\btext\/html\b/
 
 /** The dashboard of a gateway whose WebSocket is at `path`. Where the build has not made the files, there is none. */
@@ -95,4 +98,4 @@ export const make = (path: string): Effect.Effect<Dashboard> =>
       const file = files.get(asked)
       return file === undefined ? undefined : send(request, file)
     }
-  }).pipe(Effect.orElseSucceed((): Dashboard => () => undefined))
+  }).pipe(Effect.orElseSucceed(() => none))

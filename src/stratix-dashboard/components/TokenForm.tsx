@@ -1,5 +1,5 @@
 /** Asks for a token where the gateway asks for one. */
-import type { Strings } from "./strings.js"
+import type { Strings } from "../strings.js"
 
 /** The form. The token is kept in memory, and for the tab where that is asked for. */
 export const TokenForm = (props: {

@@ -1,7 +1,7 @@
 /** Who is connected and how far behind, for operators. */
 import { useEffect, useState } from "preact/hooks"
-import * as Format from "./format.js"
-import type { Strings } from "./strings.js"
+import * as Format from "../format.js"
+import type { Strings } from "../strings.js"
 
 /** Between two looks, in milliseconds: the gateway makes the report anew for each. */
 const EVERY = 2000

@@ -1,7 +1,7 @@
 /** All commands, by status. */
-import * as Format from "./format.js"
-import { type CommandEvent, commandStatuses } from "./Model.js"
-import type { Strings } from "./strings.js"
+import * as Format from "../format.js"
+import { type CommandEvent, commandStatuses } from "../Model.js"
+import type { Strings } from "../strings.js"
 
 /** Rows shown at a time: more than a person reads, and few enough for a frame. */
 const MAX_ROWS = 200

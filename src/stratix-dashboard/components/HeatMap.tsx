@@ -1,7 +1,7 @@
 /** Thousands of agents as squares on a canvas. */
 import { useEffect, useRef } from "preact/hooks"
-import type { Agent, AgentStatus } from "./Model.js"
-import type { Strings } from "./strings.js"
+import type { Agent, AgentStatus } from "../Model.js"
+import type { Strings } from "../strings.js"
 
 /** Smallest and largest side of a square, in CSS pixels: still to be hit with a finger's patience, and not larger than a tile's sign. */
 const SIDE = { min: 6, max: 28 }

@@ -1,5 +1,5 @@
 /** What a gateway without agents shows: how to get the first one. */
-import type { Strings } from "./strings.js"
+import type { Strings } from "../strings.js"
 
 /** The lines to copy. */
 export const EmptyState = ({ strings }: { readonly strings: Strings }) => {

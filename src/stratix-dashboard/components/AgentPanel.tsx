@@ -1,8 +1,9 @@
 /** One agent: its commands as a timeline, with everything that is known of them. */
+
+import * as Format from "../format.js"
+import type { Agent, CommandEvent } from "../Model.js"
+import type { Strings } from "../strings.js"
 import { Mark } from "./Field.js"
-import * as Format from "./format.js"
-import type { Agent, CommandEvent } from "./Model.js"
-import type { Strings } from "./strings.js"
 
 /** Commands shown for one agent, newest first: more than a person reads. */
 const MAX_COMMANDS = 100

@@ -1,9 +1,9 @@
 /** The agents: a tile for each, by type; beyond some hundred a heat map. */
 import { useMemo } from "preact/hooks"
-import * as Format from "./format.js"
+import * as Format from "../format.js"
+import type { Agent, AgentStatus } from "../Model.js"
+import type { Strings } from "../strings.js"
 import { HeatMap } from "./HeatMap.js"
-import type { Agent, AgentStatus } from "./Model.js"
-import type { Strings } from "./strings.js"
 
 /** Tiles a browser lays out anew within a frame; above it a canvas is cheaper and easier to take in. */
 const MAX_TILES = 300

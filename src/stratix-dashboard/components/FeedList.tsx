@@ -1,9 +1,9 @@
 /** The newest events, to be searched and paused. */
 import { useState } from "preact/hooks"
-import type { StatusEvent } from "../stratix-client/StatusClient.js"
-import * as Format from "./format.js"
-import type { Feed } from "./Model.js"
-import type { Strings } from "./strings.js"
+import type { StatusEvent } from "../../stratix-client/StatusClient.js"
+import * as Format from "../format.js"
+import type { Feed } from "../Model.js"
+import type { Strings } from "../strings.js"
 
 /** Rows shown at a time. */
 const MAX_ROWS = 100

@@ -1,7 +1,7 @@
 /** Whether what is on the page is the truth, and what to do where it is not. */
-import type { Freshness, StatusClient } from "../stratix-client/StatusClient.js"
-import * as Format from "./format.js"
-import type { Strings } from "./strings.js"
+import type { Freshness, StatusClient } from "../../stratix-client/StatusClient.js"
+import * as Format from "../format.js"
+import type { Strings } from "../strings.js"
 
 const textOf = (freshness: Freshness, isEmpty: boolean, hasConnected: boolean, strings: Strings): string => {
   switch (freshness._tag) {
