@@ -12,6 +12,7 @@ export default defineConfig({
     maxWorkers: "100%",
     minWorkers: 1,
     // For what hangs. On a busy machine a test that starts programs takes longer than vitest's five seconds.
-    testTimeout: 30_000
+    testTimeout: 30_000,
+    hookTimeout: 30_000
   }
 })
