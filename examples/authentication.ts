@@ -1,4 +1,4 @@
-/** A gateway on the network: whoever watches or publishes shows a token of the file (docs/SECURITY.md). */
+/** A gateway on the network, which takes the tokens of a file (docs/SECURITY.md). */
 import { NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { Authenticator, StatusSyncServer } from "stratix-status-sync"

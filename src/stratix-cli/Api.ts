@@ -4,9 +4,9 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
-import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as ParseIssue from "../stratix-gateway/runtime/ParseIssue.js"
 import { type CliError, failed } from "./CliError.js"
 import { explain, explainStatus, type Gateway } from "./Gateway.js"
 import { visible } from "./Output.js"
@@ -65,10 +65,9 @@ export const get = <A, I>(
     if (status !== 200) return yield* failed(explainStatus(status, body, gateway))
     return yield* Schema.decode(Schema.parseJson(schema))(body).pipe(
       Effect.mapError((error) => {
-        const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-        const where = issue?.path.join(".") ?? ""
+        const { message, path } = ParseIssue.first(error)
         return failed(
-          `${gateway.shown} does not answer as a gateway of this version does: ${visible(`${where} ${issue?.message ?? ""}`.trim()).slice(0, 200)}`
+          `${gateway.shown} does not answer as a gateway of this version does: ${visible(`${path} ${message}`.trim()).slice(0, 200)}`
         )
       })
     )

@@ -7,6 +7,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as NodeError from "../stratix-gateway/runtime/NodeError.js"
 import { type CliError, usage } from "./CliError.js"
 import { visible } from "./Output.js"
 
@@ -97,8 +98,8 @@ export const resolve = (given: {
   })
 
 const codeOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return ""
-  if ("code" in error && typeof error.code === "string") return error.code
+  const code = NodeError.codeOf(error)
+  if (code !== "" || !(error instanceof Error)) return code
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return codeOf(error.cause)
 }

@@ -67,12 +67,14 @@ const warnings = Layer.scopedDiscard(
     if (!authenticator.open) return
     const onListening = () => {
       const bound = server.address()
-      if (typeof bound !== "object" || bound === null || isLoopback(bound.address)) return
-      runFork(
-        Effect.logWarning(
-          `${bound.address} can be reached from other machines and no token is asked for: every client can watch and publish`
-        )
-      )
+      if (typeof bound !== "object" || bound === null) return
+      const reached = !isLoopback(bound.address)
+        ? `${bound.address} can be reached from other machines`
+        : config.trustedProxies.length > 0
+          ? "other machines can reach the gateway through STRATIX_TRUSTED_PROXIES"
+          : undefined
+      if (reached === undefined) return
+      runFork(Effect.logWarning(`${reached} and no token is asked for: every client can watch and publish`))
     }
     if (server.listening) onListening()
     yield* Effect.acquireRelease(

@@ -1,8 +1,4 @@
-/**
- * The gateway by itself: `npm start`.
- *
- * @since 0.1.0
- */
+/** The stand-alone gateway: `npm start`. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as ConfigError from "effect/ConfigError"
@@ -20,7 +16,7 @@ const textOf = (error: unknown): string =>
 
 const complain = (cause: Cause.Cause<unknown>) =>
   Effect.forEach([...Cause.failures(cause), ...Cause.defects(cause)], (error) =>
-    // Said at every log level: `STRATIX_LOG_LEVEL=none` silences a gateway that runs, not why it does not.
+    // At every log level: `STRATIX_LOG_LEVEL=none` silences a running gateway, not the reason why it does not start.
     Effect.logError(`The gateway cannot start: ${textOf(error)}`)
   ).pipe(Logger.withMinimumLogLevel(LogLevel.All))
 

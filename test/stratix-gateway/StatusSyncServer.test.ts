@@ -40,10 +40,12 @@ describe("a gateway that stands open", () => {
   const open = Authenticator.layerAllowAll
   const tokens = Authenticator.layerTokens([token("one", ["publish"])])
 
-  it.live("says so when its host application listens on the network, and only then", () =>
+  it.live("says so when others can reach it, over the network or through a proxy, and only then", () =>
     Effect.gen(function* () {
       assert.match((yield* warningsOf("0.0.0.0", {}, open)).join(), /0\.0\.0\.0 can be reached.*no token is asked for/)
       assert.deepStrictEqual(yield* warningsOf("127.0.0.1", {}, open), [])
+      const behindProxy = yield* warningsOf("127.0.0.1", { trustedProxies: ["127.0.0.1"] }, open)
+      assert.match(behindProxy.join(), /through STRATIX_TRUSTED_PROXIES and no token is asked for/)
       assert.deepStrictEqual(yield* warningsOf("0.0.0.0", {}, tokens), [])
       assert.match((yield* warningsOf("127.0.0.1", { allowedOrigins: ["*"] }, tokens)).join(), /every origin/)
     })

@@ -1,8 +1,4 @@
-/**
- * The holder of a token: what they may do, what they may see, and until when.
- *
- * @since 0.1.0
- */
+/** The holder of a token: what they may do, what they may see, and until when. */
 import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"

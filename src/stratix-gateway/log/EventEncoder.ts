@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import {
   COMMAND_STATUS_UPDATE,
@@ -14,6 +13,7 @@ import {
   RequestId,
   Timestamp
 } from "../../stratix-core/stratix-protocol.js"
+import * as ParseIssue from "../runtime/ParseIssue.js"
 import type { Draft } from "./EventLog.js"
 import type { Stamp } from "./Stamps.js"
 
@@ -60,15 +60,10 @@ const decoder = <A, I>(schema: Schema.Schema<A, I>, at: string) => {
   return (value: unknown): Either.Either<A, PublishError> => {
     const decoded = decode(value)
     if (Either.isRight(decoded)) return Either.right(decoded.right)
-    const issue = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)[0]
-    const path = issue?.path.map(String) ?? []
+    const { kind, message, path } = ParseIssue.first(decoded.left)
     const detail =
-      issue?._tag === "Unexpected"
-        ? "is not a field of this event type"
-        : issue?._tag === "Missing"
-          ? "is missing"
-          : issue?.message
-    return invalid([at, ...path].join("."), detail ?? "is not valid")
+      kind === "Unexpected" ? "is not a field of this event type" : kind === "Missing" ? "is missing" : message
+    return invalid(path === "" ? at : `${at}.${path}`, detail)
   }
 }
 

@@ -1,8 +1,4 @@
-/**
- * Every connection and how far behind it is, for operators.
- *
- * @since 0.1.0
- */
+/** Every connection and how far behind it is, for operators. */
 import * as Effect from "effect/Effect"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import type { SubscriberStatus } from "../../fanout/Subscribers.js"
@@ -13,7 +9,7 @@ import type { Connection } from "../websocket/Connection.js"
 import * as Connections from "../websocket/Connections.js"
 import type { ConnectionReport } from "./StratixApi.js"
 
-/** Connections told of between two turns of the event loop: an operator who asks about thousands must not make events wait. */
+/** Connections reported between two turns of the event loop, so that a report on thousands does not delay events. */
 const BATCH = 256
 
 const reportOf = (
@@ -35,7 +31,7 @@ const reportOf = (
     state,
     openedAt,
     ageMs: Math.max(0, now - openedAt),
-    // What the end of this turn will flush does not make a connection slow.
+    // What is flushed at the end of this turn does not make a connection slow.
     lagEvents: state === "live" ? 0 : lag.events,
     lagMs: state === "live" ? 0 : lag.millis,
     unsentBytes,
@@ -45,12 +41,10 @@ const reportOf = (
   }
 }
 
-/** Of a connection that is still being opened. */
+/** The status of a connection that is still being opened. */
 const NOT_SUBSCRIBED: SubscriberStatus = { state: "behind", cursor: undefined, unsentBytes: 0, lost: 0, catchUps: 0 }
 
-/** A `ConnectionReports`, encoded.
- * @since 0.1.0
- * @category accessors */
+/** A `ConnectionReports`, encoded. */
 export const json: Effect.Effect<string, never, Connections.Connections | EventLog.EventLog | Broadcast.Broadcast> =
   Effect.gen(function* () {
     const log = yield* EventLog.EventLog

@@ -84,7 +84,7 @@ const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
     )
 )
 
-/** What the routes work with.
+/** What the routes need.
  * @since 0.1.0
  * @category models */
 export type AppServices =

@@ -1,8 +1,4 @@
-/**
- * What comes behind the header of a request: read up to a limit, or read and dropped.
- *
- * @since 0.1.0
- */
+/** The body of a request: read up to a limit, or read and dropped. */
 import type { IncomingMessage } from "node:http"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -11,9 +7,7 @@ import * as Effect from "effect/Effect"
 /** Most bodies are one status, and smaller. */
 const FIRST_BYTES = 4096
 
-/** The body as text, or nothing if it is larger. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread, node discards, or `discarded` does.
- * @since 0.1.0
- * @category effects */
+/** The body as text; fails if it is larger than this. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread is dropped by node, or by `discarded`. */
 export const text = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
   Effect.async((resume) => {
     // One buffer that grows, and never above the limit: a body that comes byte by byte would else be an object for each.
@@ -44,16 +38,13 @@ export const text = (source: IncomingMessage, maxBytes: number): Effect.Effect<s
     return Effect.sync(stop)
   })
 
-/** So long is waited for more of a body that nobody needs. */
+/** Time to wait for more of a body that is dropped: longer than most round trips. */
 const LINGER = "1 second"
 
 /**
- * Reads and drops what is left of a body, where the connection is to be closed with the answer: a socket that is closed with unread bytes is
- * reset, and its peer may never see why it was refused. Who sends nothing for a second is answered then; node bounds the whole
- * (`requestTimeout`), and where the connection is kept, does this itself.
- *
- * @since 0.1.0
- * @category effects
+ * Reads and drops what is left of a body, if the connection is closed with the answer: a socket that is closed with unread bytes is reset, and
+ * its peer may never see why it was refused. A client that sends nothing for a second gets its answer then. Node bounds the whole by
+ * `requestTimeout`, and drops the body itself if the connection is kept.
  */
 export const discarded = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
   Effect.suspend(() => {

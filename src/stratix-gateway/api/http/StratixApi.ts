@@ -1,5 +1,5 @@
 /**
- * The HTTP routes as a value: what they take, what they answer. The OpenAPI document is made of it.
+ * The HTTP routes as a value: what they take and what they answer. The OpenAPI document is derived from it.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ import { Problem } from "./Problem.js"
 
 export { Problem } from "./Problem.js"
 
-/** Events in one request.
+/** The most events in one request: with the limit on the body, 4 KiB for each.
  * @since 0.1.0
  * @category constants */
 export const MAX_EVENTS = 1000
@@ -49,7 +49,7 @@ const Published = Schema.Struct({ offset: Offset }).annotations({ identifier: "P
 const AllPublished = Schema.Struct({ offsets: Schema.Array(Offset) }).annotations({ identifier: "AllPublished" })
 const accepted = { status: 202 } as const
 
-/** The newest event of every key; each event as on the wire, with its offset.
+/** The newest event of every key, as on the wire, with its offset.
  * @since 0.1.0
  * @category schemas */
 export const State = Schema.Struct({
@@ -72,32 +72,32 @@ const milliseconds = Schema.NonNegative.annotations({ description: "milliseconds
  * @category schemas */
 export const ConnectionReport = Schema.Struct({
   id: Schema.String,
-  /** The client's: the peer's, or what a trusted proxy says it is. */
+  /** The address of the client: the peer's, or what a trusted proxy says it is. */
   address: Schema.String,
   principal: Schema.String,
   protocol: Schema.Literal("plain", "sync"),
-  /** What it asked for, within what it may see; an absent field asks for nothing. */
+  /** What it asked for, within what it may see. An absent field does not narrow it. */
   filter: FilterFields,
-  /** `live`: at the head. `stalled`: it does not take its bytes. `behind`: it is catching up. */
+  /** `live`: at the head. `stalled`: the client does not read. `behind`: it is catching up. */
   state: Schema.Literal("live", "stalled", "behind"),
   openedAt: Timestamp,
   ageMs: milliseconds,
-  /** Events of the log after its cursor, whether or not its filter lets them through. */
+  /** Events of the log after its cursor, whether or not they pass its filter. */
   lagEvents: Schema.NonNegativeInt,
-  /** Age of the oldest of them. */
+  /** Age of the oldest of these events. */
   lagMs: milliseconds,
   unsentBytes: Schema.NonNegativeInt,
-  /** From the last ping to its pong; absent before the first pong. */
+  /** Time from the last ping to its pong; absent before the first pong. */
   roundTripMs: Schema.optionalWith(milliseconds, { exact: true }),
   catchUps: Schema.NonNegativeInt,
-  /** Events without a key that were left out for it. */
+  /** Events without a key that it missed. */
   lost: Schema.NonNegativeInt
 }).annotations({ identifier: "ConnectionReport" })
 /** @since 0.1.0
  * @category schemas */
 export type ConnectionReport = typeof ConnectionReport.Type
 
-/** Every connection, the one that was opened first first.
+/** Every connection, the oldest first.
  * @since 0.1.0
  * @category schemas */
 export const ConnectionReports = Schema.Struct({
@@ -152,13 +152,13 @@ export const PublishGroup = HttpApiGroup.make("publish")
   .addError(Problem, { status: 503 })
   .middleware(PublishAuth)
 
-/** Routes that tell the state.
+/** The route that returns the state.
  * @since 0.1.0
  * @category groups */
 export const StateGroup = HttpApiGroup.make("state")
   .add(
     HttpApiEndpoint.get("state", "/api/stratix/state")
-      .annotate(OpenApi.Summary, "The newest event of every key that the token lets see, in offset order")
+      .annotate(OpenApi.Summary, "The newest event of every key that the token may see, in offset order")
       .addSuccess(State)
       .addError(Problem, { status: 401 })
       .addError(Problem, { status: 403 })
@@ -166,18 +166,18 @@ export const StateGroup = HttpApiGroup.make("state")
   )
   .middleware(SubscribeAuth)
 
-/** Routes that show what goes on inside, for operators.
+/** Routes for operators: connections and metrics.
  * @since 0.1.0
  * @category groups */
 export const OperationsGroup = HttpApiGroup.make("operations")
   .add(
     HttpApiEndpoint.get("connections", "/api/stratix/connections")
-      .annotate(OpenApi.Summary, "Every connection: its filter, its lag, what is unsent, its round trip")
+      .annotate(OpenApi.Summary, "Every connection: its filter, lag, unsent bytes and round trip")
       .addSuccess(ConnectionReports)
   )
   .add(
     HttpApiEndpoint.get("metrics", "/metrics")
-      .annotate(OpenApi.Summary, "Metrics as Prometheus reads them; 404 where they are switched off")
+      .annotate(OpenApi.Summary, "Metrics in the Prometheus format; 404 if they are switched off")
       .addSuccess(HttpApiSchema.Text({ contentType: Prometheus.CONTENT_TYPE }))
       .addError(Problem, { status: 404 })
   )
@@ -186,14 +186,14 @@ export const OperationsGroup = HttpApiGroup.make("operations")
   .addError(Problem, { status: 503 })
   .middleware(OperatorAuth)
 
-/** Routes that tell whether the gateway is well.
+/** Routes for health checks.
  * @since 0.1.0
  * @category groups */
 export const HealthGroup = HttpApiGroup.make("health")
   .add(HttpApiEndpoint.get("healthz", "/healthz").annotate(OpenApi.Summary, "The process is alive").addSuccess(Health))
   .add(
     HttpApiEndpoint.get("readyz", "/readyz")
-      .annotate(OpenApi.Summary, "The gateway takes connections; 503 while it drains")
+      .annotate(OpenApi.Summary, "The gateway accepts connections; 503 while it drains")
       .addSuccess(Health)
       .addError(Health, { status: 503 })
   )

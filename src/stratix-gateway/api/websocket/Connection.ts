@@ -6,7 +6,7 @@
 import type * as Clock from "effect/Clock"
 import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
-import * as ParseResult from "effect/ParseResult"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import {
@@ -25,6 +25,7 @@ import type { Subscriber } from "../../fanout/Subscribers.js"
 import * as Filter from "../../log/Filter.js"
 import type { Stamps } from "../../log/Stamps.js"
 import type { ExpiryTimer } from "../../runtime/ExpiryTimers.js"
+import * as ParseIssue from "../../runtime/ParseIssue.js"
 import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import type { Refusals } from "../../telemetry/Refusals.js"
@@ -258,8 +259,8 @@ export class Connection implements SocketHandlers {
       then(decoded.right)
       return
     }
-    const issue = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)[0]
-    this.strike("malformed message", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`)
+    const { message, path } = ParseIssue.first(decoded.left)
+    this.strike("malformed message", `${path}: ${message}`)
   }
 
   private strike(reason: string, detail: string): void {
