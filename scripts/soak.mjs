@@ -118,11 +118,13 @@ const publisher = async (name) => {
       if (answer.status !== 202) error(`publishing was answered with ${answer.status} ${JSON.stringify(body)}`)
       else
         body.offsets.forEach((offset, i) => {
-          const { eventType, payload, requestId } = events[i]
+          const event = events[i]
+          if (event === undefined) return error(`${offset} is an offset too many`)
+          const { eventType, payload, requestId } = event
           ledger.add([offset, requestId, eventType, payload.agentId, null, false])
         })
     } catch (cause) {
-      error(`publishing failed: ${cause.cause ?? cause}`)
+      error(`publishing failed: ${cause instanceof Error ? (cause.cause ?? cause) : cause}`)
     }
     await sleep((-Math.log(1 - dice.next()) * 1000 * 2.5 * (INSIDE + OVER_HTTP)) / rate)
   }
@@ -147,7 +149,7 @@ const filters = [
 const kindOf = (i) => {
   if (i < (clientCount * LARGE_SHARE) / 2) return { title: "sync, all", sync: true, filter: {} }
   if (i < clientCount * LARGE_SHARE) return { title: "sync, all, slow", sync: true, slow: true, filter: {} }
-  const filter = random.chance(0.3) ? filters[0]() : random.pick(filters)()
+  const filter = (random.chance(0.3) ? filters[0] : random.pick(filters))()
   const dice = random.next()
   if (dice < 0.1) return { title: "plain with snapshot", sync: false, snapshot: true, filter }
   return dice < 0.5 ? { title: "plain", sync: false, filter } : { title: "sync", sync: true, filter }

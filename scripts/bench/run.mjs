@@ -30,7 +30,7 @@ const args = process.argv.slice(2)
 // A value is optional for --json, which parseArgs does not know.
 const jsonAt = args.indexOf("--json")
 const asJson = jsonAt !== -1
-const hasFile = asJson && args[jsonAt + 1] !== undefined && !args[jsonAt + 1].startsWith("--")
+const hasFile = asJson && args[jsonAt + 1]?.startsWith("--") === false
 const jsonFile = asJson ? args.splice(jsonAt, hasFile ? 2 : 1)[1] : undefined
 const { values: options } = parseArgs({
   args,
@@ -57,7 +57,9 @@ if (wanted.includes("ours") && !existsSync(new URL("../../dist/stratix-gateway/i
 }
 
 // Each of the 10,000 connections is a file on both sides; one too few, and a connect only hangs.
-const files = process.report.getReport().userLimits.open_files.soft
+/** @type {{ userLimits?: { open_files?: { soft?: string | number } } }} */
+const { userLimits } = process.report.getReport()
+const files = userLimits?.open_files?.soft ?? "unlimited"
 const needed = options.quick ? 2_500 : 10_500
 if (files !== "unlimited" && Number(files) < needed) fail(`only ${files} files may be open: ulimit -n ${needed}`)
 
@@ -79,9 +81,10 @@ for (const name of chosen) {
           results[name][peer][figure] ??= []
           results[name][peer][figure].push(value)
         }
-      } catch (error) {
-        progress(`failed: ${error.message}`)
-        failures.push({ benchmark: name, peer, round, error: error.message })
+      } catch (cause) {
+        const error = cause instanceof Error ? cause.message : String(cause)
+        progress(`failed: ${error}`)
+        failures.push({ benchmark: name, peer, round, error })
       }
     }
   }

@@ -284,7 +284,7 @@ export const inputs = (random) => {
           ? [first, mask | 126, claimed >> 8, claimed & 255]
           : [first, mask | 127, 0, 0, 0, 0, 0, claimed >> 16, (claimed >> 8) & 255, claimed & 255]
     const key = [between(0, 255), between(0, 255), between(0, 255), between(0, 255)]
-    if (mask !== 0) for (let i = 0; i < length; i++) payload[i] ^= key[i & 3]
+    if (mask !== 0) for (let i = 0; i < length; i++) payload[i] = (payload[i] ?? 0) ^ (key[i & 3] ?? 0)
     return Buffer.concat([Buffer.from(mask === 0 ? header : [...header, ...key]), payload])
   }
 

@@ -37,7 +37,10 @@ export const goodClients = Effect.all([
   TestClients.connect({ query: "agents=good&events=agent_status_update" })
 ])
 
-/** Each of them must have got exactly these, in this order. */
+/** Each of them must have got exactly these, in this order.
+ * @param {ReadonlyArray<TestClients.TestClient>} clients
+ * @param {ReadonlyArray<string>} expected
+ * @param {import("./outcome.mjs").Outcome} outcome */
 export const checkGood = (clients, expected, outcome) =>
   Effect.forEach(clients, (client, i) =>
     Effect.gen(function* () {
@@ -54,6 +57,9 @@ export const checkGood = (clients, expected, outcome) =>
     })
   )
 
+/** @param {import("./outcome.mjs").Outcome} outcome
+ * @param {number} count
+ * @param {number} seed */
 const run = (outcome, count, seed) =>
   Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
@@ -62,6 +68,7 @@ const run = (outcome, count, seed) =>
     const make = inputs(random)
     const good = yield* goodClients
     const expected = []
+    /** @type {Array<TestClients.TestClient>} */
     const residents = []
     let sent = 0
     let connections = 0
@@ -83,7 +90,7 @@ const run = (outcome, count, seed) =>
       })
 
     /** What one client was sent must be JSON of the protocol, and an answer to each of its messages. */
-    const inspect = (client, texts, isOpen) =>
+    const inspect = (/** @type {TestClients.TestClient} */ client, texts, isOpen) =>
       Effect.gen(function* () {
         const raw = yield* client.raw
         const answers = raw.filter(isAnswer).length
@@ -106,7 +113,7 @@ const run = (outcome, count, seed) =>
         }
       })
 
-    const talk = (client) =>
+    const talk = (/** @type {TestClients.TestClient} */ client) =>
       Effect.gen(function* () {
         const texts = []
         const turns = random.between(1, 60)
@@ -130,7 +137,8 @@ const run = (outcome, count, seed) =>
         yield* inspect(client, texts, true)
         if (random.chance(0.1)) residents.push(client)
         else yield* random.chance(0.5) ? client.close() : client.drop
-        if (residents.length > RESIDENTS) yield* residents.shift().drop
+        const oldest = residents.length > RESIDENTS ? residents.shift() : undefined
+        if (oldest !== undefined) yield* oldest.drop
       })
 
     while (sent < count) {
@@ -167,7 +175,7 @@ const run = (outcome, count, seed) =>
   })
 
 /** Sends `count` inputs; whatever must not be is in the outcome.
- * @type {(outcome: import("./outcome.mjs").Outcome, count: number, seed: number) => import("effect").Effect.Effect<void>} */
+ * @type {(outcome: import("./outcome.mjs").Outcome, count: number, seed: number) => import("effect").Effect.Effect<void, unknown>} */
 export const fuzzMemory = (outcome, count, seed) =>
   run(outcome, count, seed).pipe(
     Effect.provide(

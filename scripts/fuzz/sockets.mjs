@@ -4,6 +4,7 @@ import { connect } from "node:net"
 import { Effect } from "effect"
 import { Broadcast, NodeServer, StatusSync } from "stratix-status-sync"
 import { StatusSyncTest } from "stratix-status-sync/testing"
+import { portOf } from "../lib/port.mjs"
 import { seeded } from "../lib/seeded.mjs"
 import { inputs } from "./inputs.mjs"
 import { checkGood, errorsTo, goodClients } from "./memory.mjs"
@@ -133,7 +134,7 @@ const drive = (outcome, count, seed, port, publish) => {
       if (close !== undefined && !CLOSE_CODES.has(close) && !sentBytes.includes(0x88))
         outcome.breaks(`closed with ${close}`, show)
     } catch (error) {
-      outcome.breaks(`not frames of a server: ${error.message}`, show)
+      outcome.breaks(`not frames of a server: ${error instanceof Error ? error.message : error}`, show)
     }
   }
 
@@ -171,21 +172,21 @@ const drive = (outcome, count, seed, port, publish) => {
       "content-type": random.chance(0.95) ? "application/json" : make.word().replace(/[^ -~]/g, "") || "x"
     }
     if (random.chance(0.1)) headers.origin = random.pick(["https://evil.example", "null", "http://localhost"])
-    await new Promise((resolve) => {
+    await new Promise((/** @type {(answered: void) => void} */ resolve) => {
       const asked = request({ port, host: "127.0.0.1", agent, method, path, headers }, (response) => {
         const chunks = []
         response.on("data", (chunk) => chunks.push(chunk))
         response.on("end", () => {
-          outcome.end(`status ${response.statusCode}`)
-          if (!STATUSES.has(response.statusCode))
-            outcome.breaks(`answered with ${response.statusCode}`, { method, path, headers, text })
+          const { statusCode = 0 } = response
+          outcome.end(`status ${statusCode}`)
+          if (!STATUSES.has(statusCode)) outcome.breaks(`answered with ${statusCode}`, { method, path, headers, text })
           try {
             const answer = JSON.parse(Buffer.concat(chunks).toString())
-            if (response.statusCode >= 400 && (typeof answer.error !== "string" || typeof answer.message !== "string"))
+            if (statusCode >= 400 && (typeof answer.error !== "string" || typeof answer.message !== "string"))
               outcome.breaks("a refusal without its reason", answer)
           } catch {
             outcome.breaks("an answer that is not JSON", {
-              status: response.statusCode,
+              status: statusCode,
               method,
               path,
               answer: Buffer.concat(chunks).toString()
@@ -216,7 +217,7 @@ const drive = (outcome, count, seed, port, publish) => {
 const run = (outcome, count, seed) =>
   Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
-    const address = (yield* NodeServer.NodeServer).address()
+    const server = yield* NodeServer.NodeServer
     const good = yield* goodClients
     const expected = []
     const publish = () => {
@@ -230,7 +231,7 @@ const run = (outcome, count, seed) =>
         })
       )
     }
-    yield* Effect.promise(() => drive(outcome, count, seed, address.port, publish))
+    yield* Effect.promise(() => drive(outcome, count, seed, portOf(server), publish))
     // One more, and all of them have been read once the good clients have it.
     yield* Effect.promise(publish)
     for (const client of good) {
@@ -253,7 +254,7 @@ const run = (outcome, count, seed) =>
   })
 
 /** Sends at least `count` inputs; whatever must not be is in the outcome.
- * @type {(outcome: import("./outcome.mjs").Outcome, count: number, seed: number) => import("effect").Effect.Effect<void>} */
+ * @type {(outcome: import("./outcome.mjs").Outcome, count: number, seed: number) => import("effect").Effect.Effect<void, unknown>} */
 export const fuzzSockets = (outcome, count, seed) =>
   run(outcome, count, seed).pipe(
     Effect.provide(StatusSyncTest.layerWs({ maxConnections: 200, drainTimeout: "5 seconds" })),

@@ -4,8 +4,12 @@ import { fork } from "node:child_process"
 /**
  * Starts it and waits until it listens. `error` is told what it logs as an error and what would have ended it, `message` whatever else it sends.
  * It ends with its parent, and its parent with it, unless `end` is called.
+ *
+ * @param {string} file
+ * @param {unknown} given
+ * @param {{ readonly error: (text: string) => void, readonly message?: (told: any) => void }} listeners
  */
-export const startGateway = async (file, given, { error, message = () => {} }) => {
+export const startGateway = async (file, given, { error, message }) => {
   const child = fork(file, [JSON.stringify(given)], {
     execArgv: ["--expose-gc"],
     stdio: ["ignore", "pipe", "pipe", "ipc"]
@@ -22,23 +26,23 @@ export const startGateway = async (file, given, { error, message = () => {} }) =
   })
 
   let logged = ""
-  child.stdout.setEncoding("utf8").on("data", (text) => {
+  child.stdout?.setEncoding("utf8").on("data", (text) => {
     const lines = (logged + text).split("\n")
     logged = lines.pop() ?? ""
     for (const line of lines) if (/"logLevel":"(ERROR|FATAL)"/.test(line)) error(line)
   })
-  child.stderr.setEncoding("utf8").on("data", error)
+  child.stderr?.setEncoding("utf8").on("data", error)
 
   const questions = new Map()
   let asked = 0
   const port = await new Promise((resolve) => {
-    child.on("message", (told) => {
+    child.on("message", (/** @type {any} */ told) => {
       if (told.port !== undefined) resolve(told.port)
       else if (told.error !== undefined) error(told.error)
       else if (told.id !== undefined) {
         questions.get(told.id)?.(told.answer)
         questions.delete(told.id)
-      } else message(told)
+      } else message?.(told)
     })
   })
   return {

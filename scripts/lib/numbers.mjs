@@ -1,7 +1,11 @@
 /** Options of a script that are numbers above 0. */
 import { parseArgs } from "node:util"
 
-/** Their values, or what stands for those that are absent. Ends the program where help is asked for, or an option is none. */
+/** Their values, or what stands for those that are absent. Ends the program where help is asked for, or an option is none.
+ * @template {string} Name
+ * @param {Readonly<Record<Name, number>>} defaults
+ * @param {string} usage
+ * @returns {{ readonly [name in Name]: number }} */
 export const numbers = (defaults, usage) => {
   const names = Object.keys(defaults)
   const fail = (problem) => {
@@ -17,7 +21,7 @@ export const numbers = (defaults, usage) => {
         }
       })
     } catch (error) {
-      return fail(error.message)
+      return fail(error instanceof Error ? error.message : String(error))
     }
   }
   const { values } = parsed()
@@ -27,5 +31,5 @@ export const numbers = (defaults, usage) => {
   }
   const wrong = names.find((name) => !(Number(values[name]) > 0))
   if (wrong !== undefined) fail(`--${wrong} must be a number above 0, is "${values[wrong]}"`)
-  return Object.fromEntries(names.map((name) => [name, Number(values[name])]))
+  return /** @type {Record<Name, number>} */ (Object.fromEntries(names.map((name) => [name, Number(values[name])])))
 }

@@ -77,7 +77,7 @@ export class Follower {
     this.connections++
     this.#announced = 0
     this.#line.push({ do: "connect" })
-    return new Promise((resolve) => {
+    return new Promise((/** @type {(done: void) => void} */ resolve) => {
       socket.on("message", (data) => {
         // A socket that was left may still have something to say; it concerns nobody.
         if (this.#socket !== socket) return

@@ -102,7 +102,9 @@ const report = Effect.gen(function* () {
     heap: heapUsed,
     loop,
     clients: yield* sync.clientCount,
-    sockets: yield* Effect.async((resume) => server.getConnections((_error, count) => resume(Effect.succeed(count)))),
+    sockets: yield* Effect.async((/** @type {(count: Effect.Effect<number>) => void} */ resume) => {
+      server.getConnections((_error, count) => resume(Effect.succeed(count)))
+    }),
     broadcast: (yield* Broadcast.Broadcast).stats(),
     log: (yield* EventLog.EventLog).stats()
   }

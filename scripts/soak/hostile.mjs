@@ -83,7 +83,7 @@ const http = (port, method, path, headers, body) =>
       response.resume()
       response.on("close", () => resolve(String(response.statusCode)))
     })
-    sent.on("error", (error) => resolve(error.code))
+    sent.on("error", (/** @type {NodeJS.ErrnoException} */ error) => resolve(error.code))
     sent.end(body)
   })
 
@@ -109,7 +109,7 @@ export const attacks = {
         socket.write(upgrade())
         const bytes = randomBytes(random.between(1, 3000))
         // Reserved bits set: never a frame, whatever follows.
-        bytes[0] |= 0x70
+        bytes[0] = (bytes[0] ?? 0) | 0x70
         socket.once("data", () => socket.write(bytes))
       })
   },

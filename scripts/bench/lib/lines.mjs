@@ -3,7 +3,7 @@ export const lines = (onLine) => {
   let rest = ""
   return (chunk) => {
     const parts = (rest + chunk).split("\n")
-    rest = parts.pop()
+    rest = parts.pop() ?? ""
     for (const line of parts) if (line !== "") onLine(line)
   }
 }

@@ -7,10 +7,11 @@ const require = createRequire(import.meta.url)
 const { dependencies } = require("../package.json")
 
 /** The gateway brings a `ws` of its own. */
-const ownWs = () => JSON.parse(readFileSync(new URL("../../../node_modules/ws/package.json", import.meta.url))).version
+const ownWs = () =>
+  JSON.parse(readFileSync(new URL("../../../node_modules/ws/package.json", import.meta.url), "utf8")).version
 
 export const machine = () => ({
-  cpu: os.cpus()[0].model.trim(),
+  cpu: os.cpus()[0]?.model.trim() ?? "unknown",
   cores: os.cpus().length,
   memoryGb: Math.round(os.totalmem() / 1024 ** 3),
   system: `${os.type()} ${os.release()}`,

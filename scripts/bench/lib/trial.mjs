@@ -12,30 +12,40 @@ const DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context
 /** Below this two clocks are the same clock. */
 const SAME_CLOCK_NS = 1e6
 
+const newClient = async (server, clients) => {
+  const client = await Child.start("load client", process.execPath, [CLIENT], ENV)
+  clients.push(client)
+  client.onAck = () => server.ack()
+  return client
+}
+
 export class Trial {
   static async run(peer, settings, body) {
     const { command, args } = peers[peer].program()
-    const trial = new Trial()
+    const server = await Child.start(`${peer} server`, command, args, ENV)
+    /** @type {Array<Child>} */
+    const clients = []
     try {
-      trial.server = await Child.start(`${peer} server`, command, args, ENV)
-      trial.peer = peers[peer]
-      trial.settings = settings
-      trial.port = (await trial.server.ask("listen", settings)).port
-      trial.client = await trial.newClient()
-      return await body(trial)
+      const { port } = await server.ask("listen", settings)
+      const client = await newClient(server, clients)
+      return await body(new Trial(server, clients, client, peers[peer], settings, port))
     } finally {
-      await Promise.all([trial.server?.stop(), ...trial.clients.map((client) => client.stop())])
+      await Promise.all([server.stop(), ...clients.map((client) => client.stop())])
     }
   }
 
-  clients = []
+  constructor(server, clients, client, peer, settings, port) {
+    this.server = server
+    this.clients = clients
+    this.client = client
+    this.peer = peer
+    this.settings = settings
+    this.port = port
+  }
 
   /** The load is one process; what must not be disturbed by it gets a second one. */
-  async newClient() {
-    const client = await Child.start("load client", process.execPath, [CLIENT], ENV)
-    this.clients.push(client)
-    client.onAck = () => this.server.ack()
-    return client
+  newClient() {
+    return newClient(this.server, this.clients)
   }
 
   /** Resolves to `{ readyMs, retries, syncModes }`, the times in the order in which the clients got in. */

@@ -13,7 +13,7 @@ export const work = (commands, onAck) => {
     try {
       say({ id, result: (await commands[name](args)) ?? null })
     } catch (error) {
-      say({ id, error: error?.stack ?? String(error) })
+      say({ id, error: error instanceof Error ? error.stack : String(error) })
     }
   }
   const onLine = (line) => {

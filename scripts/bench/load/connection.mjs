@@ -31,6 +31,7 @@ export class Connection {
   isOpen = false
   frozen = false
   /** Set while messages are to be read, not only counted: `(payload: Buffer) => void`. */
+  /** @type {((payload: Buffer) => void) | undefined} */
   onText = undefined
   /** Bytes that could not be taken yet: an unfinished header, or an unfinished message that is to be read. */
   #rest = NOTHING

@@ -11,7 +11,8 @@ export class Group {
   newest = undefined
   #ackEvery = 0
   #ackAt = Number.POSITIVE_INFINITY
-  #recorded = undefined
+  /** @type {{ readonly counts: Uint32Array, readonly doneAt: Array<number>, left: number }} */
+  #recorded = { counts: new Uint32Array(0), doneAt: [], left: 0 }
 
   constructor(sayAck) {
     this.sayAck = sayAck
@@ -20,6 +21,12 @@ export class Group {
   /**
    * Opens `count` clients, `concurrency` at a time, and resolves when each is in (a sync client: when it is live).
    * With `retryMs` a client that fails tries again after so long; else the first failure is everybody's.
+   *
+   * @param {{
+   *   readonly count: number, readonly concurrency?: number, readonly pathOf: (client: number) => string, readonly sync?: boolean,
+   *   readonly retryMs?: number, readonly port: number, readonly headers: ReadonlyArray<string>, readonly greetings: number,
+   *   readonly socketio: boolean
+   * }} options
    */
   connect({ count, concurrency = count, pathOf, sync, retryMs, ...options }) {
     return new Promise((resolve, reject) => {
@@ -95,7 +102,7 @@ export class Group {
       this.#ackAt += this.#ackEvery
       this.sayAck()
     }
-    if (this.#recorded !== undefined) this.#onRecorded(connection, messages)
+    if (this.#recorded.left > 0) this.#onRecorded(connection, messages)
   }
 
   #onRecorded(connection, messages) {
@@ -103,7 +110,10 @@ export class Group {
     const everybody = this.connections.length
     for (let i = 0; i < messages; i++) {
       const event = connection.recorded++
-      if (event < counts.length && ++counts[event] === everybody) {
+      if (event >= counts.length) continue
+      const count = (counts[event] ?? 0) + 1
+      counts[event] = count
+      if (count === everybody) {
         doneAt[event] = now()
         this.#recorded.left--
       }

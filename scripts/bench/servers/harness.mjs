@@ -14,7 +14,8 @@ const cpuMicros = () => {
   return user + system
 }
 
-const collectGarbage = () => (globalThis.Bun === undefined ? globalThis.gc() : globalThis.Bun.gc(true))
+const { Bun: bun } = /** @type {{ Bun?: { gc: (sync: boolean) => void } }} */ (globalThis)
+const collectGarbage = () => (bun === undefined ? globalThis.gc?.() : bun.gc(true))
 
 /** The delay is the time beyond this between two ticks of the monitor. */
 const DELAY_RESOLUTION_MS = 1
@@ -43,7 +44,7 @@ export const serve = (listen) => {
     return ids
   }
   const acked = () =>
-    new Promise((resolve) => {
+    new Promise((/** @type {(acked: void) => void} */ resolve) => {
       onAck = resolve
     })
 

@@ -1,6 +1,7 @@
 /** This package, composed as an application composes it, from what `npm run build` made. */
 import { Effect, ManagedRuntime } from "effect"
 import { NodeServer, StatusSync, StatusSyncServer } from "../../../dist/stratix-gateway/index.js"
+import { portOf } from "../../lib/port.mjs"
 import { serve } from "./harness.mjs"
 
 const settingsOf = ({ deflate, heartbeatMs, metrics = true }) => ({
@@ -19,7 +20,7 @@ serve(async (settings) => {
   )
   const notify = (agentId) => status.notifyAgentStatus(agentId, "busy")
   return {
-    port: http.address().port,
+    port: portOf(http),
     publish: (agentIds) => runtime.runSync(Effect.forEach(agentIds, notify, { discard: true })),
     publishResult: (text) =>
       runtime.runSync(status.notifyCommandStatus("cmd-00000", "agent-00000", "running", undefined, text))

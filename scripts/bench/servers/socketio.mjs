@@ -1,6 +1,8 @@
 /** socket.io over its WebSocket transport; filters are rooms. */
+import { once } from "node:events"
 import { createServer } from "node:http"
 import { Server } from "socket.io"
+import { portOf } from "../../lib/port.mjs"
 import { agentStatus, commandResult } from "./event.mjs"
 import { serve } from "./harness.mjs"
 
@@ -15,11 +17,12 @@ serve(async ({ heartbeatMs }) => {
     filtered = true
     socket.join(agents.split(","))
   })
-  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve))
+  http.listen(0, "127.0.0.1")
+  await once(http, "listening")
 
   const send = (event) => (filtered ? io.to(event.payload.agentId) : io).emit("status", event)
   return {
-    port: http.address().port,
+    port: portOf(http),
     publish: (agentIds) => {
       for (const agentId of agentIds) send(agentStatus(agentId))
     },

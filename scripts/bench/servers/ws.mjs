@@ -1,6 +1,8 @@
 /** The textbook loop over `ws`, at its fairest: the event is encoded once, then sent to each client. */
+import { once } from "node:events"
 import { createServer } from "node:http"
 import { WebSocket, WebSocketServer } from "ws"
+import { portOf } from "../../lib/port.mjs"
 import { agentStatus, commandResult } from "./event.mjs"
 import { serve } from "./harness.mjs"
 
@@ -28,13 +30,14 @@ serve(async ({ deflate, heartbeatMs }) => {
   let filtered = false
   wss.on("connection", (client, request) => {
     client.on("error", () => {})
-    const agents = new URL(request.url, "ws://localhost").searchParams.get("agents")
+    const agents = new URL(request.url ?? "/", "ws://localhost").searchParams.get("agents")
     if (agents === null) return
     filtered = true
     wanted.set(client, new Set(agents.split(",")))
   })
   if (heartbeatMs !== undefined) heartbeat(wss, heartbeatMs)
-  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve))
+  http.listen(0, "127.0.0.1")
+  await once(http, "listening")
 
   const send = (event) => {
     const text = JSON.stringify(event)
@@ -45,7 +48,7 @@ serve(async ({ deflate, heartbeatMs }) => {
     }
   }
   return {
-    port: http.address().port,
+    port: portOf(http),
     publish: (agentIds) => {
       for (const agentId of agentIds) send(agentStatus(agentId))
     },
