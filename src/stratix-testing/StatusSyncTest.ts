@@ -10,6 +10,7 @@ import * as StatusSyncConfig from "../stratix-gateway/config/StatusSyncConfig.js
 import * as Broadcast from "../stratix-gateway/fanout/Broadcast.js"
 import type * as EventLog from "../stratix-gateway/log/EventLog.js"
 import * as EventLogMemory from "../stratix-gateway/log/EventLogMemory.js"
+import { nextTurn } from "../stratix-gateway/runtime/EventLoop.js"
 import * as StatusSyncServer from "../stratix-gateway/StatusSyncServer.js"
 import * as NodeServer from "../stratix-gateway/transport/NodeServer.js"
 import type { TestClients } from "./TestClients.js"
@@ -69,10 +70,15 @@ export const layerWs = (
     Layer.orDie
   )
 
-/** Completes once everything published so far was written to every client that can take it.
+/** Completes once everything published so far was written to every client that can take it. Clients that stalled, as one does that is frozen long enough, are not waited for.
  * @since 0.1.0
  * @category effects */
 export const settled: Effect.Effect<void, never, Broadcast.Broadcast> = Effect.flatMap(
   Broadcast.Broadcast,
-  (broadcast) => Effect.zipRight(broadcast.flush, broadcast.caughtUp)
+  (broadcast) =>
+    Effect.zipRight(
+      broadcast.flush,
+      // Catch-ups take their steps turn by turn.
+      Effect.repeat(nextTurn, { until: () => broadcast.stats().behind === 0 })
+    )
 )

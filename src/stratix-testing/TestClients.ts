@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
@@ -29,6 +31,8 @@ export interface ConnectOptions {
   readonly answersPings?: boolean
   /** Where it seems to come from; `127.0.0.1` if absent. Over real sockets it must be an address of this machine. */
   readonly remoteAddress?: string
+  /** How long `take` waits for a message, on the live clock even in virtual time; 5 seconds if absent. */
+  readonly takeTimeout?: Duration.DurationInput
 }
 
 /** How a connection ended for its client. 1006: without a close frame.
@@ -45,8 +49,8 @@ export interface Closed {
 export interface TestClient {
   /** The subprotocol the server selected. */
   readonly subprotocol: string | undefined
-  /** The next message that was not taken yet; waits for it. The events of a `stratix:events` are taken one by one. The offsets of sync mode are
-   * in `raw` only. */
+  /** The next message not taken yet; waits for it. Dies with a list of what had arrived if none comes within `takeTimeout`, or none can: the
+   * connection has ended. The events of a `stratix:events` are taken one by one. The offsets of sync mode are in `raw` only. */
   readonly take: Effect.Effect<ServerMessage>
   /** The next `count` messages; waits for them. */
   readonly takeN: (count: number) => Effect.Effect<ReadonlyArray<ServerMessage>>
@@ -108,16 +112,29 @@ const messagesIn = (frame: string): ReadonlyArray<string> =>
     onSome: ({ payload }) => payload.events.map((event) => JSON.stringify(event))
   })
 
-/** What a client has received: the part that is the same whatever carries it.
- * @since 0.1.0
- * @category internal */
+/** `take` waits in steps, so that the time in which a busy machine does not run this process does not count. */
+const WAIT_STEPS = 50
+
+/** Messages that an error lists, from the newest, and characters of each: what fits a screen. */
+const LISTED = { messages: 20, characters: 160 }
+
+const shorten = (text: string): string =>
+  text.length <= LISTED.characters ? text : `${text.slice(0, LISTED.characters)}…`
+
+/** What a client has received: the part that is the same whatever carries it. */
 export class Inbox {
   readonly texts: Array<string> = []
   private readonly messages: Array<string> = []
   pings = 0
+  // Bound: what one test sends to one client.
   private readonly queue: Queue.Queue<string> = Effect.runSync(Queue.unbounded<string>())
   private readonly ending = Deferred.unsafeMake<Closed>(FiberId.none)
-  private ended = false
+  private closedWith: Closed | undefined = undefined
+  private readonly patience: Duration.Duration
+
+  constructor({ takeTimeout = "5 seconds" }: Pick<ConnectOptions, "takeTimeout"> = {}) {
+    this.patience = Duration.decode(takeTimeout)
+  }
 
   onText(text: string): void {
     this.texts.push(text)
@@ -128,17 +145,45 @@ export class Inbox {
   }
 
   end(closed: Closed): void {
-    this.ended = true
+    this.closedWith = closed
     Deferred.unsafeDone(this.ending, Exit.succeed(closed))
   }
 
-  readonly take: TestClient["take"] = Queue.take(this.queue).pipe(Effect.flatMap(decode), Effect.orDie)
+  private missing(why: string): Error {
+    const count = this.messages.length
+    const listed = this.messages.slice(-LISTED.messages).map((message) => `\n  ${shorten(message)}`)
+    const which = count > listed.length ? `the last ${listed.length} of ${count}` : `all ${count}`
+    return new Error(`${why}; ${count === 0 ? "it had received none" : `it had received, ${which}:${listed.join("")}`}`)
+  }
+
+  /** The live clock: in virtual time nothing would end the wait. */
+  private readonly gaveUp: Effect.Effect<never> = Effect.suspend(() =>
+    Effect.sleep(Duration.times(this.patience, 1 / WAIT_STEPS))
+  ).pipe(
+    Effect.repeatN(WAIT_STEPS - 1),
+    Effect.withClock(Clock.make()),
+    Effect.flatMap(() =>
+      Effect.die(this.missing(`the client got no further message within ${Duration.format(this.patience)}`))
+    )
+  )
+
+  private readonly next: Effect.Effect<string> = Effect.flatMap(Queue.poll(this.queue), (message) => {
+    if (Option.isSome(message)) return Effect.succeed(message.value)
+    if (this.closedWith !== undefined) {
+      return Effect.die(
+        this.missing(`the client gets no further message: its connection ended (${this.closedWith.code})`)
+      )
+    }
+    return Effect.raceFirst(Queue.take(this.queue), this.gaveUp)
+  })
+
+  readonly take: TestClient["take"] = this.next.pipe(Effect.flatMap(decode), Effect.orDie)
   readonly takeN = (count: number): Effect.Effect<ReadonlyArray<ServerMessage>> =>
     Effect.replicateEffect(this.take, count)
   readonly received: TestClient["received"] = Effect.suspend(() =>
     Effect.forEach(this.messages, (message) => decode(message))
   ).pipe(Effect.orDie)
   readonly raw: TestClient["raw"] = Effect.sync(() => [...this.texts])
-  readonly isOpen: TestClient["isOpen"] = Effect.sync(() => !this.ended)
+  readonly isOpen: TestClient["isOpen"] = Effect.sync(() => this.closedWith === undefined)
   readonly closed: TestClient["closed"] = Deferred.await(this.ending)
 }

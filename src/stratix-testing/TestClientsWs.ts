@@ -36,7 +36,7 @@ const refusalOf = (response: IncomingMessage): Effect.Effect<Refusal> =>
 
 const open = (url: string, options: TestClients.ConnectOptions): Effect.Effect<TestClients.TestClient, Refusal> =>
   Effect.async((resume) => {
-    const inbox = new TestClients.Inbox()
+    const inbox = new TestClients.Inbox(options)
     const socket = new WebSocket(url, [...(options.protocols ?? [])], {
       autoPong: options.answersPings ?? true,
       perMessageDeflate: false,

@@ -42,18 +42,22 @@ const textsIn = (frames: Uint8Array): ReadonlyArray<string> => {
 /** Both ends of a connection in one object: the server holds it as its socket, the script moves its other end. */
 class MemorySocket implements TransportSocket {
   readonly compressed = false
-  readonly inbox = new TestClients.Inbox()
+  readonly inbox: TestClients.Inbox
   private handlers: SocketHandlers | undefined = undefined
   private waiting: Array<Uint8Array> = []
   private unsent = 0
   private frozen = false
+  private readonly answersPings: boolean
   private closing: TestClients.Closed | undefined = undefined
   private over: TestClients.Closed | undefined = undefined
 
   constructor(
     readonly remoteAddress: string,
-    private readonly answersPings: boolean
-  ) {}
+    options: TestClients.ConnectOptions
+  ) {
+    this.answersPings = options.answersPings ?? true
+    this.inbox = new TestClients.Inbox(options)
+  }
 
   attach(handlers: SocketHandlers): void {
     this.handlers = handlers
@@ -217,7 +221,7 @@ const make = Effect.sync(() => {
           }
         }
         return Effect.map(
-          open(request, (address) => new MemorySocket(address, options.answersPings ?? true)),
+          open(request, (address) => new MemorySocket(address, options)),
           ({ socket, subprotocol }) => clientOf(socket, subprotocol)
         )
       })

@@ -1,5 +1,5 @@
 /**
- * Turns what a caller wants to publish into what stands on the wire, once, or says what is wrong with it.
+ * Checks an event to publish and encodes it once, as it goes on the wire.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import * as ParseIssue from "../runtime/ParseIssue.js"
 import type { Draft } from "./EventLog.js"
 import type { Stamp } from "./Stamps.js"
 
-/** What cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
+/** An event that cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
  * @since 0.1.0
  * @category errors */
 export class PublishError extends Schema.TaggedError<PublishError>("stratix/PublishError")("PublishError", {
@@ -30,27 +30,27 @@ export class PublishError extends Schema.TaggedError<PublishError>("stratix/Publ
   }
 }
 
-/** What can be published: the stamps are optional.
+/** An event to publish; the stamps are optional.
  * @since 0.1.0
  * @category models */
 export interface EventInput {
   readonly eventType: string
   readonly payload: unknown
-  /** When it happened, if not now. */
+  /** When it happened; now if absent. */
   readonly timestamp?: number | undefined
-  /** The request that caused it, if known. */
+  /** The request that caused it; generated if absent. */
   readonly requestId?: string | undefined
 }
 
-/** Levels of nesting in a payload: far above what a status has, far below what overflows a stack. */
+/** Levels of nesting in a payload: far more than a status has, far fewer than overflow a stack. */
 const MAX_DEPTH = 64
 
 const invalid = (field: string, detail: string) =>
   Either.left(new PublishError({ reason: "InvalidField", field, detail }))
 
-/** The one name that `copy[name] = value` does not copy, but takes as the prototype of the copy: the Schemas here do so, and so may a dashboard. */
+/** The one name that `copy[name] = value` does not copy but takes as the prototype of the copy, as the Schemas here do and dashboards may. */
 const PROTO = "__proto__"
-const PROTO_DETAIL = "is no name for a field: whoever copies it changes the prototype of its copy"
+const PROTO_DETAIL = "cannot name a field: copying it would change the prototype of the copy"
 
 const strict = { onExcessProperty: "error", errors: "first" } as const
 
@@ -69,7 +69,8 @@ const decoder = <A, I>(schema: Schema.Schema<A, I>, at: string) => {
 
 const decodeEventType = decoder(EventType, "eventType")
 const decodeTimestamp = decoder(Timestamp, "timestamp")
-const decodeRequestId = decoder(RequestId, "requestId")
+/** What `withRequestId` was given, checked. */
+export const decodeRequestId = decoder(RequestId, "requestId")
 
 const payloadDecoders = new Map<Schema.Schema.AnyNoContext, (value: unknown) => Either.Either<unknown, PublishError>>()
 const decodePayload = (eventType: string, payload: unknown): Either.Either<unknown, PublishError> => {
@@ -93,7 +94,7 @@ interface Problem {
 const hasToJson = (value: object): value is { readonly toJSON: () => unknown } =>
   "toJSON" in value && typeof value.toJSON === "function"
 
-/** What in a value has no place in JSON. `JSON.stringify` would throw at some of it and silently change the rest. */
+/** The first part of a value that JSON cannot express. `JSON.stringify` throws at some such parts and silently changes others. */
 const problemIn = (value: unknown, path: string, above: ReadonlyArray<object>): Problem | undefined => {
   switch (typeof value) {
     case "string":
@@ -109,7 +110,7 @@ const problemIn = (value: unknown, path: string, above: ReadonlyArray<object>): 
   if (value === null) return undefined
   if (above.includes(value)) return { path, detail: "a cycle is not JSON" }
   if (above.length >= MAX_DEPTH) return { path, detail: `is nested deeper than ${MAX_DEPTH} levels` }
-  // A payload is an object of its own, whose fields say whom it is about: nothing may stand in for it.
+  // A payload is an object of its own, whose fields say what it is about; toJSON must not replace it.
   if (hasToJson(value) && above.length === 0) return { path: `${path}.toJSON`, detail: "a function is not JSON" }
   if (hasToJson(value)) return problemIn(value.toJSON(), path, [...above, value])
   const inside = [...above, value]
@@ -136,7 +137,7 @@ const toJson = (payload: unknown): Either.Either<string, PublishError> =>
       const problem = problemIn(payload, "payload", [])
       return problem ?? JSON.stringify(payload)
     },
-    // A getter or a toJSON of the caller's own threw.
+    // A getter or a toJSON of the caller threw.
     catch: (cause) =>
       new PublishError({ reason: "NotJson", field: "payload", detail: `cannot be read: ${String(cause)}` })
   }).pipe(

@@ -18,7 +18,7 @@ export interface Stamp {
   readonly requestId: string
 }
 
-/** Makes stamps that are unique within a gateway, even where the clock is set back.
+/** Makes stamps that are unique within a gateway, even if the clock is set back.
  * @since 0.1.0
  * @category tags */
 export class Stamps extends Context.Tag("stratix/Stamps")<Stamps, { readonly next: () => Stamp }>() {}
@@ -30,7 +30,7 @@ export const currentRequestId: FiberRef.FiberRef<Option.Option<string>> = global
   FiberRef.unsafeMake(Option.none<string>())
 )
 
-/** Everything published inside carries this request id instead of a generated one.
+/** Everything published inside carries this request id, of 1 to 256 characters, instead of a generated one. With any other text publishing fails with a `PublishError` on `requestId`.
  * @since 0.1.0
  * @category context */
 export const withRequestId =

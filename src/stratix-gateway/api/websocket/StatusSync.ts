@@ -21,7 +21,7 @@ import {
 } from "../../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
-import { type EventInput, encode, PublishError } from "../../log/EventEncoder.js"
+import { decodeRequestId, type EventInput, encode, PublishError } from "../../log/EventEncoder.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Stamps from "../../log/Stamps.js"
 import * as Tracing from "../../telemetry/Tracing.js"
@@ -55,7 +55,7 @@ export class StatusSync extends Context.Tag("stratix/StatusSync")<
       error?: string | undefined
     ) => Effect.Effect<Offset, PublishError>
     readonly notifyAgentCreate: (agentId: string, name: string, type: string) => Effect.Effect<Offset, PublishError>
-    /** Every event published while the stream runs, in order, as it is on the wire. A consumer more than a history behind loses the oldest, with a warning in the log. */
+    /** Every event published while the stream runs, in order, as it is on the wire. A consumer more than a history behind loses the oldest, with a warning in the log; what is no event is skipped, with an error there. */
     readonly events: Stream.Stream<StratixStateSyncEvent>
     /** How many clients are connected. */
     readonly clientCount: Effect.Effect<number>
@@ -79,6 +79,7 @@ const make = Effect.gen(function* () {
     requestId: Option.Option<string>,
     makeSpan?: () => Tracer.Span
   ) {
+    if (Option.isSome(requestId)) yield* decodeRequestId(requestId.value)
     const fallback = () =>
       Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
     const drafts: Array<EventLog.Draft> = []
@@ -137,7 +138,15 @@ const make = Effect.gen(function* () {
             ? Effect.logWarning(`a consumer of StatusSync.events was too slow and lost ${missed} events`)
             : Effect.void
         }),
-        Stream.mapEffect((entry) => Effect.orDie(decodeEvent(entry.json)))
+        Stream.mapEffect(({ json, offset }) =>
+          Effect.catchAll(Effect.asSome(decodeEvent(json)), (error) =>
+            Effect.as(
+              Effect.logError(`StatusSync.events skips the event at offset ${offset}, which is none: ${error.message}`),
+              Option.none<StratixStateSyncEvent>()
+            )
+          )
+        ),
+        Stream.filterMap((event) => event)
       )
     })
   )

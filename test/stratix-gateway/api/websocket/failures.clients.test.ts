@@ -1,7 +1,7 @@
 import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Fiber, Layer, Stream } from "effect"
-import { Connections, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import { Chunk, Effect, Fiber, Layer, Logger, Stream } from "effect"
+import { Connections, EventLog, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../../support/waiting.js"
 import { port, quiet } from "../../support/gateway.js"
@@ -260,6 +260,50 @@ describe("what cannot be published", () => {
         ])
       }).pipe(Effect.provide(StatusSyncTest.layer))
   )
+
+  it.effect("a request id that no event can have is refused where something is published inside it", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const heard = yield* sync.events.pipe(Stream.take(1), Stream.runCollect, Effect.fork)
+      yield* Effect.yieldNow()
+      for (const id of ["", "x".repeat(300)]) {
+        const error = yield* Effect.flip(sync.notifyAgentStatus("a", "busy").pipe(StatusSync.withRequestId(id)))
+        assert.deepInclude(error, { reason: "InvalidField", field: "requestId" })
+      }
+      yield* sync.notifyAgentStatus("b", "busy")
+      assert.deepStrictEqual(
+        [...(yield* heard)].map(({ payload }) => payload),
+        [{ agentId: "b", status: "busy" }]
+      )
+    }).pipe(Effect.provide(StatusSyncTest.layer))
+  )
+
+  it.effect("what is no event does not end `events`: it is skipped, and logged", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      lines.push(`${logLevel.label} ${message}`)
+    })
+    return Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const log = yield* EventLog.EventLog
+      const heard = yield* sync.events.pipe(Stream.take(1), Stream.runCollect, Effect.fork)
+      yield* Effect.yieldNow()
+      const draft = {
+        eventType: "stratix:x",
+        agentId: undefined,
+        commandId: undefined,
+        key: undefined,
+        finished: false
+      }
+      yield* log.append([{ ...draft, json: '{"eventType":"stratix:x"}' }])
+      yield* sync.notifyAgentStatus("b", "busy")
+      assert.deepStrictEqual(
+        [...(yield* heard)].map(({ payload }) => payload),
+        [{ agentId: "b", status: "busy" }]
+      )
+      assert.isTrue(lines.some((line) => /^ERROR StatusSync\.events skips the event at offset/.test(line)))
+    }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  })
 
   it.effect("`events` tells everything that is published, as on the wire", () =>
     Effect.gen(function* () {
