@@ -2,27 +2,37 @@
 import { connect } from "stratix-status-sync/client"
 
 const client = connect("ws://127.0.0.1:3001/")
-client.onState(() => draw(client.state))
+client.onState((keys) => draw(client.state, keys))
 client.onFreshness(tell)
 
 const badge = document.createElement("p")
 const list = document.createElement("ul")
+// What changes in a line moves nothing outside: the browser need not look at the others.
+list.style.contain = "content"
 document.body.append(badge, list)
+const lines = new Map<string, HTMLElement>()
 
-/** A line for each agent: its name, where it is known, and its status. As text, not as HTML: a name can be anything. */
-function draw({ agentInfos, agents }: typeof client.state) {
-  const lines = [...agents].map(([id, { payload }]) => {
-    const line = document.createElement("li")
-    line.textContent = `${agentInfos.get(id)?.payload.name ?? id}: ${payload.status}`
-    return line
-  })
-  list.replaceChildren(...lines)
+/** A line for each agent that changed: its name, where it is known, and its status. As text, not as HTML: a name can be anything. */
+function draw({ agentInfos, agents }: typeof client.state, keys: ReadonlySet<string>) {
+  for (const key of keys) {
+    const id = key.slice(key.indexOf(":") + 1)
+    const status = agents.get(id)?.payload.status
+    if (key.startsWith("command:")) continue
+    if (status === undefined) {
+      lines.get(id)?.remove()
+      lines.delete(id)
+      continue
+    }
+    const line = lines.get(id) ?? list.appendChild(document.createElement("li"))
+    lines.set(id, line)
+    line.textContent = `${agentInfos.get(id)?.payload.name ?? id}: ${status}`
+  }
 }
 
 /** Whether what is drawn is the truth, and if not, when it was. */
 function tell(freshness: typeof client.freshness) {
-  badge.textContent =
-    "since" in freshness
-      ? `${freshness._tag}: as it was at ${new Date(freshness.since).toLocaleTimeString()}`
-      : freshness._tag
+  if ("since" in freshness) {
+    badge.textContent = `${freshness._tag}: as it was at ${new Date(freshness.since).toLocaleTimeString()}`
+  } else if (freshness._tag === "behind") badge.textContent = `behind by ${freshness.ms / 1000} s`
+  else badge.textContent = freshness._tag
 }

@@ -27,12 +27,16 @@ export type WebSocketConstructor = new (url: string, protocols: Array<string>) =
  * @since 0.1.0
  * @category models */
 export interface Environment {
-  /** Milliseconds since the Unix epoch. It must go on while the machine is suspended, as `Date.now` does and `performance.now` need not. */
+  /** Milliseconds since the Unix epoch. It goes on while the machine is suspended, and can be set. */
   readonly now: () => number
+  /** Milliseconds on a clock that is never set; only differences matter. It may stand still while the machine is suspended. */
+  readonly monotonic: () => number
   /** At least 0, below 1. */
   readonly random: () => number
   /** Runs the task once, not before the milliseconds have passed and never within the call; returns how to cancel it. */
   readonly setTimer: (task: () => void, millis: number) => () => void
+  /** Runs the task once, before the next frame is drawn and never within the call; returns how to cancel it. */
+  readonly onFrame: (task: () => void) => () => void
   /** Calls back whenever the network or the page may be back, or the network gone; returns how to stop. */
   readonly onWake: (wake: () => void) => () => void
 }
@@ -40,25 +44,42 @@ export interface Environment {
 /** The longest time `setTimeout` can wait; beyond it, it fires at once. */
 const MAX_TIMER = 2 ** 31 - 1
 
+/** A page that is hidden draws no frames. It is given what changed as often as its timers run: about once a second. */
+const HIDDEN_FRAME = 1000
+
 /** The platform's own.
  * @since 0.1.0
  * @category constants */
 export const platform: Environment = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   random: () => Math.random(),
   setTimer: (task, millis) => {
     const handle = setTimeout(task, Math.min(millis, MAX_TIMER))
     return () => clearTimeout(handle)
   },
+  onFrame: (task) => {
+    if (!globalThis.requestAnimationFrame) return platform.setTimer(task, 0)
+    const run = () => {
+      cancel()
+      task()
+    }
+    const frame = requestAnimationFrame(run)
+    const stopTimer = platform.setTimer(run, HIDDEN_FRAME)
+    const cancel = () => {
+      cancelAnimationFrame(frame)
+      stopTimer()
+    }
+    return cancel
+  },
   onWake: (wake) => {
     const listening = new AbortController()
-    const page = typeof document === "undefined" ? undefined : document
+    // Node has neither this nor `addEventListener`; a worker has no document.
+    const page = globalThis.document
     const visible = () => {
-      if (page?.visibilityState === "visible") wake()
+      if (page.visibilityState === "visible") wake()
     }
-    // Node has neither; a worker has no document.
-    const window = typeof addEventListener === "undefined" ? undefined : globalThis
-    for (const type of ["online", "offline", "pageshow"]) window?.addEventListener(type, wake, listening)
+    for (const type of ["online", "offline", "pageshow"]) globalThis.addEventListener?.(type, wake, listening)
     for (const type of ["visibilitychange", "resume"]) page?.addEventListener(type, visible, listening)
     return () => listening.abort()
   }

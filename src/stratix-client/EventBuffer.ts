@@ -44,7 +44,7 @@ export const makeEventSource = <A extends object>(capacity: number, onReturn: ()
     next: () =>
       new Promise((resolve) => {
         const value = values.shift()
-        if (value !== undefined) resolve({ done: false, value })
+        if (value) resolve({ done: false, value })
         else if (ended) resolve(done)
         else waiting.push(resolve)
       }),
@@ -60,7 +60,7 @@ export const makeEventSource = <A extends object>(capacity: number, onReturn: ()
     buffer,
     push: (value) => {
       const waiter = waiting.shift()
-      if (waiter !== undefined) return waiter({ done: false, value })
+      if (waiter) return waiter({ done: false, value })
       values.push(value)
       if (values.length <= capacity) return
       values.shift()

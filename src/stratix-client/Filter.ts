@@ -21,9 +21,7 @@ const fields = ["events", "agents", "commands"] as const
  * @since 0.1.0
  * @category conversions */
 export const toQuery = (filter: Filter): string => {
-  const lists = fields.flatMap((name) => (filter[name] ? [{ name, values: filter[name] }] : []))
+  if (fields.some((name) => filter[name]?.length === 0)) return NOTHING
   // The server splits at commas before it decodes, so each value is encoded by itself.
-  return lists.some(({ values }) => values.length === 0)
-    ? NOTHING
-    : lists.map(({ name, values }) => `${name}=${values.map(encodeURIComponent).join()}`).join("&")
+  return fields.flatMap((name) => (filter[name] ? `${name}=${filter[name].map(encodeURIComponent)}` : [])).join("&")
 }

@@ -9,45 +9,58 @@
 import type { Offset, SyncMessage } from "../stratix-core/stratix-protocol.js"
 import { type Filter, NOTHING, toQuery } from "./Filter.js"
 import type { Message } from "./Message.js"
-import { makeFold, type StatusState } from "./StatusState.js"
+import { type Fold, makeFold, type StatusState } from "./StatusState.js"
 
 /** Characters of filter that go into a URL: servers and proxies allow about 8 KiB for a request line. A longer one is sent as a message. */
 const MAX_QUERY = 4096
 
-/** What a connection does to what is known. Those that give a boolean say whether what is shown has changed.
+/** What a connection does to what is known.
  * @since 0.1.0
  * @category models */
 export interface Follower {
   readonly state: () => StatusState
   /** Whether what is shown is all there is, for the filter that was asked for last. */
   readonly isCaughtUp: () => boolean
+  /** Whether what is shown is nothing. */
+  readonly isEmpty: () => boolean
+  /** Up to where everything has been processed: an offset to report, not one to resume from. */
+  readonly processed: () => Offset | undefined
   /** Another filter is wanted from now on; `sent` says that the server has been told. */
   readonly want: (filter: Filter, sent: boolean) => void
   /** A connection is about to be opened: the query to ask with. */
   readonly open: () => string
   /** The filter that has to be sent after the welcome, if any. */
   readonly unsent: () => Filter | undefined
-  readonly welcome: (plain: boolean) => boolean
-  readonly sync: (payload: SyncMessage["payload"]) => boolean
+  readonly welcome: (plain: boolean) => void
+  /** The gateway's log is at `head`. */
+  readonly heartbeat: (head: Offset) => void
+  readonly sync: (payload: SyncMessage["payload"]) => void
   /** An event that cannot be read still has its place in the log. */
-  readonly event: (event: Message, wellFormed: boolean) => boolean
+  readonly event: (event: Message, wellFormed: boolean) => void
   /** The oldest unanswered filter is in force; a snapshot for it follows, to sync clients. */
   readonly subscribed: () => void
   /** The oldest unanswered filter was not understood: the one before stays in force. */
-  readonly rejected: () => boolean
+  readonly rejected: () => void
 }
 
-/** Begins with nothing known.
+/** Begins with nothing known. Tells every key whose shown event has changed or gone.
  * @since 0.1.0
  * @category constructors */
-export const makeFollower = (initial: Filter, maxFinished: number): Follower => {
+export const makeFollower = (initial: Filter, maxFinished: number, changed: (key: string) => void): Follower => {
   let filter = initial
   // Bound: one filter for each `subscribe` that was sent on this connection and not answered.
   let pending: ReadonlyArray<Filter> = []
-  let shown = makeFold(maxFinished)
+  const begin = (): Fold => {
+    const fold = makeFold(maxFinished, (key) => {
+      if (fold === shown) changed(key)
+    })
+    return fold
+  }
+  let shown = begin()
   // A snapshot replaces what is shown when it has fully arrived, so that nobody is shown half of a state as if it were all.
-  let staged: typeof shown | undefined
+  let staged: Fold | undefined
   let cursor: Offset | undefined
+  let processed: Offset | undefined
   let plain = false
   // The next thing is a `stratix:sync`: until then no event moves the cursor.
   let awaiting = true
@@ -67,26 +80,33 @@ export const makeFollower = (initial: Filter, maxFinished: number): Follower => 
     left = 0
     more = false
   }
+  const show = (fold: Fold) => {
+    const before = shown.state()
+    shown = fold
+    fold.differ(before)
+  }
   const settle = () => {
-    if (!isCaughtUp() || staged === undefined) return false
-    shown = staged
+    if (!isCaughtUp() || !staged) return
+    show(staged)
     staged = undefined
-    return true
   }
   const reach = (offset: Offset | undefined) => {
     cursor = offset
-    return settle()
+    processed = offset
+    settle()
   }
 
   return {
     state: () => shown.state(),
     isCaughtUp,
+    isEmpty: () => shown.isEmpty(),
+    processed: () => processed,
     want: (wanted, sent) => {
       pending = sent ? [...pending, wanted] : [wanted]
     },
     open: () => {
       const wanted = pending.at(-1)
-      if (wanted !== undefined) {
+      if (wanted) {
         // The cursor was obtained with another filter: resuming from it would leave out what only the new one lets through.
         forget()
         filter = wanted
@@ -100,48 +120,47 @@ export const makeFollower = (initial: Filter, maxFinished: number): Follower => 
       }
       awaitSync()
       // Only a plain server looks at `snapshot`: a sync one always sends what is missing.
-      return `snapshot=true${query && `&${query}`}${cursor === undefined ? "" : `&since=${encodeURIComponent(cursor)}`}`
+      return `snapshot=true${query && `&${query}`}${cursor ? `&since=${encodeURIComponent(cursor)}` : ""}`
     },
     unsent: () => pending[0],
     welcome: (isPlain) => {
       plain = isPlain
-      if (!plain) return false
+      if (!plain) return
       // Nothing tells where a plain snapshot ends, nor what has gone: what was known before cannot be told from what is true.
       forget()
       awaiting = false
-      shown = makeFold(maxFinished)
-      return true
+      show(begin())
+    },
+    heartbeat: (head) => {
+      if (isCaughtUp()) processed = head
     },
     sync: (payload) => {
       if (payload.mode === "snapshot") {
         forget()
-        staged = makeFold(maxFinished)
+        staged = begin()
       }
       awaiting = false
       left = payload.count
       to = payload.to
       more = payload.more === true
-      return left > 0 ? false : reach(to)
+      if (left === 0) reach(to)
     },
     event: (event, wellFormed) => {
-      const fold = staged ?? shown
-      const changed = wellFormed && fold.apply(event) && fold === shown
-      if (plain || awaiting) return changed
+      if (wellFormed) (staged ?? shown).apply(event)
+      if (plain || awaiting) return
       const isLast = left > 0 && --left <= 0
-      return reach(isLast ? to : event.offset) || changed
+      reach(isLast ? to : event.offset)
     },
     subscribed: () => {
-      const [accepted, ...rest] = pending
-      if (accepted === undefined) return
-      pending = rest
-      filter = accepted
+      filter = pending[0] ?? filter
+      pending = pending.slice(1)
       if (plain) return
       forget()
       awaitSync()
     },
     rejected: () => {
       pending = pending.slice(1)
-      return settle()
+      settle()
     }
   }
 }

@@ -47,6 +47,8 @@ export interface Message<T extends string = string> {
   readonly timestamp: number
   readonly requestId: string
   readonly offset?: Offset
+  /** When it was sent, in milliseconds on the gateway's monotonic clock; in sync mode. */
+  readonly sentAt?: number
 }
 
 interface Unknowns {
@@ -58,32 +60,36 @@ const isObject = (value: unknown): value is Unknowns =>
 
 const isEnvelope = (value: unknown): value is Message => {
   if (!isObject(value)) return false
-  const { eventType, offset, payload, requestId, timestamp } = value
+  const { eventType, offset, payload, requestId, sentAt, timestamp } = value
   return (
     typeof eventType === "string" &&
     isObject(payload) &&
     typeof timestamp === "number" &&
     typeof requestId === "string" &&
-    (offset === undefined || typeof offset === "string")
+    typeof (offset ?? "") === "string" &&
+    typeof (sentAt ?? 0) === "number"
   )
 }
 
-const parse = (data: unknown): unknown => {
+const asMessage = (value: unknown): Message | undefined => (isEnvelope(value) ? value : undefined)
+
+/** The message in a frame, or `undefined` if there is none.
+ * @since 0.1.0
+ * @category conversions */
+export const parse = (data: unknown): Message | undefined => {
   try {
-    return typeof data === "string" ? JSON.parse(data) : undefined
+    return typeof data === "string" ? asMessage(JSON.parse(data)) : undefined
   } catch {
     return undefined
   }
 }
 
-/** What a frame says: one message, or the events that came together in one; `undefined` for each that cannot be read.
+/** What a frame says: its message, or the events that came together in it; `undefined` for each that cannot be read.
  * @since 0.1.0
  * @category conversions */
-export const messagesIn = (data: unknown): ReadonlyArray<Message | undefined> => {
-  const value = parse(data)
-  if (!isEnvelope(value)) return [undefined]
-  const events: unknown = value.eventType === Types.EVENTS ? value.payload["events"] : [value]
-  return Array.isArray(events) ? events.map((event) => (isEnvelope(event) ? event : undefined)) : [undefined]
+export const messagesIn = (frame: Message | undefined): ReadonlyArray<Message | undefined> => {
+  const events = frame?.eventType === Types.EVENTS ? frame.payload["events"] : [frame]
+  return Array.isArray(events) ? events.map(asMessage) : [undefined]
 }
 
 // What the client itself relies on, by example; the values (is "online" a status?) are the gateway's word.

@@ -7,93 +7,38 @@
  */
 import { FORBIDDEN, NORMAL, reconnectAction } from "../stratix-core/close-codes.js"
 import * as Types from "../stratix-core/event-types.js"
-import type { StratixStateSyncEvent } from "../stratix-core/stratix-protocol.js"
-import { makeBackOff } from "./BackOff.js"
-import { type Environment, platform, type WebSocketConstructor, type WebSocketLike } from "./Environment.js"
-import { type EventBuffer, type EventSource, makeEventSource } from "./EventBuffer.js"
-import { type Filter, toQuery } from "./Filter.js"
+import { makeBackOff } from "./connection/BackOff.js"
+import { type Link, makeLink, protocolsFor } from "./connection/Link.js"
+import { examine, staleAfter } from "./connection/Liveness.js"
+import { platform, type WebSocketConstructor, type WebSocketLike } from "./Environment.js"
+import { type EventSource, makeEventSource } from "./EventBuffer.js"
+import { toQuery } from "./Filter.js"
 import { makeFollower } from "./Follower.js"
-import { CATCHING_UP, type Closed, type Freshness, LIVE } from "./Freshness.js"
-import { type Handlers, makeHandlers, type Unsubscribe } from "./Handlers.js"
-import { type Link, makeLink, protocolsFor } from "./Link.js"
-import { examine, staleAfter } from "./Liveness.js"
-import { isOfType, isWellFormed, type Message, messagesIn, type PayloadOf, type Payloads } from "./Message.js"
+import type { Closed, Freshness } from "./freshness/Freshness.js"
+import { makeFreshnessMeter } from "./freshness/FreshnessMeter.js"
+import { makeHandlers, type Unsubscribe } from "./Handlers.js"
+import { isOfType, isWellFormed, type Message, messagesIn, parse } from "./Message.js"
+import { makeStateChanges } from "./StateChanges.js"
+import type { StatusClient, StatusClientOptions, StatusEvent } from "./StatusClientApi.js"
 import { reportToPlatform, StatusClientError } from "./StatusClientError.js"
-import type { StatusState } from "./StatusState.js"
 
 export type { Environment, WebSocketConstructor, WebSocketLike } from "./Environment.js"
 export type { EventBuffer } from "./EventBuffer.js"
 export type { Filter } from "./Filter.js"
-export type { Closed, ClosedReason, Freshness } from "./Freshness.js"
+export type { Closed, ClosedReason, Freshness } from "./freshness/Freshness.js"
 export type { Unsubscribe } from "./Handlers.js"
 export { isOfType, type Message, type PayloadOf, type Payloads } from "./Message.js"
+export type { StatusClient, StatusClientOptions, StatusEvent } from "./StatusClientApi.js"
 export { StatusClientError } from "./StatusClientError.js"
 export type { StatusState } from "./StatusState.js"
 
-/** An event of the log. `offset` is there unless the connection is a plain one.
- * @since 0.1.0
- * @category models */
-export type StatusEvent = Message<StratixStateSyncEvent["eventType"]>
-
-/** How to connect. Everything has a default.
- * @since 0.1.0
- * @category models */
-export interface StatusClientOptions {
-  /** Which events; all of them by default. Ids and names of 1 to 256 characters. */
-  readonly filter?: Filter
-  /** A bearer token, or where to get one: asked before every attempt, with `refused` once the gateway refused the last one (4401).
-   * It travels as a subprotocol, so it is made of letters, digits and ``!#$%&'*+-.^_`|~`` (every JWT is). */
-  readonly token?: string | ((refused: boolean) => string | Promise<string>)
-  /** The platform's by default. Node before 22 has none: give the one of `ws`. */
-  readonly WebSocket?: WebSocketConstructor
-  /** `plain` for a gateway without `stratix.sync.v1`: no offsets, no resume, no word when a catch-up is complete. `sync` by default. */
-  readonly mode?: "sync" | "plain"
-  /** Longest first pause before coming back; doubles with every attempt that fails. 1,000 ms. */
-  readonly backoffBaseMs?: number
-  /** Longest pause ever, the gateway's own wish aside. 30,000 ms. */
-  readonly backoffCapMs?: number
-  /** How long a connection may take until the welcome, and a probe until any sign of life. 10,000 ms. */
-  readonly connectTimeoutMs?: number
-  /** Finished commands kept in `state`; the oldest leaves above it. 10,000, as the gateway keeps by default. */
-  readonly maxFinishedCommands?: number
-  /** Hears what went wrong without ending the client; by default the page's `error` event, in Node the process's `warning` event. */
-  readonly onError?: (error: StatusClientError) => void
-  /** Time, chance and wake-up signs; the platform's by default. */
-  readonly environment?: Partial<Environment>
-}
-
-/** A client. Handlers are called in the order in which they were added; one that throws is reported to `onError` and stops nothing.
- * @since 0.1.0
- * @category models */
-export interface StatusClient extends AsyncIterable<StatusEvent> {
-  /** The newest event of each agent, command and agent info. While a snapshot arrives it stays what it was, and is replaced at once when the
-   * snapshot is complete. A value that was read never changes: read it when you draw, not for every event. */
-  readonly state: StatusState
-  /** How true `state` is at this moment. */
-  readonly freshness: Freshness
-  /** Calls back for every message of a type, the gateway's own (`stratix:sync`, …) included, and for each event in a `stratix:events`, not for
-   * that itself. `state` knows of the event already, unless a snapshot is arriving. */
-  readonly on: <T extends keyof Payloads | (string & Record<never, never>)>(
-    eventType: T,
-    handler: (payload: PayloadOf<T>, message: Message<T>) => unknown
-  ) => Unsubscribe
-  /** Calls back for every event of the log, whatever its type. */
-  readonly onEvent: (handler: (event: StatusEvent) => unknown) => Unsubscribe
-  /** Calls back after `state` has changed: once for all events that came in one message. */
-  readonly onState: (handler: () => unknown) => Unsubscribe
-  /** Calls back after `freshness` has changed. */
-  readonly onFreshness: (handler: (freshness: Freshness) => unknown) => Unsubscribe
-  /** Every event of the log from now on; ends when the client is closed. Above `capacity` untaken events (1,024 by default) the oldest
-   * is dropped and counted; `state` misses nothing. Iterating over the client itself is the same. */
-  readonly events: (capacity?: number) => EventBuffer<StatusEvent>
-  /** Asks for other events from now on, also after reconnects. `state` is replaced when the snapshot for the new filter is complete.
-   * Throws a `URIError` for text that has no percent-encoding. */
-  readonly subscribe: (filter: Filter) => void
-  /** Ends the connection and everything that belongs to it. `state` stays readable. */
-  readonly close: () => void
-}
-
 const CAPACITY = 1024
+
+/** Milliseconds: a lag is told in whole ones of these. */
+const LAG_STEP = 1000
+
+/** How often the gateway is told how far the screen is, in milliseconds. Each answer also measures how far the clocks are apart. */
+const REPORT_INTERVAL = 10_000
 
 /** Connects to a gateway and stays connected until it is closed.
  *
@@ -102,24 +47,25 @@ const CAPACITY = 1024
  * @example
  * ```ts
  * const client = connect("ws://localhost:3001/")
- * client.onState(() => draw(client.state.agents))
+ * client.onState((keys) => draw(client.state, keys))
  * client.onFreshness(({ _tag }) => showBadge(_tag))
  * ```
  *
  * @since 0.1.0
  * @category constructors */
 export const connect = (url: string | URL, options: StatusClientOptions = {}): StatusClient => {
-  const { filter = {}, token, mode, onError = reportToPlatform } = options
+  const { filter = {}, maxSilenceMs, mode, onError = reportToPlatform, stateIntervalMs, token } = options
   const {
     backoffBaseMs = 1000,
     backoffCapMs = 30_000,
     connectTimeoutMs = 10_000,
-    maxFinishedCommands = 10_000
+    maxFinishedCommands = 10_000,
+    maxLagMs = 2000
   } = options
-  const { now, onWake, random, setTimer } = { ...platform, ...options.environment }
+  const { monotonic, now, onFrame, onWake, random, setTimer } = { ...platform, ...options.environment }
   const WebSocket: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
-  if (typeof WebSocket !== "function") throw new TypeError("there is no WebSocket here: give one in the options")
-  const address = new URL(url, typeof location === "undefined" ? undefined : location.href)
+  if (!WebSocket) throw new TypeError("there is no WebSocket here")
+  const address = new URL(url, globalThis.location?.href)
   address.protocol = address.protocol.replace("http", "ws")
   address.hash = ""
   toQuery(filter)
@@ -128,30 +74,41 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     try {
       onError(new StatusClientError(reason, cause))
     } catch {
-      // Whoever reports errors has nobody to report to.
+      // An error of the handler of errors has no one left to go to.
     }
   }
-  const failed = (cause: unknown) => report("HandlerFailed", cause)
-  const byType = new Map<string, Handlers<Message>>()
+  const failed = report.bind(null, "HandlerFailed")
+  const onMessage = makeHandlers<Message>(failed)
   const onEvent = makeHandlers<StatusEvent>(failed)
-  const onState = makeHandlers<void>(failed)
+  const onState = makeHandlers<ReadonlySet<string>>(failed)
   const onFreshness = makeHandlers<Freshness>(failed)
   // Bound: one for each iterator that has not ended.
   const sources = new Set<EventSource<StatusEvent>>()
 
-  const follower = makeFollower(filter, maxFinishedCommands)
+  const changes = makeStateChanges(
+    stateIntervalMs === undefined ? onFrame : (task) => setTimer(task, stateIntervalMs),
+    onState.call
+  )
+  const follower = makeFollower(filter, maxFinishedCommands, changes.add)
+  const makeMeter = () => makeFreshnessMeter(now, monotonic, maxLagMs)
+  let meter = makeMeter()
+  const backOff = makeBackOff(backoffBaseMs, backoffCapMs, random)
   let link: Link | undefined
   let closed: Closed | undefined
-  let heardAt = now()
   /** The last moment the gateway was heard while nothing was missing. */
-  let trueAt = heardAt
-  const backOff = makeBackOff(backoffBaseMs, backoffCapMs, random)
+  let trueAt = now()
+  let wasConnected = false
+  /** The log of the last connection. */
+  let knownLog: string | undefined
+  /** Another log than before, and no event of it came yet. */
+  let restarted = false
   let refused = false
   /** The gateway asked not to come back before this moment. */
   let notBefore = 0
+  let nextAttemptAt: number | undefined
   let cancelTimer: Unsubscribe = () => undefined
-  let current: Freshness = CATCHING_UP
-  let announced = current
+  let current: Freshness = { _tag: "connecting", since: trueAt, attempt: 0 }
+  let announced: Freshness = current
   let announcing = false
 
   const arm = (millis: number, task: () => void) => {
@@ -159,16 +116,30 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     cancelTimer = setTimer(task, Math.max(0, millis))
   }
 
-  const settle = () => {
-    let next: Freshness
-    if (closed !== undefined) next = closed
-    else if (link?.welcomedAt === undefined) {
+  const silenceOf = (of: Link) => maxSilenceMs ?? staleAfter(of)
+  /** Whether what is heard may be from before this machine was suspended. A plain gateway need not repeat what it is asked with. */
+  const isDoubtful = (of: Link) => !of.plain && meter.isDoubtful()
+
+  const judge = (): Freshness => {
+    if (closed) return closed
+    if (link?.welcomedAt === undefined) {
       const attempt = backOff.attempt()
-      next = attempt === 0 ? CATCHING_UP : { _tag: "reconnecting", since: trueAt, attempt }
-    } else if (now() - heardAt >= staleAfter(link)) next = { _tag: "stale", since: trueAt }
-    else next = follower.isCaughtUp() ? LIVE : CATCHING_UP
-    if (next === LIVE) trueAt = heardAt
-    if (current !== next && JSON.stringify(current) !== JSON.stringify(next)) current = next
+      // For another filter a connection may be made anew.
+      return wasConnected && attempt === 0
+        ? { _tag: "catching-up" }
+        : { _tag: wasConnected ? "reconnecting" : "connecting", since: trueAt, attempt }
+    }
+    if (isDoubtful(link) || meter.silence() >= silenceOf(link)) return { _tag: "stale", since: trueAt }
+    if (!follower.isCaughtUp()) return { _tag: "catching-up" }
+    if (restarted) return { _tag: "restarted" }
+    const ms = meter.lag()
+    if (ms > maxLagMs) return { _tag: "behind", ms: Math.round(ms / LAG_STEP) * LAG_STEP }
+    trueAt = now() - meter.silence()
+    return follower.isEmpty() ? { _tag: "live", empty: true } : { _tag: "live" }
+  }
+  const settle = () => {
+    const next = judge()
+    if (JSON.stringify(current) !== JSON.stringify(next)) current = next
   }
   const update = () => {
     settle()
@@ -184,15 +155,19 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
 
   const onSocket = (task: (socket: WebSocketLike) => void, of = link) => {
     try {
-      if (of?.socket !== undefined) task(of.socket)
+      if (of?.socket) task(of.socket)
     } catch (cause) {
       report("SocketFailed", cause)
     }
   }
   const send = (message: object) => onSocket((socket) => socket.send(JSON.stringify(message)))
   const ping = (to: Link) => {
-    to.pinged = true
-    send({ type: "ping" })
+    to.pingedAt = monotonic()
+    send({ type: "ping", at: to.pingedAt, cursor: follower.processed() })
+  }
+  const probe = (to: Link) => {
+    to.probedAt = monotonic()
+    ping(to)
   }
 
   /** Lets go of the connection without waiting for it: a dead one takes minutes to close. */
@@ -205,27 +180,33 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   }
 
   const end = (reason: Closed["reason"], detail: string, code?: number) => {
-    if (closed !== undefined) return
+    if (closed) return
     closed = { _tag: "closed", reason, detail, ...(code !== undefined && { code }) }
     abandon(NORMAL)
+    nextAttemptAt = undefined
     stopWaking()
+    if (reason === "asked") changes.cancel()
     update()
     for (const source of sources) source.end()
     sources.clear()
   }
 
+  const wait = (millis: number) => {
+    nextAttemptAt = now() + millis
+    arm(millis, open)
+  }
   const comeBack = () => {
     const old = abandon()
-    const time = now()
+    const time = monotonic()
     const asked = old?.retryAfter ?? 0
     notBefore = time + asked
-    arm(asked + backOff.next(old?.welcomedAt === undefined ? 0 : time - old.welcomedAt), open)
+    wait(asked + backOff.next(old?.welcomedAt === undefined ? 0 : time - old.welcomedAt))
     update()
   }
 
   const onClose = (code: number, detail: string, clean: boolean) => {
     // A close frame is a sign of life.
-    if (clean && link?.welcomedAt !== undefined) heardAt = now()
+    if (clean && link?.welcomedAt !== undefined) meter.heard()
     settle()
     const action = reconnectAction(code)
     refused = action === "token"
@@ -235,108 +216,114 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     else comeBack()
   }
 
-  /** Looks at how much time has passed, not at how often a timer ran: background tabs are throttled and machines are suspended. */
   const check = (): void => {
-    if (link === undefined) return
-    const time = now()
+    if (!link) return
+    const time = monotonic()
     if (link.welcomedAt === undefined) {
       const rest = link.openedAt + connectTimeoutMs - time
-      // The clock may have been set back.
-      if (rest <= 0 || rest > connectTimeoutMs) comeBack()
+      if (rest <= 0) comeBack()
       else arm(rest, check)
       return
     }
-    if (heardAt > time) heardAt = time
-    const verdict = examine(link, heardAt, time, connectTimeoutMs)
-    if (verdict.isLost) {
-      comeBack()
-      return
-    }
-    if (verdict.needsPing) ping(link)
-    arm(verdict.wait, check)
+    if (isDoubtful(link) && link.probedAt === undefined) probe(link)
+    const { needsPing, wait } = examine(link, meter.heardAt(), time, silenceOf(link), connectTimeoutMs)
+    if (wait === undefined) return comeBack()
+    if (needsPing) ping(link)
+    arm(wait, check)
     update()
   }
 
   const wake = () => {
     check()
-    if (closed !== undefined) return
-    if (link === undefined) {
-      const rest = notBefore - now()
-      if (rest > 0) arm(rest, open)
+    if (closed) return
+    if (!link) {
+      const rest = notBefore - monotonic()
+      if (rest > 0) wait(rest)
       else open()
     } else if (link.answers && link.probedAt === undefined) {
-      link.probedAt = now()
-      ping(link)
+      probe(link)
       check()
     }
   }
 
-  /** What a message means for the client itself; whether the state has changed. */
-  const follow = (to: Link, message: Message): boolean => {
+  /** What a message means for the client itself. */
+  const follow = (to: Link, message: Message) => {
     if (isOfType(message, Types.CONNECTED)) {
-      const { heartbeat } = message.payload
+      const { heartbeat, log } = message.payload
       refused = false
-      to.welcomedAt = heardAt
+      wasConnected = true
+      to.welcomedAt = monotonic()
       to.plain = to.socket?.protocol !== Types.SYNC_PROTOCOL
       to.answers = !to.plain
-      if (heartbeat !== undefined) {
-        to.interval = heartbeat.intervalMs
-        to.timeout = heartbeat.timeoutMs
+      if (knownLog && log !== knownLog) restarted = true
+      knownLog = log
+      if (heartbeat) {
+        to.heartbeat = heartbeat
       }
-      const changed = follower.welcome(to.plain)
+      // Its gateway may have another clock.
+      meter = makeMeter()
+      meter.answered(to.dialedAt, message.sentAt)
+      follower.welcome(to.plain)
       const unsent = follower.unsent()
-      if (unsent !== undefined) send({ type: "subscribe", ...unsent })
-      arm(to.interval, check)
-      return changed
-    }
-    if (isOfType(message, Types.SYNC)) return follower.sync(message.payload)
-    if (isOfType(message, Types.HEARTBEAT)) to.answers = true
-    else if (isOfType(message, Types.SUBSCRIBED)) follower.subscribed()
+      if (unsent) send({ type: "subscribe", ...unsent })
+      arm(Math.min(to.heartbeat.intervalMs, silenceOf(to)), check)
+    } else if (isOfType(message, Types.SYNC)) follower.sync(message.payload)
+    else if (isOfType(message, Types.HEARTBEAT)) {
+      const { at, head } = message.payload
+      to.answers = true
+      follower.heartbeat(head)
+      if (at !== undefined) meter.answered(at, message.sentAt)
+    } else if (isOfType(message, Types.SUBSCRIBED)) follower.subscribed()
     else if (isOfType(message, Types.CLOSING)) to.retryAfter = message.payload.retryAfterMs
     else if (isOfType(message, Types.ERROR)) {
       report("ServerError", `${message.payload.reason}: ${message.payload.detail}`)
-      return follower.rejected()
+      follower.rejected()
     }
-    return false
   }
 
-  /** One message; whether the state has changed. */
-  const handle = (to: Link, message: Message | undefined, data: unknown): boolean => {
-    const wellFormed = message !== undefined && isWellFormed(message)
+  const take = (to: Link, message: Message | undefined, data: unknown) => {
+    const wellFormed = !!message && isWellFormed(message)
     if (!wellFormed) report("MalformedFrame", data)
-    if (message === undefined) return false
+    if (!message) return
     // Every event of a sync connection has its offset; what has none is no event of the log.
     const isEvent = (to.plain || message.offset !== undefined) && !Types.CONTROL_TYPES.has(message.eventType)
-    const changed = isEvent ? follower.event(message, wellFormed) : wellFormed && follow(to, message)
-    if (wellFormed) {
-      byType.get(message.eventType)?.call(message)
-      if (isEvent) {
-        onEvent.call(message)
-        for (const source of sources) source.push(message)
-      }
-    }
-    return changed
+    if (isEvent) {
+      restarted = false
+      follower.event(message, wellFormed)
+    } else if (wellFormed) follow(to, message)
+    if (!wellFormed) return
+    onMessage.call(message)
+    if (!isEvent) return
+    onEvent.call(message)
+    for (const source of sources) source.push(message)
   }
 
   const receive = (to: Link, data: unknown) => {
     // What comes in after so long a silence may be from before it: this machine was suspended.
-    if (to.welcomedAt !== undefined && to.answers && now() - heardAt >= to.timeout) return comeBack()
-    heardAt = now()
-    to.pinged = false
-    to.probedAt = undefined
-    let changed = false
-    for (const message of messagesIn(data)) {
-      // A handler has ended the connection: what it does not know of it must not hear of any more.
-      if (link !== to) break
-      changed = handle(to, message, data) || changed
+    if (to.welcomedAt !== undefined && to.answers && monotonic() - meter.heardAt() >= to.heartbeat.timeoutMs)
+      return comeBack()
+    const frame = parse(data)
+    meter.heard(frame?.sentAt)
+    for (const message of messagesIn(frame)) {
+      // A handler may have ended the connection: what the client does not hear any more it must not tell.
+      if (link !== to) return
+      take(to, message, data)
     }
-    if (changed) onState.call()
+    if (link !== to) return
+    if (isDoubtful(to)) {
+      if (to.probedAt === undefined) probe(to)
+    } else {
+      to.probedAt = undefined
+      const pause = meter.lag() > maxLagMs ? maxLagMs : REPORT_INTERVAL
+      if (!to.plain && monotonic() - to.pingedAt >= pause) ping(to)
+    }
     update()
   }
 
   const dial = (to: Link, bearer: string | undefined) => {
     try {
       const query = follower.open()
+      to.dialedAt = monotonic()
       const socket = new WebSocket(`${address}${address.search ? "&" : "?"}${query}`, protocolsFor(mode, bearer))
       to.socket = socket
       socket.addEventListener("message", ({ data }) => {
@@ -354,8 +341,9 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   }
 
   const open = () => {
-    const made = makeLink(now())
+    const made = makeLink(monotonic())
     link = made
+    nextAttemptAt = undefined
     arm(connectTimeoutMs, check)
     if (typeof token !== "function") return dial(made, token)
     // The function is asked in a later turn, so that one that throws or closes the client finds everything in order.
@@ -377,8 +365,8 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
 
   const events = (capacity = CAPACITY) => {
     const source = makeEventSource<StatusEvent>(capacity, () => sources.delete(source))
-    if (closed === undefined) sources.add(source)
-    else source.end()
+    if (closed) source.end()
+    else sources.add(source)
     return source.buffer
   }
 
@@ -388,15 +376,15 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     },
     get freshness() {
       settle()
-      // Told in a later turn: whoever looks does not expect to be called back.
+      // Told in a later turn: who looks does not expect to be called back.
       if (announced !== current) arm(0, check)
       return current
     },
-    on: (eventType, handler) => {
-      const found = byType.get(eventType) ?? makeHandlers<Message>(failed)
-      byType.set(eventType, found)
-      return found.add((message) => (isOfType(message, eventType) ? handler(message.payload, message) : undefined))
+    get nextAttemptAt() {
+      return nextAttemptAt
     },
+    on: (eventType, handler) =>
+      onMessage.add((message) => (isOfType(message, eventType) ? handler(message.payload, message) : undefined)),
     onEvent: onEvent.add,
     onState: onState.add,
     onFreshness: onFreshness.add,
@@ -404,17 +392,18 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     [Symbol.asyncIterator]: () => events(),
     subscribe: (wanted) => {
       toQuery(wanted)
-      if (closed !== undefined) return
+      if (closed) return
       const sent = link?.welcomedAt !== undefined && !link.plain
       follower.want(wanted, sent)
       if (sent) send({ type: "subscribe", ...wanted })
-      else if (link !== undefined) {
+      else if (link) {
         // A plain server sends no snapshot for a new filter; and one that has not answered yet is asked anew.
         abandon(NORMAL)
         open()
       }
       update()
     },
+    retryNow: wake,
     close: () => end("asked", "")
   }
 }

@@ -24,5 +24,5 @@ export class StatusClientError extends Error {
  * @category errors */
 export const reportToPlatform = (error: StatusClientError): void => {
   if (typeof reportError === "function") reportError(error)
-  else if (typeof process === "object") process.emitWarning(error)
+  else globalThis.process?.emitWarning(error)
 }

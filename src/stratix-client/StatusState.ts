@@ -20,62 +20,89 @@ export interface StatusState {
  * @category models */
 export interface Fold {
   readonly state: () => StatusState
-  /** Whether the event changed the state. */
-  readonly apply: (event: Message) => boolean
+  readonly isEmpty: () => boolean
+  /** Takes an event. */
+  readonly apply: (event: Message) => void
+  /** Tells every key whose event differs from the one before, and every key that was only there before. */
+  readonly differ: (before: StatusState) => void
 }
 
-/** A map that is copied before a change only if somebody has read it since the last one. */
-const makeTable = <T extends string>() => {
+const refuse = (): never => {
+  throw new TypeError("read-only")
+}
+
+/** A map that is copied before a change only if somebody has read it since the last one. It tells the keys that change. */
+const makeTable = <T extends string>(prefix: string, changed: (key: string) => void) => {
   let map = new Map<string, Message<T>>()
   let isRead = false
+  const own = () => {
+    if (isRead) map = new Map(map)
+    isRead = false
+    return map
+  }
   return {
+    // The type forbids changes; a script without types must not change by mistake what others are shown.
     read: (): ReadonlyMap<string, Message<T>> => {
       isRead = true
-      return map
+      return Object.assign(map, { set: refuse, delete: refuse, clear: refuse })
     },
-    own: (): Map<string, Message<T>> => {
-      if (isRead) map = new Map(map)
-      isRead = false
-      return map
+    set: (id: string, event: Message<T>) => {
+      own().set(id, event)
+      changed(prefix + id)
+    },
+    remove: (id: string) => {
+      own().delete(id)
+      changed(prefix + id)
+    },
+    size: () => map.size,
+    differ: (before: ReadonlyMap<string, Message>) => {
+      for (const id of new Set([...map.keys(), ...before.keys()])) {
+        const offset = map.get(id)?.offset
+        // What has no offset comes from a plain gateway, and cannot be compared.
+        if (offset === undefined || offset !== before.get(id)?.offset) changed(prefix + id)
+      }
     }
   }
 }
 
-/** An empty state. Of finished commands it keeps `maxFinished`: the one that finished first leaves, as it leaves the gateway's state.
+/** An empty state, which tells the keys that change. Of finished commands it keeps `maxFinished`: the one that finished first leaves, as it
+ * leaves the gateway's state.
  * @since 0.1.0
  * @category constructors */
-export const makeFold = (maxFinished: number): Fold => {
-  const agents = makeTable<typeof AGENT_STATUS_UPDATE>()
-  const commands = makeTable<typeof COMMAND_STATUS_UPDATE>()
-  const agentInfos = makeTable<typeof AGENT_CREATE>()
+export const makeFold = (maxFinished: number, changed: (key: string) => void): Fold => {
+  const agents = makeTable<typeof AGENT_STATUS_UPDATE>("agent:", changed)
+  const commands = makeTable<typeof COMMAND_STATUS_UPDATE>("command:", changed)
+  const agentInfos = makeTable<typeof AGENT_CREATE>("agent-info:", changed)
   // Bound: maxFinished ids, in the order they finished; above it the oldest leaves, and its command with it.
   const finished = new Set<string>()
   let current: StatusState | undefined
-
-  const applyCommand = (event: Message<typeof COMMAND_STATUS_UPDATE>) => {
-    const { commandId, commandStatus } = event.payload
-    const map = commands.own().set(commandId, event)
-    finished.delete(commandId)
-    if (commandStatus === "success" || commandStatus === "failed") finished.add(commandId)
-    for (const oldest of finished) {
-      if (finished.size <= maxFinished) break
-      finished.delete(oldest)
-      map.delete(oldest)
-    }
-  }
 
   return {
     state: () => {
       current ??= { agents: agents.read(), commands: commands.read(), agentInfos: agentInfos.read() }
       return current
     },
+    isEmpty: () => agents.size() + commands.size() + agentInfos.size() === 0,
     apply: (event) => {
-      if (isOfType(event, AGENT_STATUS_UPDATE)) agents.own().set(event.payload.agentId, event)
-      else if (isOfType(event, AGENT_CREATE)) agentInfos.own().set(event.payload.agentId, event)
-      else if (isOfType(event, COMMAND_STATUS_UPDATE)) applyCommand(event)
-      else return false
+      if (isOfType(event, AGENT_STATUS_UPDATE)) agents.set(event.payload.agentId, event)
+      else if (isOfType(event, AGENT_CREATE)) agentInfos.set(event.payload.agentId, event)
+      else if (isOfType(event, COMMAND_STATUS_UPDATE)) {
+        const { commandId, commandStatus } = event.payload
+        commands.set(commandId, event)
+        finished.delete(commandId)
+        if (commandStatus === "success" || commandStatus === "failed") finished.add(commandId)
+        for (const oldest of finished) {
+          if (finished.size <= maxFinished) break
+          finished.delete(oldest)
+          commands.remove(oldest)
+        }
+      } else return
       current = undefined
-      return true
+    },
+    differ: (before) => {
+      agents.differ(before.agents)
+      commands.differ(before.commands)
+      agentInfos.differ(before.agentInfos)
     }
   }
 }

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -66,6 +67,10 @@ export interface Options<R = never> {
   readonly backoffCap?: Duration.DurationInput
   /** How long a connection may take until the welcome, and a probe until any sign of life. 10 seconds. */
   readonly connectTimeout?: Duration.DurationInput
+  /** Age of what is processed here, above which the client is `behind`. 2 seconds. */
+  readonly maxLag?: Duration.DurationInput
+  /** Silence above which it is `stale`. By default two and a half times the interval in which the gateway promises a word: 10 seconds. */
+  readonly maxSilence?: Duration.DurationInput
   /** Finished commands kept in `state`; the oldest leaves above it. 10,000. */
   readonly maxFinishedCommands?: number
   /** Events kept for each consumer of `events`; a slower one loses the oldest. 1,024. */
@@ -85,6 +90,10 @@ export class StatusStream extends Context.Tag("stratix/StatusStream")<
     readonly state: Subscribable.Subscribable<StatusState>
     /** How true `state` is. `changes` begins with the present one and ends after `closed`. */
     readonly freshness: Subscribable.Subscribable<Freshness>
+    /** When the next attempt to connect begins, in milliseconds since the epoch, if one is waited for. */
+    readonly nextAttemptAt: Effect.Effect<Option.Option<number>>
+    /** Does not wait for it, unless a gateway that drains asked for that. Where there is a connection, asks for a sign of life. */
+    readonly retryNow: Effect.Effect<void>
     /** Asks for other events from now on, also after reconnects. */
     readonly subscribe: (filter: Filter) => Effect.Effect<void, StatusStreamError>
   }
@@ -141,7 +150,17 @@ export const make = <R = never>(
     const report = (error: StatusClientError) => {
       fork(Effect.logWarning(error.message, error.cause).pipe(Effect.annotateLogs("module", "StatusStream")))
     }
-    const { backoffBase, backoffCap, bufferSize = DEFAULT_BUFFER_SIZE, connectTimeout, token, url, ...rest } = options
+    const {
+      backoffBase,
+      backoffCap,
+      bufferSize = DEFAULT_BUFFER_SIZE,
+      connectTimeout,
+      maxLag,
+      maxSilence,
+      token,
+      url,
+      ...rest
+    } = options
     const bearer = (): Pick<StatusClientOptions, "token"> => {
       if (token === undefined) return {}
       if (Redacted.isRedacted(token)) return { token: Redacted.value(token) }
@@ -155,14 +174,21 @@ export const make = <R = never>(
           ...(backoffBase !== undefined && { backoffBaseMs: Duration.toMillis(backoffBase) }),
           ...(backoffCap !== undefined && { backoffCapMs: Duration.toMillis(backoffCap) }),
           ...(connectTimeout !== undefined && { connectTimeoutMs: Duration.toMillis(connectTimeout) }),
+          ...(maxLag !== undefined && { maxLagMs: Duration.toMillis(maxLag) }),
+          ...(maxSilence !== undefined && { maxSilenceMs: Duration.toMillis(maxSilence) }),
           onError: report,
           environment: {
             now: () => clock.unsafeCurrentTimeMillis(),
+            monotonic: () => Number(clock.unsafeCurrentTimeNanos()) / 1e6,
             random: () => Effect.runSync(random.next),
             setTimer: (task, millis) => {
               // A sleep of nothing would run the task within the call.
               const pause = millis > 0 ? Effect.sleep(millis) : Effect.yieldNow()
               const fiber = fork(Effect.zipRight(pause, Effect.sync(task)))
+              return () => fiber.unsafeInterruptAsFork(FiberId.none)
+            },
+            onFrame: (task) => {
+              const fiber = fork(Effect.zipRight(Effect.yieldNow(), Effect.sync(task)))
               return () => fiber.unsafeInterruptAsFork(FiberId.none)
             },
             onWake: platform.onWake
@@ -207,7 +233,7 @@ export const make = <R = never>(
         // Only that it changed is pushed: reading the state for every event would copy it for every event.
         changes: pushed<void>(1, (push) => {
           push()
-          return client.onState(push)
+          return client.onState(() => push())
         }).pipe(
           Stream.map(() => client.state),
           Stream.changesWith((left, right) => left === right)
@@ -220,6 +246,8 @@ export const make = <R = never>(
           return client.onFreshness(push)
         })
       }),
+      nextAttemptAt: Effect.sync(() => Option.fromNullable(client.nextAttemptAt)),
+      retryNow: Effect.sync(client.retryNow),
       subscribe: (filter) => attempt(() => client.subscribe(filter))
     })
   })

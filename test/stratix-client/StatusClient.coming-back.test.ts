@@ -29,8 +29,8 @@ describe("coming back", () => {
     world.socket.end()
     world.advance(500)
     world.socket.end()
-    expect(freshness).toEqual([
-      { _tag: "live" },
+    expect(freshness.slice(1)).toEqual([
+      { _tag: "live", empty: true },
       { _tag: "reconnecting", since: BEGIN + 7000, attempt: 1 },
       { _tag: "reconnecting", since: BEGIN + 7000, attempt: 2 }
     ])
@@ -135,15 +135,13 @@ describe("coming back", () => {
     expect(world.sockets.length).toBe(2)
   })
 
-  it("waits with the pause it has when the clock is set back", () => {
+  it.each([-3_600_000, 3_600_000])("waits as long as before when the wall clock is set by %i ms", (millis) => {
     const world = new World()
     world.connect()
-    world.suspend(-3_600_000)
-    world.advance(10_000)
+    world.setClock(millis)
+    world.advance(9999)
     expect(world.socket.closedWith).toBeUndefined()
-    const timer = [...world.timers][0]
-    world.timers.clear()
-    timer?.task()
+    world.advance(1)
     expect(world.socket.closedWith).toBe(null)
   })
 })
@@ -156,7 +154,10 @@ describe("closing", () => {
     it.client.close()
     expect(world.socket.closedWith).toBe(1000)
     expect(world.timers.size + world.wakers.size).toBe(0)
-    expect(it.freshness).toEqual([{ _tag: "live" }, { _tag: "closed", reason: "asked", detail: "" }])
+    expect(it.freshness.slice(1)).toEqual([
+      { _tag: "live", empty: true },
+      { _tag: "closed", reason: "asked", detail: "" }
+    ])
     it.client.subscribe({})
     world.socket.end()
     expect(world.sockets.length).toBe(1)

@@ -6,7 +6,7 @@ describe("what is shown", () => {
   it("is live after the sync and the events it announced, not before", () => {
     const world = new World()
     const it = world.connect()
-    expect(it.tag).toBe("catching-up")
+    expect(it.tag).toBe("connecting")
     world.socket.welcome()
     expect(it.tag).toBe("catching-up")
     world.socket.sync("snapshot", "o2", 2)
@@ -14,7 +14,7 @@ describe("what is shown", () => {
     expect(it.tag).toBe("catching-up")
     world.socket.agent("a2", "online", "o2")
     expect(it.tag).toBe("live")
-    expect(it.freshness).toEqual([{ _tag: "live" }])
+    expect(it.freshness.slice(1)).toEqual([{ _tag: "live" }])
     expect(it.agents).toEqual({ a1: "busy", a2: "online" })
   })
 
@@ -36,14 +36,22 @@ describe("what is shown", () => {
     const it = live(world)
     const seen: Array<Record<string, string>> = []
     world.socket.agent("gone", "busy", "o1")
-    it.client.onState(() => seen.push(it.agents))
+    world.frame()
+    const changed: Array<ReadonlySet<string>> = []
+    it.client.onState((keys) => {
+      seen.push(it.agents)
+      changed.push(keys)
+    })
     world.socket.sync("snapshot", "o5", 2, true)
     world.socket.agent("a1", "online", "o3")
     world.socket.agent("a2", "online", "o4")
     world.socket.sync("conflated", "o5", 1)
+    world.frame()
     expect(it.agents).toEqual({ gone: "busy" })
     world.socket.agent("a3", "online", "o5")
+    world.frame()
     expect(seen).toEqual([{ a1: "online", a2: "online", a3: "online" }])
+    expect(changed.map((keys) => [...keys].sort())).toEqual([["agent:a1", "agent:a2", "agent:a3", "agent:gone"]])
   })
 
   it("keeps agents, agent infos and commands apart, each by its newest event", () => {

@@ -56,7 +56,7 @@ describe("StatusStream", () => {
       world.socket.agent("a1", "online", "o2")
       yield* settled
       assert.deepStrictEqual(agents.seen, [[], ["busy"], ["online"]])
-      assert.deepStrictEqual(tags.seen, ["catching-up", "live"])
+      assert.deepStrictEqual(tags.seen, ["connecting", "catching-up", "live"])
       assert.strictEqual((yield* freshness.get)._tag, "live")
       assert.strictEqual((yield* state.get).agents.get("a1")?.payload.status, "online")
     })
@@ -235,7 +235,7 @@ describe("StatusStream", () => {
   it.effect("is a layer", () =>
     Effect.gen(function* () {
       const { freshness } = yield* StatusStream.StatusStream
-      assert.strictEqual((yield* freshness.get)._tag, "catching-up")
+      assert.strictEqual((yield* freshness.get)._tag, "connecting")
     }).pipe(Effect.provide(StatusStream.layer({ url, WebSocket: new World().WebSocket })))
   )
 })

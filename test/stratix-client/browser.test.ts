@@ -167,7 +167,7 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
 
       const wrong = yield* tab
       yield* wrong.start(gateway.url, { ...eager, token: secretOf("stranger") })
-      yield* wrong.shows({ freshness: "reconnecting", status: undefined })
+      yield* wrong.shows({ freshness: "connecting", status: undefined })
       // Chromium's words for a 401.
       assert.match(wrong.connections[0]?.failure ?? "", /authentication failed/i)
     })
@@ -230,7 +230,7 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       yield* first.stop
       yield* dashboard.shows({ freshness: "reconnecting", status: "busy" })
       const second = yield* startGateway({ port: first.port })
-      yield* dashboard.shows({ freshness: "live", status: undefined })
+      yield* dashboard.shows({ freshness: "restarted", status: undefined })
       yield* second.says("online")
       yield* dashboard.shows({ freshness: "live", status: "online" })
       const last = dashboard.connections.at(-1)

@@ -237,7 +237,7 @@ describe("against a real gateway", () => {
       assert.isAbove(retryAfter, 0)
       assert.isTrue(client.state.agents.has("gone"))
       yield* Layer.build(gateway({ port: Number(new URL(address).port) }))
-      yield* untilFreshness(client, "live")
+      yield* untilFreshness(client, "restarted")
       assert.isFalse(client.state.agents.has("gone"))
     })
   )

@@ -6,7 +6,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import { type Filter, isOfType, type StatusEvent } from "../../stratix-client/StatusClient.js"
+import { type Filter, type Freshness, isOfType, type StatusEvent } from "../../stratix-client/StatusClient.js"
 import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../stratix-core/event-types.js"
 import { described, listOption } from "../Arguments.js"
 import { asLongAsWanted } from "../ExitCode.js"
@@ -79,6 +79,7 @@ export const makeTeller = (
 ): Effect.Effect<(item: Exclude<Item, { readonly _tag: "Event" }>) => Effect.Effect<void>, never, Output> =>
   Effect.map(Output, ({ note, paintNote }) => {
     let wasLive = false
+    let last: Freshness["_tag"] | undefined
     const say = (colour: "green" | "yellow", text: string) => note(`${paintNote(colour, "●")} ${text}`)
     return (item) => {
       if (item._tag === "Lost") {
@@ -90,18 +91,25 @@ export const makeTeller = (
         )
       }
       const { freshness, trouble } = item
+      const isSame = last === freshness._tag
+      last = freshness._tag
       switch (freshness._tag) {
         case "live": {
+          // Only that there is something to show now.
+          if (isSame) return Effect.void
           const text = wasLive ? "live again" : `live: ${gateway.shown}`
           wasLive = true
           return say("green", text)
         }
         case "stale":
           return say("yellow", `the gateway says nothing since ${timeOfDay(freshness.since)}`)
-        case "reconnecting": {
-          const why = trouble === undefined ? "the connection is lost" : trouble
-          return say("yellow", `${why}; trying again (${freshness.attempt})`)
-        }
+        case "behind":
+          return isSame ? Effect.void : say("yellow", `behind by ${freshness.ms / 1000} s: what comes is old`)
+        case "restarted":
+          return say("yellow", "the gateway has restarted with an empty log")
+        case "connecting":
+        case "reconnecting":
+          return say("yellow", `${trouble ?? "the connection is lost"}; trying again (${freshness.attempt})`)
         default:
           return Effect.void
       }

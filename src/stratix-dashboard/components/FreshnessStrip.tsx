@@ -7,6 +7,12 @@ const textOf = (freshness: Freshness, isEmpty: boolean, hasConnected: boolean, s
   switch (freshness._tag) {
     case "live":
       return isEmpty ? strings.empty : strings.live
+    case "behind":
+      return strings.behind(freshness.ms / 1000)
+    case "restarted":
+      return strings.restarted
+    case "connecting":
+      return strings.connecting
     case "catching-up":
       return hasConnected ? strings.catchingUp : strings.connecting
     case "stale":

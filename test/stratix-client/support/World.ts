@@ -9,11 +9,15 @@ import {
 } from "../../../src/stratix-client/StatusClient.js"
 import * as Types from "../../../src/stratix-core/event-types.js"
 
+const HEARTBEAT = { intervalMs: 30_000, timeoutMs: 60_000 }
+
 type CloseEvent = { readonly code: number; readonly reason: string; readonly wasClean: boolean }
 
 /** The client's end of a connection, with the server's end in its methods. */
 export class FakeSocket implements WebSocketLike {
   protocol = ""
+  /** The `sentAt` of the messages that come in; none where it is absent. */
+  sentAt: number | undefined
   readonly sent: Array<unknown> = []
   /** What the client closed with; `null`: without a code. */
   closedWith: number | null | undefined
@@ -64,15 +68,20 @@ export class FakeSocket implements WebSocketLike {
 
   message(eventType: string, payload: object, offset?: string): void {
     const envelope = { eventType, payload, timestamp: 0, requestId: "stratix-req-0" }
-    this.frame(JSON.stringify(offset === undefined ? envelope : { ...envelope, offset }))
+    // Absent where it is undefined.
+    this.frame(JSON.stringify({ ...envelope, offset, sentAt: this.sentAt }))
   }
 
-  welcome(protocol: string = Types.SYNC_PROTOCOL, heartbeat = { intervalMs: 30_000, timeoutMs: 60_000 }): void {
+  welcome(
+    protocol: string = Types.SYNC_PROTOCOL,
+    heartbeat: { intervalMs: number; timeoutMs: number; keepAliveMs?: number } = HEARTBEAT,
+    log?: string
+  ): void {
     this.protocol = protocol
     const sync = protocol === Types.SYNC_PROTOCOL
     this.message(Types.CONNECTED, {
       message: Types.WELCOME_MESSAGE,
-      ...(sync && { connectionId: "conn-1", head: "head", heartbeat })
+      ...(sync && { connectionId: "conn-1", head: "head", log, heartbeat })
     })
   }
 
@@ -90,8 +99,8 @@ export class FakeSocket implements WebSocketLike {
     this.message(Types.AGENT_STATUS_UPDATE, { agentId, status }, offset)
   }
 
-  heartbeat(): void {
-    this.message(Types.HEARTBEAT, { head: "head" })
+  heartbeat(at?: number): void {
+    this.message(Types.HEARTBEAT, { head: "head", at })
   }
 
   /** The connection ends. 1006: without a close frame. */
@@ -119,13 +128,24 @@ export class World {
   /** Called with every socket the client makes. */
   onSocket: (socket: FakeSocket) => void = () => undefined
 
+  /** By how much the wall clock was set. */
+  private wallSet = 0
+  /** Tasks for the next frame. */
+  private readonly frames = new Set<{ readonly task: () => void }>()
+
   readonly environment: Environment = {
-    now: () => this.time,
+    now: () => this.time + this.wallSet,
+    monotonic: () => this.time,
     random: () => this.chance.shift() ?? 0.5,
     setTimer: (task, millis) => {
       const timer = { due: this.time + millis, task }
       this.timers.add(timer)
       return () => this.timers.delete(timer)
+    },
+    onFrame: (task) => {
+      const frame = { task }
+      this.frames.add(frame)
+      return () => this.frames.delete(frame)
     },
     onWake: (wake) => {
       this.wakers.add(wake)
@@ -181,6 +201,18 @@ export class World {
   sleep(millis: number): void {
     this.time += millis
     for (const timer of this.timers) timer.due += millis
+  }
+
+  /** Somebody sets the wall clock. */
+  setClock(millis: number): void {
+    this.wallSet += millis
+  }
+
+  /** A frame is drawn. */
+  frame(): void {
+    for (const frame of [...this.frames]) {
+      if (this.frames.delete(frame)) frame.task()
+    }
   }
 
   /** Timers that are overdue run. */

@@ -3,29 +3,34 @@
  *
  * @since 0.1.0
  */
-import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../stratix-core/event-types.js"
-import type { WebSocketLike } from "./Environment.js"
+import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/event-types.js"
+import type { ConnectedMessage } from "../../stratix-core/stratix-protocol.js"
+import type { WebSocketLike } from "../Environment.js"
 
 /** What a gateway does unless its welcome says otherwise (PROTOCOL.md §3). */
-const INTERVAL = 30_000
-const TIMEOUT = 60_000
+const HEARTBEAT: Heartbeat = { intervalMs: 30_000, timeoutMs: 60_000 }
 
-/** A connection, from the attempt to its end.
+/** When a gateway says something, and when it gives a connection up. Where `keepAliveMs` is there, it says something at least so often.
+ * @since 0.1.0
+ * @category models */
+export type Heartbeat = NonNullable<ConnectedMessage["payload"]["heartbeat"]>
+
+/** A connection, from the attempt to its end. Its moments are those of the monotonic clock, in milliseconds.
  * @since 0.1.0
  * @category models */
 export interface Link {
-  socket: WebSocketLike | undefined
+  socket?: WebSocketLike
   readonly openedAt: number
-  welcomedAt: number | undefined
+  /** When its socket was made, which may be after a token was had. */
+  dialedAt: number
+  welcomedAt?: number
   plain: boolean
   /** Whether silence means anything: a plain server need not answer a ping. */
   answers: boolean
-  interval: number
-  timeout: number
-  /** A ping went out and nothing came in since. */
-  pinged: boolean
+  heartbeat: Heartbeat
+  pingedAt: number
   /** When a sign of life was asked for that must come within `connectTimeoutMs`. */
-  probedAt: number | undefined
+  probedAt?: number | undefined
   /** How long the gateway asked to stay away. */
   retryAfter: number
 }
@@ -34,15 +39,12 @@ export interface Link {
  * @since 0.1.0
  * @category constructors */
 export const makeLink = (openedAt: number): Link => ({
-  socket: undefined,
   openedAt,
-  welcomedAt: undefined,
+  dialedAt: openedAt,
   plain: false,
   answers: false,
-  interval: INTERVAL,
-  timeout: TIMEOUT,
-  pinged: false,
-  probedAt: undefined,
+  heartbeat: HEARTBEAT,
+  pingedAt: openedAt,
   retryAfter: 0
 })
 

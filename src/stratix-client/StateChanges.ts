@@ -1,0 +1,40 @@
+/**
+ * Which keys have changed since they were last told, told at most once per frame.
+ *
+ * @since 0.1.0
+ */
+
+/** Collects keys.
+ * @since 0.1.0
+ * @category models */
+export interface StateChanges {
+  readonly add: (key: string) => void
+  /** Nothing more is told. */
+  readonly cancel: () => void
+}
+
+/** `schedule` runs a task once, later; `tell` is then given all keys that were added until then.
+ * @since 0.1.0
+ * @category constructors */
+export const makeStateChanges = (
+  schedule: (task: () => void) => () => void,
+  tell: (keys: ReadonlySet<string>) => void
+): StateChanges => {
+  // Bound: the keys of what is shown before and after.
+  let keys: Set<string> | undefined
+  let cancel: () => void = () => undefined
+  return {
+    add: (key) => {
+      if (!keys) {
+        keys = new Set()
+        cancel = schedule(() => {
+          const told = keys
+          keys = undefined
+          if (told) tell(told)
+        })
+      }
+      keys.add(key)
+    },
+    cancel: () => cancel()
+  }
+}
