@@ -8,9 +8,9 @@ const textOf = (freshness: Freshness, isEmpty: boolean, hasConnected: boolean, s
     case "live":
       return isEmpty ? strings.empty : strings.live
     case "behind":
-      return strings.behind(freshness.ms / 1000)
+      return strings.screenBehind(freshness.ms / 1000)
     case "restarted":
-      return strings.restarted
+      return strings.gatewayRestarted
     case "connecting":
       return strings.connecting
     case "catching-up":
