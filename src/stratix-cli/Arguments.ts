@@ -1,5 +1,5 @@
 /**
- * What the commands have in common: how arguments are taken and how examples are shown.
+ * What the commands share: how arguments are parsed and examples are shown.
  */
 import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Durations from "./Durations.js"
 import { visible } from "./Output.js"
 
-/** A description, and how the command is typed. An example is what is typed after the name of the program, and what it does. */
+/** A description with examples. An example is what is typed after the name of the program, and what it does. */
 export const described = (
   description: string,
   ...examples: ReadonlyArray<readonly [typed: string, does: string]>
@@ -37,7 +37,7 @@ export const textArg = (name: string, description: string): Args.Args<string> =>
     )
   )
 
-/** One of these words. */
+/** Exactly one of these words. */
 export const wordArg = <A extends string>(name: string, words: ReadonlyArray<A>): Args.Args<A> =>
   textArg(name, words.join(", ")).pipe(
     Args.mapEffect((text) => {
@@ -48,7 +48,7 @@ export const wordArg = <A extends string>(name: string, words: ReadonlyArray<A>)
     })
   )
 
-/** Values with commas between them, or the option again and again. */
+/** Comma-separated values, or the option repeated. */
 export const listOption = (name: string, description: string): Options.Options<ReadonlyArray<string>> =>
   Options.text(name).pipe(
     Options.withPseudoName("list"),

@@ -66,7 +66,7 @@ export const command = Command.make(NAME).pipe(
       ),
       ...section(
         "EXIT CODES",
-        "0     it worked; serve, watch or record was ended; nobody reads the output any more",
+        "0     it worked; serve, watch or record was stopped; the output was closed",
         "1     it was tried and did not work",
         "2     what was typed cannot be done",
         "130   Ctrl-C before the work was done"
@@ -78,7 +78,7 @@ export const command = Command.make(NAME).pipe(
 
 const parse = Command.run(command, { name: NAME, version: version() })
 
-/** Runs the program with these arguments (node's own two before them), and says on standard error why it failed. */
+/** Runs the program with these arguments, which begin with Node's own two, and reports a failure on standard error. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>
   parse(argv).pipe(
     Effect.tapErrorTag("CliError", ({ message, reason }) =>

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { CliError } from "./CliError.js"
 
-/** It worked; or it was ended by who started it, and goes on until then. */
+/** It worked, or it runs until it is stopped and was. */
 export const OK = 0
 
 /** It was tried and did not work. */
@@ -21,7 +21,7 @@ export const USAGE = 2
 /** Ctrl-C before the work was done: 128 and the number of SIGINT, as in shells. */
 export const INTERRUPTED = 130
 
-/** A command that has no end of its own: being ended is how it succeeds. */
+/** For a command without an end: being stopped is how it succeeds. */
 export const asLongAsWanted = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.onInterrupt(effect, () =>
     Effect.sync(() => {
@@ -34,7 +34,7 @@ const codeOf = (error: unknown): number => {
   return ValidationError.isValidationError(error) ? USAGE : FAILED
 }
 
-/** Ends the process with the code of how it went. */
+/** Ends the process with the exit code of its outcome. */
 export const teardown: Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(OK)
   const failure = Cause.failureOption(exit.cause)

@@ -11,16 +11,16 @@ import * as NodeError from "../stratix-gateway/runtime/NodeError.js"
 import { type CliError, usage } from "./CliError.js"
 import { visible } from "./Output.js"
 
-/** Where a gateway is when nothing else is said. */
+/** The address of the gateway by default. */
 export const DEFAULT_URL = "ws://127.0.0.1:3001/"
 
-/** A gateway by its two faces. */
+/** The two addresses of a gateway, and the token for it. */
 export interface Gateway {
-  /** Of the WebSocket, query included. */
+  /** Address of the WebSocket, query included. */
   readonly socket: URL
   /** Origin of the HTTP routes. */
   readonly http: string
-  /** The address without anything secret. */
+  /** The address without secrets, for messages. */
   readonly shown: string
   readonly token: Redacted.Redacted<string> | undefined
 }
@@ -50,7 +50,7 @@ const SCHEMES: ReadonlyMap<string, readonly [socket: string, http: string]> = ne
   ["https:", ["wss:", "https:"]]
 ])
 
-/** What a header can carry. */
+/** Characters that a header can carry. */
 const TOKEN = /^[\x21-\x7e]+$/
 
 const fromEnvironment = (name: string): Effect.Effect<string> =>
@@ -59,7 +59,7 @@ const fromEnvironment = (name: string): Effect.Effect<string> =>
 /** Whether a text is meant to be an address. */
 export const isAddress = (text: string): boolean => /^(wss?|https?):/i.test(text)
 
-/** The gateway by what was typed, else by the environment, else where one is by default. */
+/** The gateway named by the arguments, else by the environment, else the default. */
 export const resolve = (given: {
   readonly url: Option.Option<string>
   readonly token: Option.Option<Redacted.Redacted<string>>
@@ -85,7 +85,7 @@ export const resolve = (given: {
     if (token !== undefined && !TOKEN.test(Redacted.value(token))) {
       return yield* usage("the token has characters that no token has (spaces, line breaks, letters beyond ASCII)")
     }
-    // Protocols of one kind only: http: cannot become ws: by assignment to a URL.
+    // A URL's protocol cannot be assigned from http: to ws:.
     const [socket, http] = schemes
     const rest = text.slice(address.protocol.length)
     const shown = new URL(address.pathname, `${http}//${address.host}`)
@@ -109,7 +109,7 @@ const messageOf = (error: unknown): string => {
   return error.cause instanceof Error ? messageOf(error.cause) : error.message
 }
 
-/** Why there is no connection to a gateway, and what can be done about it. */
+/** Explains why there is no connection to a gateway, and what can be done about it. */
 export const explain = (error: unknown, gateway: Gateway): string => {
   const code = codeOf(error)
   switch (code) {
@@ -142,7 +142,7 @@ export const explain = (error: unknown, gateway: Gateway): string => {
   }
 }
 
-/** What a gateway means by refusing a request. */
+/** Explains why a gateway refused a request. */
 export const explainStatus = (status: number, body: string, gateway: Gateway): string => {
   const said = visible(messageIn(body)).slice(0, 500)
   const because = said === "" ? "" : `: ${said}`
@@ -161,7 +161,7 @@ export const explainStatus = (status: number, body: string, gateway: Gateway): s
   }
 }
 
-/** What a refusal says, where it says something. */
+/** The message of a refusal, if it has one. */
 const messageIn = (body: string): string => {
   try {
     const value: unknown = JSON.parse(body)

@@ -1,12 +1,12 @@
 /**
- * What `@effect/cli` says of commands and mistakes, shorter: it says of every option that it is a piece of text and optional.
+ * Shortens the help and the error messages of `@effect/cli`, which describes every option as an optional piece of text.
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Output, plain } from "./Output.js"
 
-/** Lines that the help of every option has and that say nothing. */
+/** Lines in the help of every option that carry no information. */
 const NOISE: ReadonlySet<string> = new Set([
   "",
   "A true or false value.",
@@ -20,14 +20,14 @@ const NOISE: ReadonlySet<string> = new Set([
 
 const isHeading = (line: string) => /^[A-Z]+( [A-Z]+)*$/.test(line)
 
-/** A usage with all of its options as one word: they are listed below it. */
+/** A usage line with all options as one word: they are listed below it. */
 const shortUsage = (line: string): string =>
   line
     .replaceAll(/\[--?[^[\]]*\]|--\S+ \S+\.\.\./g, "[options]")
     .replaceAll(/(\[options\] )(?:\[options\] ?)+/g, "$1")
     .trimEnd()
 
-/** The usage behind everything that has to be typed before it. */
+/** The usage line, with the program and the commands before it. */
 const usageOf = (text: string, name: string, typed: string): string => {
   const usage = shortUsage(text)
   if (usage === name) return `${name} <command> [options]`
@@ -68,7 +68,7 @@ export const tidy = (text: string, name: string, typed: string, heading: (text: 
     .join("\n\n")
 }
 
-/** The console that `@effect/cli` prints help, completions and complaints on. */
+/** The console on which `@effect/cli` prints help, completions and errors. */
 export const layerConsole = (name: string, typed: string): Layer.Layer<never, never, Output> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /**
- * Standard output for results, standard error for everything that is said about them.
+ * Standard output for results, standard error for messages about them.
  */
 import * as Terminal from "@effect/platform/Terminal"
 import * as Config from "effect/Config"
@@ -16,20 +16,20 @@ export type Colour = keyof typeof colours
 /** Text in a colour, where there are colours. */
 export type Paint = (colour: Colour, text: string) => string
 
-/** Where a command says things. */
+/** The output of a command. */
 export class Output extends Context.Tag("stratix/cli/Output")<
   Output,
   {
-    /** Writes to standard output, and waits until it has been taken. */
+    /** Writes to standard output and waits until it is written. */
     readonly write: (text: string) => Effect.Effect<void, CliError>
     /** A line on standard error. */
     readonly note: (line: string) => Effect.Effect<void>
-    /** A line on standard error that the next one replaces; nothing where it is no terminal. */
+    /** A line on standard error that the next one replaces; nothing if that is not a terminal. */
     readonly progress: (line: string) => Effect.Effect<void>
     readonly paint: Paint
-    /** For what goes to `note`. */
+    /** Colours for `note`. */
     readonly paintNote: Paint
-    /** Of the terminal; `undefined` where standard output is none. */
+    /** Width of the terminal; `undefined` if standard output is not one. */
     readonly columns: Effect.Effect<number | undefined>
   }
 >() {}
@@ -40,20 +40,31 @@ const ESCAPES = /\u001b\[[0-9;]*m/g
 /** The text without its colours. */
 export const plain = (text: string): string => text.replaceAll(ESCAPES, "")
 
-// Control characters, and those that turn the direction of text: a terminal obeys both.
+// Control characters, and those that change the direction of text: a terminal obeys both.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
-/** Text of somebody else, such that a terminal shows it and obeys nothing in it. */
+/** Foreign text, with everything escaped that a terminal would obey. */
 export const visible = (text: string): string =>
   text.replaceAll(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-/** JSON on one line, with nothing in it that a terminal obeys. */
+/** Line breaks, and the colours that `paint` writes: what a command itself may send to a terminal. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const OWN = /(\n|\u001b\[(?:0|1|2|3[1-6])m)/
+
+/** Text in which a terminal obeys nothing but line breaks and colours: the last guard, for text that was not made `visible` where it came in. */
+const guarded = (text: string): string =>
+  text
+    .split(OWN)
+    .map((part, i) => (i % 2 === 1 ? part : visible(part)))
+    .join("")
+
+/** JSON on one line, with everything escaped that a terminal would obey. */
 export const jsonLine = (value: unknown): string => `${visible(JSON.stringify(value))}\n`
 
 const widthOf = (text: string): number => [...plain(text)].length
 
-/** Rows below their headings, in columns as wide as they must be. With `width`, rows are cut there. */
+/** Rows below their headings, in columns as wide as their content. With `width`, rows are cut there. */
 export const table = (
   headings: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>,
@@ -89,7 +100,7 @@ export const timeOfDay = (millis: number): string => {
   const local = DateTime.make(millis).pipe((made) =>
     made._tag === "Some" ? DateTime.setZone(made.value, DateTime.zoneMakeLocal()) : undefined
   )
-  // Beyond what a date can be.
+  // Out of the range of dates.
   if (local === undefined) return String(millis)
   const { hours, millis: rest, minutes, seconds } = DateTime.toParts(local)
   return `${two(hours)}:${two(minutes)}:${two(seconds)}.${String(rest).padStart(3, "0")}`
@@ -106,24 +117,24 @@ export const shortDuration = (millis: number): string => {
   return hours < 48 ? `${hours}h ${minutes % 60}m` : `${Math.floor(hours / 24)}d`
 }
 
-const coloursOf: Record<string, Colour> = {
-  online: "green",
-  busy: "yellow",
-  offline: "dim",
-  error: "red",
-  pending: "dim",
-  running: "cyan",
-  success: "green",
-  failed: "red"
-}
+const coloursOf: ReadonlyMap<string, Colour> = new Map([
+  ["online", "green"],
+  ["busy", "yellow"],
+  ["offline", "dim"],
+  ["error", "red"],
+  ["pending", "dim"],
+  ["running", "cyan"],
+  ["success", "green"],
+  ["failed", "red"]
+])
 
 /** A status in its colour. */
 export const status = (text: string, paint: Paint): string => {
-  const colour = coloursOf[text]
+  const colour = coloursOf.get(text)
   return colour === undefined ? visible(text) : paint(colour, text)
 }
 
-/** Whoever sets NO_COLOR to anything wants none (no-color.org). */
+/** NO_COLOR with any value switches colours off (no-color.org). */
 const wantsColours = Effect.gen(function* () {
   const noColour = yield* Config.withDefault(Config.string("NO_COLOR"), "")
   const force = yield* Config.withDefault(Config.string("FORCE_COLOR"), "")
@@ -136,7 +147,7 @@ const make = Effect.gen(function* () {
   const wants = yield* wantsColours
   const isTerminal = yield* terminal.isTTY
   const { stderr, stdout } = process
-  // A stream without a listener for its errors ends the process: a reader that goes is told to whoever writes, below.
+  // A stream without an error listener ends the process. A closed output is reported to the writer, below.
   const ignore = () => undefined
   yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -161,15 +172,15 @@ const make = Effect.gen(function* () {
   return Output.of({
     write: (text) =>
       Effect.mapError(
-        terminal.display(text),
+        terminal.display(guarded(text)),
         ({ message }) => new CliError({ reason: "ReaderGone", message: `standard output is closed: ${message}` })
       ),
-    note: (line) => note(`${line}\n`),
+    note: (line) => note(`${guarded(line)}\n`),
     progress: (line) =>
       erase === ""
         ? Effect.void
         : Effect.zipRight(
-            note(line),
+            note(guarded(line)),
             Effect.sync(() => {
               hasProgress = true
             })

@@ -19,11 +19,11 @@ export interface Line {
 
 /** Publishes what it is given. */
 export interface Publisher {
-  /** Publishes now and then; waits while the gateway is behind. */
+  /** Adds a line, and publishes when a batch is full; waits while the gateway is busy. */
   readonly add: (line: Line) => Effect.Effect<void, CliError, HttpClient.HttpClient>
-  /** Publishes what was added. */
+  /** Publishes what was added and is not yet published. */
   readonly flush: Effect.Effect<void, CliError, HttpClient.HttpClient>
-  /** A line that is no event. What was added before it is published first. */
+  /** Reports a line that is not an event, after publishing what was added before it. */
   readonly refuse: (line: number, why: string) => Effect.Effect<void, CliError, HttpClient.HttpClient>
   readonly published: () => number
   readonly refused: () => number
@@ -32,10 +32,10 @@ export interface Publisher {
 /** Characters of one request. A gateway takes 4 MiB of UTF-8, unless it was told otherwise. */
 const MAX_CHARACTERS = 1024 * 1024
 
-/** Longest that one batch is tried. A gateway that is too busy for longer has other problems. */
+/** How long one batch is retried, in milliseconds. A gateway that is busy for longer has other problems. */
 const PATIENCE = 10 * 60 * 1000
 
-/** Where a busy gateway does not say when to come back, in seconds. */
+/** Pause in seconds if a busy gateway names none. */
 const DEFAULT_RETRY = 1
 
 type Outcome =
@@ -59,7 +59,7 @@ const problemOf = (body: string, count: number): { readonly index: number; reado
   return { index: 0, why: visible(body.slice(0, 200)) }
 }
 
-/** Publishes one request's worth, however often the gateway has to be asked; answers what it said. */
+/** Publishes one batch, retrying while the gateway is busy. Succeeds with its answer. */
 export const publish = (
   gateway: Gateway,
   events: ReadonlyArray<string>
@@ -83,7 +83,7 @@ export const publish = (
     }
   })
 
-/** A publisher that tells its progress on standard error. Without `keepGoing` the first event that is refused is the last one tried. */
+/** A publisher that reports its progress on standard error. Without `keepGoing` it stops at the first refused event. */
 export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publisher, never, Output> =>
   Effect.gen(function* () {
     const output = yield* Output
@@ -129,7 +129,7 @@ export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publis
           }
           case "Refused": {
             const wrong = lines[outcome.index] ?? first
-            // All or nothing: those before it were in order and were not published either.
+            // A batch is all or nothing: the valid events before it were not published either.
             yield* sendAll(lines.slice(0, outcome.index))
             yield* complain(wrong.number, outcome.why)
             return yield* sendAll(lines.slice(outcome.index + 1))
@@ -163,7 +163,7 @@ export const make = (gateway: Gateway, keepGoing: boolean): Effect.Effect<Publis
     }
   })
 
-/** What a failure or Ctrl-C leaves: how much of it was published. */
+/** Reports, on failure or Ctrl-C, how much was published. */
 export const tellIfCutOff =
   (publisher: Publisher) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Output> =>
@@ -175,7 +175,7 @@ export const tellIfCutOff =
       )
     )
 
-/** The last word on what was published. */
+/** Reports how much was published, and fails if anything was refused. */
 export const summarise = (publisher: Publisher, since: number): Effect.Effect<void, CliError, Output> =>
   Effect.gen(function* () {
     const output = yield* Output

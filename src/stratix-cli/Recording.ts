@@ -9,7 +9,7 @@ import { Timestamp } from "../stratix-core/stratix-protocol.js"
 export const Header = Schema.Struct({
   format: Schema.Literal("stratix-recording"),
   version: Schema.Literal(1),
-  /** The gateway, without anything secret. */
+  /** The address of the gateway, without secrets. */
   url: Schema.String,
   startedAt: Timestamp
 })

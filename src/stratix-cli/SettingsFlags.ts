@@ -1,5 +1,5 @@
 /**
- * The settings of a gateway from the command line: flags for the ones most often set, the environment for all.
+ * The settings of a gateway on the command line: flags for the ones most often set, the environment for all.
  */
 import * as Options from "@effect/cli/Options"
 import * as ConfigError from "effect/ConfigError"
@@ -36,7 +36,7 @@ export const flags = {
   logFormat: flag("logFormat", "log-format", "pretty|logfmt|json")
 }
 
-/** What was typed of them. */
+/** The flags as typed. */
 export type Typed = { readonly [K in keyof typeof flags]: Option.Option<string> }
 
 const typedEntries = (typed: Typed): ReadonlyArray<readonly [env: string, value: string]> =>
@@ -46,7 +46,7 @@ const typedEntries = (typed: Typed): ReadonlyArray<readonly [env: string, value:
     return [[env, value.value]]
   })
 
-/** Reads the settings with what was typed before what the environment says. */
+/** Reads settings from the flags first, then from the environment. */
 export const withTyped =
   (typed: Typed) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

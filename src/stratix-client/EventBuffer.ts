@@ -22,7 +22,7 @@ export interface EventSource<A> {
   readonly end: () => void
 }
 
-/** Bound: `capacity` values that nobody took yet; above it the oldest is dropped and counted. `onReturn` is called when the consumer breaks off.
+/** Bound: `capacity` values not yet taken; above it the oldest is dropped and counted. `onReturn` is called when the consumer breaks off.
  * @since 0.1.0
  * @category constructors */
 export const makeEventSource = <A extends object>(capacity: number, onReturn: () => void): EventSource<A> => {

@@ -57,7 +57,7 @@ export const makeFollower = (initial: Filter, maxFinished: number, changed: (key
     return fold
   }
   let shown = begin()
-  // A snapshot replaces what is shown when it has fully arrived, so that nobody is shown half of a state as if it were all.
+  // A snapshot replaces what is shown when it has fully arrived, so that half of a state is never shown as if it were all.
   let staged: Fold | undefined
   let cursor: Offset | undefined
   let processed: Offset | undefined

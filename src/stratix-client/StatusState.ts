@@ -31,7 +31,7 @@ const refuse = (): never => {
   throw new TypeError("read-only")
 }
 
-/** A map that is copied before a change only if somebody has read it since the last one. It tells the keys that change. */
+/** A map that is copied before a change only if it was read since the last one. It tells the keys that change. */
 const makeTable = <T extends string>(prefix: string, changed: (key: string) => void) => {
   let map = new Map<string, Message<T>>()
   let isRead = false

@@ -27,7 +27,7 @@ export type Services =
   | StatusSyncConfig.StatusSyncConfig
   | TestClients
 
-/** Under a clock that stands still nobody can be waited for, so a test that says nothing terminates at once what its own end leaves open; and everything happens in one second, so it has no limits by the second. */
+/** Nothing can be awaited under a stopped clock, so by default the end of a test terminates open connections at once. And everything happens within one second, so there are no rates by default. */
 const testDefaults = { drainTimeout: "0 millis", handshakeRate: 0, messageRate: 0, publishRate: 0 } as const
 
 /** An authenticator for the service under test. */

@@ -68,7 +68,7 @@ export interface TestClient {
   /** Sends any text: junk too. */
   readonly sendText: (text: string) => Effect.Effect<void>
   readonly sendBinary: (bytes: Uint8Array) => Effect.Effect<void>
-  /** Sends a pong nobody asked for, or a late one. */
+  /** Sends an unsolicited or late pong. */
   readonly pong: Effect.Effect<void>
   /** Stops reading: what the server writes stays with the server. */
   readonly freeze: Effect.Effect<void>

@@ -177,7 +177,7 @@ const make = Effect.sync(() => {
   let open:
     | ((request: UpgradeRequest, socket: (address: string) => MemorySocket) => Effect.Effect<Opened, Refusal>)
     | undefined
-  const closed = refuse("closing", 503, "nobody accepts connections")
+  const closed = refuse("closing", 503, "no gateway accepts connections")
   let keys = 0
 
   const transport = Transport.of({

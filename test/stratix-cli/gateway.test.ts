@@ -121,7 +121,7 @@ describe("connections", () => {
       const address = yield* url
       const env = { STRATIX_TOKEN: token }
       const none = yield* run(["connections", address], { env })
-      assert.deepStrictEqual(none, { code: 0, out: "", err: `nobody is connected to ${address}\n` })
+      assert.deepStrictEqual(none, { code: 0, out: "", err: `no client is connected to ${address}\n` })
       const watch = yield* background(() => start(["watch", address, "--agents", "a1,a2"], { env }))
       yield* until(watch, /● live/, "err")
       const { code, out } = yield* run(["connections", address], { env })

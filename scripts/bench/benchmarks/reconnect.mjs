@@ -17,7 +17,7 @@ const RETRY_MS = 100
 export const reconnect = {
   title: "Everybody reconnects at once",
   about:
-    "5,000 sync clients lose their connection, miss 500 events and reconnect in the same instant with `?since=`, while an event is published every 100 ms. Live: has the welcome, every missed event and is at the head. Latency: of those live events to the last of 100 clients that stayed, in a load client of their own; before, and from that instant until all are live (at most 10 s). CPU: of the server in that time, the live events included. Memory: of the server above what it was with nobody back.",
+    "5,000 sync clients lose their connection, miss 500 events and reconnect in the same instant with `?since=`, while an event is published every 100 ms. Live: has the welcome, every missed event and is at the head. Latency: of those live events to the last of 100 clients that stayed, in a load client of their own; before, and from that instant until all are live (at most 10 s). CPU: of the server in that time, the live events included. Memory: of the server above what it was with no client back.",
   peers: ["ours"],
   measure: (peer, scale) =>
     Trial.run(peer, {}, async (trial) => {

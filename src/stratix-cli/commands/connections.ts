@@ -5,7 +5,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type { FilterFields } from "../../stratix-core/stratix-protocol.js"
-import { type ConnectionReport, ConnectionReports } from "../../stratix-gateway/api/http/StratixApi.js"
+import type { ConnectionReport } from "../../stratix-gateway/api/http/StratixApi.js"
 import * as Api from "../Api.js"
 import { described } from "../Arguments.js"
 import * as Gateway from "../Gateway.js"
@@ -54,10 +54,10 @@ export const connections = Command.make(
     Effect.gen(function* () {
       const output = yield* Output
       const gateway = yield* Gateway.resolve(given)
-      const found = yield* Api.get(gateway, "/api/stratix/connections", ConnectionReports)
+      const found = yield* Api.connections(gateway)
       if (json) return yield* output.write(jsonLine(found))
-      if (found.connections.length === 0) return yield* output.note(`nobody is connected to ${gateway.shown}`)
-      // Whoever is furthest behind is who is looked for.
+      if (found.connections.length === 0) return yield* output.note(`no client is connected to ${gateway.shown}`)
+      // The connections furthest behind are the ones looked for.
       const reports = [...found.connections].sort((a, b) => b.lagEvents - a.lagEvents || b.unsentBytes - a.unsentBytes)
       const rows = reports.map((report) => row(report, output.paint))
       yield* output.write(table(HEADINGS, rows, output.paint, yield* output.columns))
@@ -65,7 +65,7 @@ export const connections = Command.make(
 ).pipe(
   Command.withDescription(
     described(
-      "Shows who is connected, and how far each connection is behind, those furthest behind first. It takes the permission operator.",
+      "Shows who is connected, and how far each connection is behind, those furthest behind first. Needs the permission operator.",
       ["connections", "of the gateway on this machine"],
       ["connections --json | jq '.connections[] | select(.lagEvents > 0)'", "who is behind"]
     )

@@ -33,9 +33,9 @@ import * as NodeServer from "../../stratix-gateway/transport/NodeServer.js"
 import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
 import { counted, jsonLine, Output, visible } from "../Output.js"
-import * as Typed from "../SettingsFlags.js"
+import * as SettingsFlags from "../SettingsFlags.js"
 
-/** `problem`: it does not start, or must not be started so. `warning`: somebody should look at it. */
+/** `problem`: the gateway does not start, or must not be started like this. `warning`: worth a look. */
 interface Finding {
   readonly level: "ok" | "warning" | "problem"
   readonly about: string
@@ -53,10 +53,10 @@ const problem = (about: string, what: string, instead?: string): Finding => ({
   ...(instead !== undefined && { instead })
 })
 
-/** A certificate that ends sooner than this should have been replaced: those that live for 90 days are after 60. */
+/** A certificate that expires sooner than this should have been replaced: 90-day certificates are renewed after 60 days. */
 const EXPIRES_SOON = Duration.toMillis("14 days")
 
-/** The settings as they are, those that cannot be read left at their defaults, and what is wrong with them. */
+/** The settings, with unreadable ones at their defaults, and what is wrong with them. */
 const settings: Effect.Effect<readonly [Settings, ReadonlyArray<Finding>]> = Effect.gen(function* () {
   const findings: Array<Finding> = []
   const readable = new Map<string, string>()
@@ -112,7 +112,7 @@ const authentication = (
       findings.push(
         ok(
           "authentication",
-          open ? `nobody is asked for a token, and only this machine reaches ${given.host}` : "a token is asked for"
+          open ? `no token is asked for, and only this machine can reach ${given.host}` : "a token is asked for"
         )
       )
     }
@@ -129,8 +129,8 @@ const authentication = (
       findings.push(
         warning(
           "authentication",
-          "tokens may stand in addresses (STRATIX_QUERY_TOKENS), which proxies and browsers log",
-          "take it out where the Authorization header or a subprotocol can carry the token"
+          "tokens are accepted in query strings (STRATIX_QUERY_TOKENS), which proxies and browsers log",
+          "set it to false where clients can send the token in the Authorization header or a subprotocol"
         )
       )
     }
@@ -183,7 +183,7 @@ const certificate = (path: string, now: number): ReadonlyArray<Finding> => {
     return Option.all([certificateTime(validFrom), certificateTime(validTo)])
   })
   const [from, to] = Option.getOrElse(Option.flatten(Either.getRight(times)), () => [undefined, undefined] as const)
-  // TLS has taken it already; what it can be asked besides that is no reason to stop.
+  // TLS has accepted it already; an unreadable date is no reason to stop.
   if (from === undefined) return [ok("tls", fits)]
   const replace = "replace it; a running gateway reads it again by itself"
   if (to <= now) return [problem("tls", `the certificate in ${visible(path)} has expired`, replace)]
@@ -221,7 +221,7 @@ const listening = (given: Settings): Effect.Effect<ReadonlyArray<Finding>, never
     return findings
   })
 
-/** Sockets and files a process may have, beyond those of connections: the log's own, node's, those of publishers. */
+/** Files a process has open besides connections: its log, Node's own, publishers. */
 const SPARE_FILES = 1100
 
 /** The limit of this process; Linux only. */
@@ -250,7 +250,7 @@ const WIDTHS = { level: 9, about: 16 }
 export const doctor = Command.make(
   "doctor",
   {
-    ...Typed.flags,
+    ...SettingsFlags.flags,
     json: Options.boolean("json").pipe(Options.withDescription("The findings as JSON, for programs")),
     strict: Options.boolean("strict").pipe(Options.withDescription("Fails for warnings, too"))
   },
@@ -286,7 +286,7 @@ export const doctor = Command.make(
       if (problems > 0 || (strict && warnings > 0)) {
         yield* failed(`${counted(problems, "problem")}, ${counted(warnings, "warning")}`)
       }
-    }).pipe(Typed.withTyped(typed))
+    }).pipe(SettingsFlags.withTyped(typed))
 ).pipe(
   Command.withDescription(
     described(

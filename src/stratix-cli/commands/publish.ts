@@ -76,7 +76,7 @@ const fromInput = (given: Given, keepGoing: boolean) =>
             if (Either.isLeft(parsed)) yield* publisher.refuse(number, parsed.left)
             else yield* publisher.add({ number, json: parsed.right })
           }
-          // Whoever writes slowly wants each line published when it is written.
+          // A slow writer expects each line to be published when it is written.
           if (Chunk.isNonEmpty(lines)) yield* publisher.flush
         })
       ),
@@ -118,7 +118,7 @@ const one = (
 ) =>
   Effect.gen(function* () {
     const output = yield* Output
-    // Before the name of the event or behind it: whoever types does not care.
+    // Options may stand before or after the name of the event.
     const before = yield* publishParent
     const gateway = yield* Gateway.resolve({
       url: Option.orElse(given.url, () => before.url),

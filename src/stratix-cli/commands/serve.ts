@@ -10,13 +10,13 @@ import * as Logging from "../../stratix-gateway/telemetry/Logging.js"
 import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
 import { asLongAsWanted } from "../ExitCode.js"
-import * as Settings from "../SettingsFlags.js"
+import * as SettingsFlags from "../SettingsFlags.js"
 
-export const serve = Command.make("serve", Settings.flags, (typed) =>
+export const serve = Command.make("serve", SettingsFlags.flags, (typed) =>
   Signals.ignoreFurther.pipe(
     Effect.zipRight(Layer.launch(Layer.provide(StatusSyncServer.layerStandAlone, Logging.layerConfig))),
-    Effect.mapError((error) => failed(`the gateway cannot start: ${Settings.messageOf(error)}`)),
-    Settings.withTyped(typed),
+    Effect.mapError((error) => failed(`the gateway cannot start: ${SettingsFlags.messageOf(error)}`)),
+    SettingsFlags.withTyped(typed),
     asLongAsWanted
   )
 ).pipe(

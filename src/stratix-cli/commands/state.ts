@@ -14,7 +14,7 @@ import {
   COMMAND_STATUS_UPDATE,
   CommandStatusPayload
 } from "../../stratix-core/stratix-protocol.js"
-import { State } from "../../stratix-gateway/api/http/StratixApi.js"
+import type { State } from "../../stratix-gateway/api/http/StratixApi.js"
 import * as Api from "../Api.js"
 import { described } from "../Arguments.js"
 import * as Gateway from "../Gateway.js"
@@ -84,7 +84,7 @@ export const state = Command.make(
     Effect.gen(function* () {
       const output = yield* Output
       const gateway = yield* Gateway.resolve(given)
-      const found = yield* Api.get(gateway, "/api/stratix/state", State)
+      const found = yield* Api.state(gateway)
       if (json) return yield* output.write(jsonLine(found))
       const shown = tables(found.events, yield* Clock.currentTimeMillis, output.paint, yield* output.columns)
       if (shown.length === 0) return yield* output.note(`${gateway.shown} knows of no agent and no command`)

@@ -10,7 +10,7 @@ export interface OriginRequest {
   readonly host: string | undefined
   /** Whether the request came in through a loopback address of this machine. */
   readonly local: boolean
-  /** Whether the host that was asked for is listed, so that it is nobody's rebound name. */
+  /** Whether the host that was asked for is listed, so that it is not a rebound name. */
   readonly hostListed: boolean
 }
 

@@ -201,7 +201,7 @@ export const layerDenyAll: Layer.Layer<Authenticator> = layerOf(
     verify: ({ token }) =>
       Exit.fail(
         token === undefined
-          ? new Unauthenticated({ reason: "Missing", message: "this gateway lets in nobody by itself" })
+          ? new Unauthenticated({ reason: "Missing", message: "this gateway does not authenticate clients itself" })
           : new Unauthenticated({ reason: "Invalid", message: "this gateway accepts no tokens" })
       )
   })

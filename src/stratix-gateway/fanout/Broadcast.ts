@@ -110,7 +110,7 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
     /** Completes once every connection is at the head. A frozen client can hold it up: give it a bound. */
     readonly caughtUp: Effect.Effect<void>
     readonly stats: () => Stats
-    /** Completes at the next flush, join, leave or end of a catch-up; at once while somebody is not at the head. What watches the counts waits for it, and an idle gateway wakes nobody. */
+    /** Completes at the next flush, join, leave or end of a catch-up; at once while a connection is not at the head. The metrics collector waits for it, so that an idle gateway stays asleep. */
     readonly activity: Effect.Effect<void>
     /** Looks at every connection that is not live. */
     readonly maxLag: () => MaxLag
@@ -175,7 +175,7 @@ const make = Effect.gen(function* () {
       group.pending = []
       deliveries += count * group.live.length
       bytes += frames.length * group.live.length
-      // From the end: whoever stalls leaves its place to the last, which has its bytes already.
+      // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
       for (let i = group.live.length - 1; i >= 0; i--) {
         const subscriber = group.live[i]
         if (

@@ -1,5 +1,5 @@
 /**
- * Brings those who are behind to the head, step by step: whoever joins late, comes back, or read too slowly.
+ * Brings connections that are behind to the head, step by step: they joined late, came back, or read too slowly.
  *
  * @since 0.1.0
  */
@@ -56,7 +56,7 @@ export interface Counts {
  * @category models */
 export interface CatchUps {
   readonly counts: Counts
-  /** Brings a subscriber that is away to the head, by and by, and tells a sync client so even if there is nothing to tell. */
+  /** Brings a subscriber that is away to the head in steps. A sync client is told even if no events follow. */
   readonly begin: (subscriber: Subscriber, cursor: Offset | undefined) => void
   /** The same for one that was interrupted; if its cursor is at the head, it is there at once. */
   readonly resume: (subscriber: Subscriber, cursor: Offset | undefined) => void
@@ -86,7 +86,7 @@ export const make = (
     // Bound: a subscriber is in it once at the most.
     const behind = yield* Effect.acquireRelease(Queue.unbounded<Subscriber>(), Queue.shutdown)
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
-    // Bound: STEPS_REMEMBERED; forgotten when the head moves, and when nobody is behind any more.
+    // Bound: STEPS_REMEMBERED; forgotten when the head moves, and when no subscriber is behind.
     const steps = new Map<string, Step>()
     let oldestStep = 0
     const counts: Counts = {

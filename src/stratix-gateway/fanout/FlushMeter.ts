@@ -34,7 +34,7 @@ export class FlushMeter {
   flushed(events: number, deliveries: number, bytes: number): void {
     if (this.since !== undefined) {
       Metrics.flushEvents.unsafeUpdate(events, [])
-      // Nobody there to write to says nothing about how long writing takes.
+      // Without a connection to write to, the time says nothing about writing.
       if (deliveries > 0) {
         Metrics.publishToSocket.unsafeUpdate((monotonicMillis(this.clock) - this.since) / 1000, [])
       }

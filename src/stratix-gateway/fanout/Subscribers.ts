@@ -65,7 +65,7 @@ export class Subscriber {
   catchUps = 0
   /** A catch-up has begun, and did not end. */
   catchingUp = false
-  /** The catch-up that goes on, where somebody listens. */
+  /** The span of the catch-up under way, if a tracer records it. */
   span: Tracer.Span | undefined = undefined
   /** Made when it stalls for the first time. */
   stall: TimeoutQueues.Timeout<Subscriber> | undefined = undefined
@@ -84,10 +84,10 @@ export class Subscribers {
   readonly away = new Set<Subscriber>()
   members = 0
   stalled = 0
-  /** Times that somebody stalled. */
+  /** Times a subscriber stalled. */
   stalls = 0
   private readonly index = FilterIndex.make<Group>()
-  /** Open while nobody is away. */
+  /** Open while every subscriber is at the head. */
   private readonly complete = Effect.unsafeMakeLatch(true)
   private readonly change = Effect.unsafeMakeLatch(false)
 
@@ -97,10 +97,10 @@ export class Subscribers {
     return this.members - this.away.size
   }
 
-  /** Completes once nobody is away. */
+  /** Completes once every subscriber is at the head. */
   readonly caughtUp: Effect.Effect<void> = this.complete.await
 
-  /** Completes at the next change; at once while somebody is away. */
+  /** Completes at the next change; at once while a subscriber is away. */
   readonly activity: Effect.Effect<void> = Effect.suspend(() => {
     if (this.away.size > 0) return Effect.void
     this.change.unsafeClose()

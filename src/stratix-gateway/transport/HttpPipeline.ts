@@ -46,7 +46,7 @@ class Pipeline {
       return
     }
     this.waiting.push([request, response])
-    // Node's parser reads the socket by itself, and so cannot be paused, until somebody else listens.
+    // Node's parser reads the socket by itself, and so cannot be paused, until another listener is attached.
     if (!this.slowed) this.socket.on("data", ignore)
     this.slowed = true
     this.socket.pause()
@@ -55,7 +55,7 @@ class Pipeline {
   private run(request: IncomingMessage, response: ServerResponse): void {
     this.busy = true
     this.timeouts.start(this.timeout)
-    // From its last byte on; the `end` of what nobody reads comes with the end of the answer.
+    // From its last byte on; the `end` of an unread body comes with the end of the answer.
     request.once("end", () => {
       if (!response.closed) this.timeouts.start(this.timeout)
     })
