@@ -1,7 +1,6 @@
 /**
  * The command line: all commands under one name.
  */
-import { createRequire } from "node:module"
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -10,6 +9,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { version } from "../stratix-gateway/runtime/Version.js"
 import type { CliError } from "./CliError.js"
 import { connections } from "./commands/connections.js"
 import { doctor } from "./commands/doctor.js"
@@ -23,11 +23,6 @@ import { layerConsole } from "./Help.js"
 import * as Output from "./Output.js"
 
 const NAME = "stratix-status-sync"
-
-const version = (): string => {
-  const manifest: unknown = createRequire(import.meta.url)(`${NAME}/package.json`)
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : ""
-}
 
 const section = (heading: string, ...lines: ReadonlyArray<string>): ReadonlyArray<HelpDoc.HelpDoc> => [
   HelpDoc.h1(heading),
@@ -76,7 +71,7 @@ export const command = Command.make(NAME).pipe(
   Command.withSubcommands([serve, watch, publish, state, record, replay, connections, doctor])
 )
 
-const parse = Command.run(command, { name: NAME, version: version() })
+const parse = Command.run(command, { name: NAME, version })
 
 /** Runs the program with these arguments, which begin with Node's own two, and reports a failure on standard error. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>

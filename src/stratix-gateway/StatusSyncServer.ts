@@ -21,6 +21,7 @@ import * as EventLogMemory from "./log/EventLogMemory.js"
 import * as Stamps from "./log/Stamps.js"
 import * as MetricsCollector from "./operations/MetricsCollector.js"
 import { isLoopback } from "./runtime/IpAddress.js"
+import { version } from "./runtime/Version.js"
 import * as Refusals from "./telemetry/Refusals.js"
 import * as NodeServer from "./transport/NodeServer.js"
 import type { Transport } from "./transport/Transport.js"
@@ -104,7 +105,7 @@ const ready = Layer.scopedDiscard(
     const scheme = config.tlsCert === undefined ? "ws" : "wss"
     const host = config.host.includes(":") ? `[${config.host}]` : config.host
     yield* Effect.logInfo(
-      `Stratix gateway ready on ${scheme}://${host}:${port}${config.path} (authentication: ${authenticator.open ? "none" : "tokens"})`
+      `Stratix gateway ${version} ready on ${scheme}://${host}:${port}${config.path} (authentication: ${authenticator.open ? "none" : "tokens"})`
     )
     if (config.dashboard) {
       yield* Effect.logInfo(`Dashboard: ${config.tlsCert === undefined ? "http" : "https"}://${host}:${port}/dashboard`)

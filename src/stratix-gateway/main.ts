@@ -20,8 +20,7 @@ const complain = (cause: Cause.Cause<unknown>) =>
     Effect.logError(`The gateway cannot start: ${textOf(error)}`)
   ).pipe(Logger.withMinimumLogLevel(LogLevel.All))
 
-Signals.ignoreFurther.pipe(
-  Effect.zipRight(Layer.launch(StatusSyncServer.layerStandAlone)),
+Signals.launch(StatusSyncServer.layerStandAlone).pipe(
   Effect.tapErrorCause(complain),
   Effect.provide(Layer.tapErrorCause(Logging.layerConfig, complain)),
   NodeRuntime.runMain({ disableErrorReporting: true, disablePrettyLogger: true })

@@ -121,7 +121,7 @@ describe("the stand-alone gateway on SIGTERM", () => {
     assert.deepStrictEqual([code, signal], [0, null])
   }, 60_000)
 
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     it(`ends at the deadline although one client is frozen (${signal}, and a second one soon after)`, async () => {
       const gateway = await startGateway({ STRATIX_DRAIN_TIMEOUT: "2 seconds" })
       const port = await portOf(gateway)
@@ -142,6 +142,8 @@ describe("the stand-alone gateway on SIGTERM", () => {
       const ended = await gateway.ended
       const took = performance.now() - before
       assert.deepStrictEqual([ended.code, ended.signal], [0, null])
+      assert.match(ended.output, /level=INFO .*message="drained: 1 clients closed, 1 terminated after 2s/)
+      assert.strictEqual(ended.output.match(/level=INFO .*message="Stratix gateway stopped"/g)?.length, 1)
       assert.isAtLeast(took, 2000)
       assert.isBelow(took, 2000 + MARGIN_MS)
       frozen.socket.terminate()
@@ -160,10 +162,10 @@ describe("the stand-alone gateway that cannot start", () => {
 
   it("says in one line which setting is wrong, and ends with exit code 1", async () => {
     const cases: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [
-      [{ STRATIX_PORT: "a port" }, /STRATIX_PORT.*integer.*a port/],
+      [{ STRATIX_PORT: "a port" }, /STRATIX_PORT.*must be a whole number from 0 to 65535.*a port/],
       [{ STRATIX_PORT: "70000" }, /STRATIX_PORT.*0 to 65535.*70000/],
       [{ STRATIX_PORT: "70000", STRATIX_LOG_LEVEL: "none" }, /STRATIX_PORT.*0 to 65535.*70000/],
-      [{ STRATIX_DRAIN_TIMEOUT: "30 days" }, /STRATIX_DRAIN_TIMEOUT.*at most 24 days/],
+      [{ STRATIX_DRAIN_TIMEOUT: "30 days" }, /STRATIX_DRAIN_TIMEOUT.*from 0 to 24d/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "soon" }, /STRATIX_HEARTBEAT_TIMEOUT.*duration.*soon/],
       [{ STRATIX_HEARTBEAT_TIMEOUT: "10 seconds" }, /STRATIX_HEARTBEAT_TIMEOUT.*above the interval/]
     ]

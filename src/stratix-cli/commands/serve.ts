@@ -3,7 +3,6 @@
  */
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Signals from "../../stratix-gateway/runtime/Signals.js"
 import * as StatusSyncServer from "../../stratix-gateway/StatusSyncServer.js"
 import * as Logging from "../../stratix-gateway/telemetry/Logging.js"
@@ -13,8 +12,8 @@ import { asLongAsWanted } from "../ExitCode.js"
 import * as SettingsFlags from "../SettingsFlags.js"
 
 export const serve = Command.make("serve", SettingsFlags.flags, (typed) =>
-  Signals.ignoreFurther.pipe(
-    Effect.zipRight(Layer.launch(Layer.provide(StatusSyncServer.layerStandAlone, Logging.layerConfig))),
+  Signals.launch(StatusSyncServer.layerStandAlone).pipe(
+    Effect.provide(Logging.layerConfig),
     Effect.mapError((error) => failed(`the gateway cannot start: ${SettingsFlags.messageOf(error)}`)),
     SettingsFlags.withTyped(typed),
     asLongAsWanted

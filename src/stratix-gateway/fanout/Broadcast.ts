@@ -11,7 +11,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import type * as Tracer from "effect/Tracer"
 import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
@@ -21,7 +20,7 @@ import type * as Filter from "../log/Filter.js"
 import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
-import * as Metrics from "../telemetry/Metrics.js"
+import * as Terminations from "../telemetry/Terminations.js"
 import * as Frame from "../transport/Frame.js"
 import type { TransportSocket } from "../transport/Transport.js"
 import * as CatchUps from "./CatchUps.js"
@@ -125,10 +124,13 @@ const make = Effect.gen(function* () {
   const meter = new FlushMeter(clock, config.metrics)
   const subscription = yield* log.subscribe
   const deadlines = yield* TimeoutQueues.make
-  const terminations = Metric.tagged(Metrics.terminations, "reason", "stalled" satisfies Metrics.TerminationReason)
+  const stalled = yield* Terminations.make(
+    "stalled",
+    `above the high-water mark for ${Duration.format(config.stallTimeout)} (STRATIX_STALL_TIMEOUT)`
+  )
   const subscribers = new Subscribers(
     deadlines.queue(config.stallTimeout, (subscriber: Subscriber) => {
-      terminations.unsafeUpdate(1, [])
+      stalled({ remoteAddress: subscriber.socket.remoteAddress })
       subscriber.socket.terminate()
     })
   )

@@ -7,9 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Runtime from "effect/Runtime"
-import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import * as Metrics from "./Metrics.js"
+import * as RateLimitedLog from "./RateLimitedLog.js"
 
 /** Counts refusals by reason in `stratix_refusals_total`, and logs the first of each reason at once. Those that follow within ten seconds share one more line with their number.
  * @since 0.1.0
@@ -22,9 +21,6 @@ export class Refusals extends Context.Tag("stratix/Refusals")<
   }
 >() {}
 
-/** Pause between two lines about one reason. */
-const QUIET = "10 seconds"
-
 /** Characters of a detail in the log: it can be as long as a header. */
 const MAX_DETAIL = 200
 
@@ -32,46 +28,23 @@ const MAX_DETAIL = 200
 const printable = (detail: string): string =>
   (detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL)}…` : detail).replace(/\p{Cc}/gu, "?")
 
-class Subject {
-  readonly metric: Metric.Metric.Counter<number>
-  readonly quiet: TimeoutQueues.Timeout<Subject>
-  unsaid = 0
-  constructor(readonly reason: Metrics.RefusalReason) {
-    this.metric = Metric.tagged(Metrics.refusals, "reason", reason)
-    this.quiet = new TimeoutQueues.Timeout<Subject>(this)
-  }
-}
-
-const make = Effect.gen(function* () {
-  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const deadlines = yield* TimeoutQueues.make
-  const subjects = new Map(Metrics.refusalReasons.map((reason) => [reason, new Subject(reason)]))
-
-  const say = (reason: Metrics.RefusalReason, message: string, address?: string) => {
-    runFork(
-      Effect.logWarning(message).pipe(
-        Effect.annotateLogs({ module: "Refusals", reason, ...(address !== undefined && { remoteAddress: address }) })
+const make = Effect.map(RateLimitedLog.make, (log) => {
+  const annotated = (reason: Metrics.RefusalReason, address?: string) =>
+    Effect.annotateLogs({ module: "Refusals", reason, ...(address !== undefined && { remoteAddress: address }) })
+  const subjects = new Map(
+    Metrics.refusalReasons.map((reason) => {
+      const metric = Metric.tagged(Metrics.refusals, "reason", reason)
+      const say = log.subject((count) =>
+        annotated(reason)(Effect.logWarning(`refused ${count} more for the same reason`))
       )
-    )
-  }
-  const silences = deadlines.queue(QUIET, (subject: Subject) => {
-    if (subject.unsaid === 0) return
-    say(subject.reason, `refused ${subject.unsaid} more for the same reason`)
-    subject.unsaid = 0
-    silences.start(subject.quiet)
-  })
-
+      return [reason, { metric, say }]
+    })
+  )
   return Refusals.of({
     recordRefusal: (reason, detail, address) => {
       const subject = subjects.get(reason)
-      if (subject === undefined) return
-      subject.metric.unsafeUpdate(1, [])
-      if (subject.quiet.running) {
-        subject.unsaid++
-        return
-      }
-      silences.start(subject.quiet)
-      say(reason, `refused: ${printable(detail)}`, address)
+      subject?.metric.unsafeUpdate(1, [])
+      subject?.say(Effect.suspend(() => annotated(reason, address)(Effect.logWarning(`refused: ${printable(detail)}`))))
     }
   })
 })

@@ -73,7 +73,7 @@ describe("TLS", () => {
       yield* place(at, certificate)
       yield* Effect.gen(function* () {
         const to = yield* port
-        assert.isTrue(lines.some((line) => line.includes(`Stratix gateway ready on wss://127.0.0.1:${to}/`)))
+        assert.isTrue(lines.some((line) => line.includes(` ready on wss://127.0.0.1:${to}/`)))
         const { messages } = yield* connect(certificate)
         const answer = yield* request("PUT", "/api/stratix/agents/a/status", {
           body: { status: "busy" },

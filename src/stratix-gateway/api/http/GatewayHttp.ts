@@ -21,6 +21,7 @@ import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import type * as Broadcast from "../../fanout/Broadcast.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as MetricsCollector from "../../operations/MetricsCollector.js"
+import { version } from "../../runtime/Version.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import type * as Refusals from "../../telemetry/Refusals.js"
 import * as Tracing from "../../telemetry/Tracing.js"
@@ -73,7 +74,7 @@ const operations = HttpApiBuilder.group(StratixApi, "operations", (handlers) =>
 
 const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
   handlers
-    .handle("healthz", () => Effect.succeed({ status: "ok" as const }))
+    .handle("healthz", () => Effect.succeed({ status: "ok" as const, version }))
     .handle("readyz", () =>
       Effect.gen(function* () {
         const connections = yield* Connections.Connections

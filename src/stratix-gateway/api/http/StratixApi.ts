@@ -108,7 +108,10 @@ export const ConnectionReports = Schema.Struct({
  * @category schemas */
 export type ConnectionReports = typeof ConnectionReports.Type
 
-const Health = Schema.Struct({ status: Schema.Literal("ok", "draining") }).annotations({ identifier: "Health" })
+const Health = Schema.Struct({ status: Schema.Literal("ok"), version: Schema.String }).annotations({
+  identifier: "Health"
+})
+const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining") }).annotations({ identifier: "Readiness" })
 
 // Checked with the rest of the event, so that one place says what an id must be.
 const id = Schema.String.annotations({ description: "1 to 256 characters, percent-encoded" })
@@ -194,8 +197,8 @@ export const HealthGroup = HttpApiGroup.make("health")
   .add(
     HttpApiEndpoint.get("readyz", "/readyz")
       .annotate(OpenApi.Summary, "The gateway accepts connections; 503 while it drains")
-      .addSuccess(Health)
-      .addError(Health, { status: 503 })
+      .addSuccess(Readiness)
+      .addError(Readiness, { status: 503 })
   )
 
 /** All routes.

@@ -5,7 +5,6 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Either from "effect/Either"
-import * as Metric from "effect/Metric"
 import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
@@ -57,6 +56,8 @@ export interface ConnectionContext {
   readonly inbound: TokenBucket
   readonly recordRefusal: (typeof Refusals.Service)["recordRefusal"]
   readonly onOpened: (connection: Connection) => void
+  /** No sign of life for the whole heartbeat timeout: it is terminated next. */
+  readonly onSilent: (connection: Connection) => void
   readonly onFailed: (connection: Connection, error: Error) => void
   /** Handling a message threw: a fault of the gateway. */
   readonly onDefect: (connection: Connection, defect: unknown) => void
@@ -69,8 +70,6 @@ const STRIKE_WINDOW = 10_000
 
 const decodeSubscribe = Schema.decodeUnknownEither(SubscribeMessage, { onExcessProperty: "error" })
 const decodePing = Schema.decodeUnknownEither(PingMessage, { onExcessProperty: "error" })
-
-const terminations = Metric.tagged(Metrics.terminations, "reason", "silent" satisfies Metrics.TerminationReason)
 
 const typeOf = (message: unknown): unknown =>
   typeof message === "object" && message !== null && "type" in message ? message.type : undefined
@@ -207,7 +206,7 @@ export class Connection implements SocketHandlers {
 
   /** Called by the heartbeat: no sign of life for the whole timeout. */
   onTimeout(): void {
-    terminations.unsafeUpdate(1, [])
+    this.context.onSilent(this)
     this.socket.terminate()
   }
 

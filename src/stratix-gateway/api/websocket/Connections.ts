@@ -36,6 +36,7 @@ import * as NodeError from "../../runtime/NodeError.js"
 import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import * as Refusals from "../../telemetry/Refusals.js"
+import * as Terminations from "../../telemetry/Terminations.js"
 import { type Refusal, refuse } from "../../transport/Refusal.js"
 import * as Transport from "../../transport/Transport.js"
 import { Connection, type ConnectionContext, type ConnectionInfo } from "./Connection.js"
@@ -103,6 +104,10 @@ const make = Effect.gen(function* () {
   const log = yield* EventLog.EventLog
   const authenticator = yield* Authenticator.Authenticator
   const { recordRefusal } = yield* Refusals.Refusals
+  const silent = yield* Terminations.make(
+    "silent",
+    `no sign of life for ${Duration.format(config.heartbeatTimeout)} (STRATIX_HEARTBEAT_TIMEOUT)`
+  )
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
@@ -216,6 +221,7 @@ const make = Effect.gen(function* () {
       changed({ _tag: "Failed", connection: connection.info, error })
       debug(connection, `client failed: ${error.message}`)
     },
+    onSilent: (connection) => silent({ connectionId: connection.id, remoteAddress: connection.socket.remoteAddress }),
     onDefect: (connection, defect) => {
       runFork(
         Effect.logError("a message could not be handled", Cause.die(defect)).pipe(
@@ -255,7 +261,8 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       draining = true
       if (pool.size === 0) return
-      yield* Effect.logInfo(`draining ${pool.size} clients`).pipe(Effect.annotateLogs("module", "Connections"))
+      const before = pool.size
+      yield* Effect.logInfo(`draining ${before} clients`).pipe(Effect.annotateLogs("module", "Connections"))
       yield* broadcast.flush
       const budget = Duration.decode(config.drainTimeout)
       const deadline = monotonicMillis(clock) + Duration.toMillis(budget)
@@ -263,9 +270,13 @@ const make = Effect.gen(function* () {
       yield* atMost(broadcast.caughtUp, Duration.times(budget, 0.5))
       yield* closeAll
       yield* atMost(Deferred.await(emptied), Math.max(0, deadline - monotonicMillis(clock)))
+      const left = pool.size
       for (const connection of [...pool.keys()]) connection.socket.terminate()
       // A terminated socket reports its end in a later turn, which closes its connection's scope.
       yield* atMost(Deferred.await(emptied), "1 second")
+      yield* Effect.logInfo(
+        `drained: ${before - left} clients closed, ${left} terminated after ${Duration.format(budget)} (STRATIX_DRAIN_TIMEOUT)`
+      ).pipe(Effect.annotateLogs("module", "Connections"))
     })
   )
 

@@ -3,6 +3,7 @@ import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Connections, type NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import { version } from "../../../../src/stratix-gateway/runtime/Version.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { type Answer, port, quiet, request } from "../../support/gateway.js"
 
@@ -277,7 +278,7 @@ describe("HTTP routes", () => {
   it.live("health and readiness; a draining gateway is alive and not ready", () =>
     Effect.gen(function* () {
       const connections = yield* Connections.Connections
-      assert.deepStrictEqual((yield* request("GET", "/healthz")).body, { status: "ok" })
+      assert.deepStrictEqual((yield* request("GET", "/healthz")).body, { status: "ok", version })
       assert.strictEqual((yield* request("GET", "/readyz")).status, 200)
       yield* connections.drain
       const ready = yield* request("GET", "/readyz")

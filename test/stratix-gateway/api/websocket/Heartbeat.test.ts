@@ -139,3 +139,20 @@ describe("heartbeat, in virtual time", () => {
     120_000
   )
 })
+
+describe("silent clients in the log", () => {
+  it.effect("the first is a line at once, the others of the next ten seconds are one line with their number", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (String(message).includes("terminated")) lines.push(`${logLevel.label} ${message}`)
+    })
+    const why = "no sign of life for 1m (STRATIX_HEARTBEAT_TIMEOUT)"
+    return Effect.gen(function* () {
+      for (let i = 0; i < 3; i++) yield* TestClients.connect({ answersPings: false })
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual(lines, [`INFO terminated a connection: ${why}`])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(lines.slice(1), [`INFO terminated 2 more connections for the same reason: ${why}`])
+    }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  })
+})

@@ -194,12 +194,12 @@ describe("what cannot be published", () => {
         ["payload.toJSON", /function/, sync.broadcast({ eventType: "stratix:x", payload: { toJSON: () => 7 } })],
         [
           "payload.__proto__",
-          /no name for a field/,
+          /cannot name a field/,
           sync.broadcast({ eventType: "stratix:x", payload: JSON.parse('{"__proto__":{"agentId":"a"}}') })
         ],
         [
           "payload.result.deep.__proto__",
-          /no name for a field/,
+          /cannot name a field/,
           sync.notifyCommandStatus("c", "a", "success", 100, JSON.parse('{"deep":{"__proto__":1}}'))
         ],
         [
@@ -266,6 +266,7 @@ describe("what cannot be published", () => {
       const sync = yield* StatusSync.StatusSync
       const heard = yield* sync.events.pipe(Stream.take(1), Stream.runCollect, Effect.fork)
       yield* Effect.yieldNow()
+      yield* nextTurn
       for (const id of ["", "x".repeat(300)]) {
         const error = yield* Effect.flip(sync.notifyAgentStatus("a", "busy").pipe(StatusSync.withRequestId(id)))
         assert.deepInclude(error, { reason: "InvalidField", field: "requestId" })
@@ -288,6 +289,7 @@ describe("what cannot be published", () => {
       const log = yield* EventLog.EventLog
       const heard = yield* sync.events.pipe(Stream.take(1), Stream.runCollect, Effect.fork)
       yield* Effect.yieldNow()
+      yield* nextTurn
       const draft = {
         eventType: "stratix:x",
         agentId: undefined,
