@@ -65,6 +65,12 @@ export const knobs = {
     unit: "keys",
     doc: "Keys whose newest event is kept; above it the key unchanged for longest is dropped"
   }),
+  latestBytes: Knob.bytes({
+    env: "STRATIX_LATEST_BYTES",
+    default: 256 * MiB,
+    min: 1,
+    doc: "Characters of encoded newest events kept, of all keys together; the keys unchanged for longest leave above it"
+  }),
   finishedRetention: Knob.duration({
     env: "STRATIX_FINISHED_RETENTION",
     default: "15 minutes",
@@ -205,6 +211,11 @@ export const knobs = {
     env: "STRATIX_MESSAGE_RATE",
     default: 100,
     doc: "Messages, pings and pongs from one client, with bursts of twice as many; above it: close 1008; 0: no limit"
+  }),
+  filterRate: Knob.rate({
+    env: "STRATIX_FILTER_RATE",
+    default: 10,
+    doc: "Changes of filter by one client, with bursts of twice as many; above it: stratix:error; 0: no limit"
   }),
   maxFragments: Knob.count({
     env: "STRATIX_MAX_FRAGMENTS",

@@ -25,6 +25,7 @@ import * as Frame from "../transport/Frame.js"
 import type { TransportSocket } from "../transport/Transport.js"
 import * as CatchUps from "./CatchUps.js"
 import * as EventBatch from "./EventBatch.js"
+import * as FanoutFaults from "./FanoutFaults.js"
 import { FlushMeter } from "./FlushMeter.js"
 import { type Group, type Subscriber, type SubscriberStatus, Subscribers } from "./Subscribers.js"
 
@@ -113,8 +114,19 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
     readonly activity: Effect.Effect<void>
     /** Looks at every connection that is not live. */
     readonly maxLag: () => MaxLag
+    /** Whether faults of the gateway's own repeat: `FanoutFaults.isFailing`. */
+    readonly isFailing: () => boolean
   }
 >() {}
+
+/** What all groups share in the messages of one flush. */
+interface Messages {
+  readonly now: number
+  readonly stampOf: (index: number) => Stamps.Stamp
+}
+
+/** Bytes of frames made in one flush, connections of a group sharing theirs: some 5 ms of work. Lone events stay far below it. */
+const FLUSH_BYTES = 4 * 1024 * 1024
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -135,7 +147,8 @@ const make = Effect.gen(function* () {
     })
   )
   let head = log.head()
-  const catchUps = yield* CatchUps.make(subscribers, () => head.offset)
+  const faults = yield* FanoutFaults.make
+  const catchUps = yield* CatchUps.make(subscribers, () => head.offset, faults)
   let flushes = 0
   let deliveries = 0
   let bytes = 0
@@ -151,43 +164,84 @@ const make = Effect.gen(function* () {
     return frame
   }
 
-  const deliver = (entries: ReadonlyArray<EventLog.LogEntry>) => {
-    const before = { deliveries, bytes }
-    const touched: Array<Group> = []
-    for (const entry of entries) {
-      subscribers.forEachMatching(entry, (group) => {
-        if (group.live.length === 0) return
-        if (group.pending.length === 0) touched.push(group)
-        group.pending.push(entry)
-      })
+  /** Brings one up to date from `from` on, as if it had been too slow. */
+  const fallBehind = (subscriber: Subscriber, from: Offset) => {
+    subscribers.leaveHead(subscriber)
+    catchUps.resume(subscriber, from)
+  }
+
+  /** Everything of a group, to each of its live connections; `made` is what its bytes took. */
+  const writeGroup = (group: Group, pending: ReadonlyArray<EventLog.LogEntry>, from: Offset, messages: Messages) => {
+    // Asked before the bytes are made: for those who do not read none are.
+    for (let i = group.live.length - 1; i >= 0; i--) {
+      const subscriber = group.live[i]
+      if (subscriber !== undefined && subscriber.socket.unsentBytes() > config.highWaterMark)
+        fallBehind(subscriber, from)
     }
-    const now = TimeoutQueues.sentAt(clock)
-    const stamps: Array<Stamps.Stamp> = []
-    // The n-th message of a flush is stamped the same for every group, so that equal messages are compressed once.
-    const stampOf = (index: number): Stamps.Stamp => {
-      stamps[index] ??= stamp.next()
-      return stamps[index]
-    }
-    for (const group of touched) {
-      const count = group.pending.length
-      const texts = group.sync
-        ? EventBatch.messagesOf(group.pending, stampOf, now)
-        : group.pending.map((entry) => entry.json)
-      const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
-      group.pending = []
-      deliveries += count * group.live.length
-      bytes += frames.length * group.live.length
-      // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
-      for (let i = group.live.length - 1; i >= 0; i--) {
-        const subscriber = group.live[i]
-        if (
-          subscriber !== undefined &&
-          subscriber.socket.write(frames) > config.highWaterMark &&
-          subscriber.state === "live"
-        ) {
+    if (group.live.length === 0) return 0
+    const texts = group.sync
+      ? EventBatch.messagesOf(pending, messages.stampOf, messages.now)
+      : pending.map((entry) => entry.json)
+    const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
+    deliveries += pending.length * group.live.length
+    bytes += frames.length * group.live.length
+    // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
+    for (let i = group.live.length - 1; i >= 0; i--) {
+      const subscriber = group.live[i]
+      if (subscriber === undefined) continue
+      try {
+        if (subscriber.socket.write(frames) > config.highWaterMark && subscriber.state === "live") {
           subscribers.leaveHead(subscriber)
           subscribers.stall(subscriber, head.offset)
         }
+      } catch (defect) {
+        // What it was given of these bytes is unknown: only a new connection can be right.
+        faults.record(defect)
+        subscriber.socket.terminate()
+      }
+    }
+    return frames.length
+  }
+
+  const deliver = (entries: ReadonlyArray<EventLog.LogEntry>, from: Offset) => {
+    const before = { deliveries, bytes }
+    const touched = new Set<Group>()
+    try {
+      for (const entry of entries) {
+        subscribers.forEachMatching(entry, (group) => {
+          if (group.live.length === 0) return
+          touched.add(group)
+          group.pending.push(entry)
+        })
+      }
+    } catch (defect) {
+      // Which groups it concerns is unknown: all of them are caught up.
+      faults.record(defect)
+      for (const group of touched) group.pending = []
+      everyoneBehind(from)
+      return
+    }
+    const stamps: Array<Stamps.Stamp> = []
+    const messages: Messages = {
+      now: TimeoutQueues.sentAt(clock),
+      // The n-th message of a flush is stamped the same for every group, so that equal messages are compressed once.
+      stampOf: (index) => {
+        stamps[index] ??= stamp.next()
+        return stamps[index]
+      }
+    }
+    let made = 0
+    for (const group of touched) {
+      const { pending } = group
+      group.pending = []
+      try {
+        // A flush that makes more is cut: the other groups get theirs step by step, between which the gateway does other work.
+        if (made > FLUSH_BYTES) for (const subscriber of [...group.live]) fallBehind(subscriber, from)
+        else made += writeGroup(group, pending, from, messages)
+      } catch (defect) {
+        // Thrown before its first write: its connections have nothing of this flush.
+        faults.record(defect)
+        for (const subscriber of [...group.live]) fallBehind(subscriber, from)
       }
     }
     compressions.clear()
@@ -196,26 +250,33 @@ const make = Effect.gen(function* () {
     meter.flushed(entries.length, deliveries - before.deliveries, bytes - before.bytes)
   }
 
+  const everyoneBehind = (from: Offset) => {
+    meter.overrun()
+    for (const group of subscribers.groups.values()) {
+      for (const subscriber of [...group.live]) fallBehind(subscriber, from)
+    }
+    subscribers.notifyActivity()
+  }
+
+  const tailOf = (index: number) => {
+    try {
+      return log.tail(index)
+    } catch (defect) {
+      faults.record(defect)
+      return undefined
+    }
+  }
+
   const flushNow = () => {
     const from = head
     const next = log.head()
     if (next.index === from.index) return
-    const entries = log.tail(from.index)
+    const entries = tailOf(from.index)
     head = next
     catchUps.headMoved()
-    if (entries !== undefined) {
-      deliver(entries)
-      return
-    }
-    // More was published in one turn than the history holds: everybody is behind.
-    meter.overrun()
-    for (const group of subscribers.groups.values()) {
-      for (const subscriber of [...group.live]) {
-        subscribers.leaveHead(subscriber)
-        catchUps.resume(subscriber, from.offset)
-      }
-    }
-    subscribers.notifyActivity()
+    // Where more was published in one turn than the history holds, everybody is behind.
+    if (entries === undefined) everyoneBehind(from.offset)
+    else deliver(entries, from.offset)
   }
 
   const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : nextTurn
@@ -322,6 +383,7 @@ const make = Effect.gen(function* () {
       behind: subscribers.away.size - subscribers.stalled,
       groups: subscribers.groups.size
     }),
+    isFailing: faults.isFailing,
     maxLag: () => {
       let events = 0
       let millis = 0

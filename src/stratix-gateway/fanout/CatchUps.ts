@@ -19,6 +19,7 @@ import { sentAt } from "../runtime/TimeoutQueues.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Frame from "../transport/Frame.js"
 import * as EventBatch from "./EventBatch.js"
+import type { FanoutFaults } from "./FanoutFaults.js"
 import type { Group, Subscriber, Subscribers } from "./Subscribers.js"
 
 /** Characters of events in one step: small enough that live events never wait long behind it. */
@@ -26,6 +27,9 @@ const STEP = 64 * 1024
 
 /** Steps between two turns of the event loop. */
 const STEPS_PER_TURN = 16
+
+/** Times in a row that a step of one connection may fail by a fault of the gateway's own; then it is closed, and may come back. */
+const MAX_FAULTS = 3
 
 /** Steps remembered at a time. */
 const STEPS_REMEMBERED = 64
@@ -71,7 +75,8 @@ export interface CatchUps {
  * @category constructors */
 export const make = (
   subscribers: Subscribers,
-  head: () => Offset
+  head: () => Offset,
+  faults: FanoutFaults
 ): Effect.Effect<
   CatchUps,
   never,
@@ -171,13 +176,14 @@ export const make = (
     const give = (subscriber: Subscriber, until: Offset, { frames, result }: Step) => {
       const from = subscriber.cursor
       const conflates = result.mode !== "resume" && subscriber.conflateFrom === undefined
-      if (conflates && subscriber.joined) {
-        if (config.slowPolicy === "close") {
-          subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
-          return
-        }
-        counts.conflations++
+      if (conflates && subscriber.joined && config.slowPolicy === "close") {
+        subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
+        return
       }
+      const live = !result.more && result.to === head()
+      // Up to here a step can be taken again; from the write on it cannot.
+      const written = subscriber.group.sync ? Buffer.concat([announcement(from, result, !live), frames]) : frames
+      if (conflates && subscriber.joined) counts.conflations++
       if (conflates || !subscriber.catchingUp) begin(subscriber, result.mode)
       if (result.mode !== "resume") subscriber.target = until
       if (result.mode === "snapshot") subscriber.conflateFrom = until
@@ -186,16 +192,29 @@ export const make = (
         subscriber.target = undefined
         subscriber.conflateFrom = undefined
       }
-      const live = !result.more && result.to === head()
-      const written = subscriber.group.sync ? Buffer.concat([announcement(from, result, !live), frames]) : frames
       subscriber.lost += result.lost
+      subscriber.faults = 0
       counts.lost += result.lost
       counts.deliveries += result.entries.length
       counts.bytes += written.length
-      const unsent = written.length > 0 ? subscriber.socket.write(written) : 0
-      if (unsent > config.highWaterMark) subscribers.stall(subscriber, result.to)
-      else if (live) goLive(subscriber)
-      else later(subscriber, result.to)
+      try {
+        const unsent = written.length > 0 ? subscriber.socket.write(written) : 0
+        if (unsent > config.highWaterMark) subscribers.stall(subscriber, result.to)
+        else if (live) goLive(subscriber)
+        else later(subscriber, result.to)
+      } catch (defect) {
+        // What it was given of these bytes is unknown: only a new connection can be right.
+        faults.record(defect)
+        subscriber.socket.terminate()
+      }
+    }
+
+    /** A step threw before anything was written: it is taken again, a few times. */
+    const retry = (subscriber: Subscriber, defect: unknown) => {
+      faults.record(defect)
+      if (subscriber.state !== "behind" || subscriber.queued) return
+      if (++subscriber.faults < MAX_FAULTS) later(subscriber, subscriber.cursor)
+      else subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "catch-up failed")
     }
 
     const step = (subscriber: Subscriber): Effect.Effect<void> =>
@@ -239,7 +258,7 @@ export const make = (
                 )
             })
           )
-      }).pipe(Effect.catchAllCause((cause) => Effect.logError("catch-up failed", cause)))
+      }).pipe(Effect.catchAllDefect((defect) => Effect.sync(() => retry(subscriber, defect))))
 
     yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
       Effect.flatMap(Effect.forEach(step, { concurrency: "unbounded", discard: true })),

@@ -63,6 +63,8 @@ export class Subscriber {
   joined = false
   lost = 0
   catchUps = 0
+  /** Steps of its catch-up in a row that failed by a fault of the gateway's own. */
+  faults = 0
   /** A catch-up has begun, and did not end. */
   catchingUp = false
   /** The span of the catch-up under way, if a tracer records it. */

@@ -65,11 +65,12 @@ const make = Effect.gen(function* () {
   let last = 0
   let bytes = 0
   let keyless = 0
-  // Latest: by key, and in offset order with superseded entries among them. Bound: latestCapacity and finishedCapacity keys; the oldest leave, counted.
+  // Latest: by key, and in offset order with superseded entries among them. Bound: latestCapacity and finishedCapacity keys, and latestBytes characters; the oldest leave, counted.
   const byKey = new Map<string, Stored>()
   let ordered: Array<Stored> = []
   let orderedFront = 0
   let dead = 0
+  let latestBytes = 0
   // Finished commands, oldest first, superseded ones among them until they reach the front.
   let finished: Array<Stored> = []
   let finishedFront = 0
@@ -90,9 +91,10 @@ const make = Effect.gen(function* () {
     const [offsetEpoch, seq, count] = offset.split("-")
     if (offsetEpoch !== epoch || seq === undefined || count === undefined) return undefined
     const parsed = { seq: Number.parseInt(seq, 36), keyless: Number.parseInt(count, 36) }
-    return offsetAt(parsed.seq, parsed.keyless) === offset && parsed.seq <= last && parsed.keyless <= keyless
-      ? parsed
-      : undefined
+    if (offsetAt(parsed.seq, parsed.keyless) !== offset || parsed.seq > last || parsed.keyless > keyless)
+      return undefined
+    // Where the history can tell, an offset that this log did not give is unknown.
+    return parsed.seq >= first && at(parsed.seq).keyless !== parsed.keyless ? undefined : parsed
   }
   const at = (seq: number): Stored => {
     const entry = ring[seq % ring.length]
@@ -102,6 +104,7 @@ const make = Effect.gen(function* () {
   const head = (): Parsed => ({ seq: last, keyless })
 
   const bury = (entry: Stored) => {
+    latestBytes -= entry.json.length
     entry.superseded = true
     dead++
     if (entry.finished) finishedLive--
@@ -133,7 +136,7 @@ const make = Effect.gen(function* () {
       finished = finished.slice(finishedFront)
       finishedFront = 0
     }
-    while (byKey.size > config.latestCapacity) {
+    while (byKey.size > config.latestCapacity || (latestBytes > config.latestBytes && byKey.size > 1)) {
       const oldest = ordered[orderedFront++]
       if (oldest !== undefined && !oldest.superseded) drop(oldest)
     }
@@ -169,6 +172,7 @@ const make = Effect.gen(function* () {
       if (before !== undefined) bury(before)
       byKey.set(entry.key, entry)
       ordered.push(entry)
+      latestBytes += entry.json.length
       if (entry.finished) {
         finished.push(entry)
         finishedLive++

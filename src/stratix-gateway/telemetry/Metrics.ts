@@ -57,6 +57,8 @@ export const refusalReasons = [
   "message_size",
   /** `messageRate` (1008). */
   "message_rate",
+  /** `filterRate` (`stratix:error`). */
+  "filter_rate",
   /** `maxFragments` (1008). */
   "fragments",
   /** Ten malformed messages within ten seconds (1008). */
@@ -257,6 +259,14 @@ export const roundTrip = histogram(
   [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 )
 
+/** Faults of the gateway's own while events were written.
+ * @since 0.1.0
+ * @category metrics */
+export const fanoutFaults = counter(
+  "stratix_fanout_faults_total",
+  "Faults of the gateway's own while events were written; the connections concerned are caught up, or end"
+)
+
 /** Times a connection exceeded the high-water mark.
  * @since 0.1.0
  * @category metrics */
@@ -363,6 +373,7 @@ export const register = (): void => {
     publishToSocket,
     roundTrip,
     stalls,
+    fanoutFaults,
     conflations,
     lostEvents,
     maxLagEvents,

@@ -189,4 +189,18 @@ describe("what a client sends", () => {
       assert.isTrue(yield* client.isOpen)
     }).pipe(Effect.provide(over({ maxFilterValues: 2 })))
   )
+
+  it.effect("as changes of filter has a rate of its own: above it, an error, and the filter stays", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      const subscribe = client.send({ type: "subscribe", agents: ["a"] })
+      assert.strictEqual(yield* refusedBy("filter_rate", Effect.repeatN(subscribe, 3)), 2)
+      const messages = yield* client.takeN(5)
+      assert.deepStrictEqual(
+        messages.map(({ eventType }) => eventType),
+        ["stratix:connected", "stratix:subscribed", "stratix:subscribed", "stratix:error", "stratix:error"]
+      )
+      assert.isTrue(yield* client.isOpen)
+    }).pipe(Effect.provide(over({ filterRate: 1 })))
+  )
 })

@@ -250,6 +250,23 @@ describe("sync clients", () => {
     }).pipe(over({}))
   )
 
+  it.effect("with an offset that this log did not give begin with one snapshot, and are live", () =>
+    Effect.gen(function* () {
+      const service = yield* StatusSync.StatusSync
+      const log = yield* EventLog.EventLog
+      yield* service.broadcast({ eventType: "stratix:note", payload: {} })
+      yield* publish(3)
+      const head = log.head().offset
+      const forged = head.replace(/-[0-9a-z]+$/, "-0")
+      assert.notStrictEqual(forged, head)
+      const client = yield* TestClients.connect({ ...sync, query: `since=${forged}` })
+      yield* StatusSyncTest.settled
+      const [, snapshot] = yield* client.takeN(2)
+      assert.deepInclude(snapshot?.payload, { mode: "snapshot", to: head })
+      assert.strictEqual((yield* Broadcast.Broadcast).stats().live, 1)
+    }).pipe(over({}))
+  )
+
   it.effect("hear a heartbeat with every ping, carrying the head", () =>
     Effect.gen(function* () {
       const log = yield* EventLog.EventLog

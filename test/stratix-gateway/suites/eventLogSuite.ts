@@ -193,6 +193,17 @@ export const eventLogSuite = <E>(
       }).pipe(run({ latestCapacity: 10 }))
     )
 
+    it.effect("keys are bounded in characters too, and what leaves is counted", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        for (let i = 0; i < 100; i++) yield* log.append([agent(`a${i}`)])
+        const { entries } = yield* log.latest()
+        assert.isAtMost(jsons(entries).join("").length, 200)
+        assert.strictEqual(log.stats().keysDropped, 100 - entries.length)
+        assert.strictEqual(entries.at(-1)?.json, agent("a99").json)
+      }).pipe(run({ latestBytes: 200 }))
+    )
+
     it.effect("history is bounded in characters too", () =>
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog

@@ -18,7 +18,7 @@ import { MAX_ID_LENGTH } from "../../../stratix-core/stratix-protocol.js"
 import type * as Limits from "../../admission/Limits.js"
 import type * as Authenticator from "../../auth/Authenticator.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
-import type * as Broadcast from "../../fanout/Broadcast.js"
+import * as Broadcast from "../../fanout/Broadcast.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as MetricsCollector from "../../operations/MetricsCollector.js"
 import { version } from "../../runtime/Version.js"
@@ -74,7 +74,13 @@ const operations = HttpApiBuilder.group(StratixApi, "operations", (handlers) =>
 
 const health = HttpApiBuilder.group(StratixApi, "health", (handlers) =>
   handlers
-    .handle("healthz", () => Effect.succeed({ status: "ok" as const, version }))
+    .handle("healthz", () =>
+      Effect.flatMap(Broadcast.Broadcast, ({ isFailing }) =>
+        isFailing()
+          ? Effect.fail({ status: "failing" as const, version })
+          : Effect.succeed({ status: "ok" as const, version })
+      )
+    )
     .handle("readyz", () =>
       Effect.gen(function* () {
         const connections = yield* Connections.Connections

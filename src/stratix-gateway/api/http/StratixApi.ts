@@ -108,7 +108,7 @@ export const ConnectionReports = Schema.Struct({
  * @category schemas */
 export type ConnectionReports = typeof ConnectionReports.Type
 
-const Health = Schema.Struct({ status: Schema.Literal("ok"), version: Schema.String }).annotations({
+const Health = Schema.Struct({ status: Schema.Literal("ok", "failing"), version: Schema.String }).annotations({
   identifier: "Health"
 })
 const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining") }).annotations({ identifier: "Readiness" })
@@ -193,7 +193,12 @@ export const OperationsGroup = HttpApiGroup.make("operations")
  * @since 0.1.0
  * @category groups */
 export const HealthGroup = HttpApiGroup.make("health")
-  .add(HttpApiEndpoint.get("healthz", "/healthz").annotate(OpenApi.Summary, "The process is alive").addSuccess(Health))
+  .add(
+    HttpApiEndpoint.get("healthz", "/healthz")
+      .annotate(OpenApi.Summary, "The process is alive; 503 while faults of its own repeat")
+      .addSuccess(Health)
+      .addError(Health, { status: 503 })
+  )
   .add(
     HttpApiEndpoint.get("readyz", "/readyz")
       .annotate(OpenApi.Summary, "The gateway accepts connections; 503 while it drains")

@@ -54,6 +54,8 @@ export interface ConnectionContext {
   readonly broadcast: typeof Broadcast.Service
   /** Limits the frames a client sends. */
   readonly inbound: TokenBucket
+  /** Of the changes of filter it asks for. */
+  readonly filterChanges: TokenBucket
   readonly recordRefusal: (typeof Refusals.Service)["recordRefusal"]
   readonly onOpened: (connection: Connection) => void
   /** No sign of life for the whole heartbeat timeout: it is terminated next. */
@@ -73,6 +75,12 @@ const decodePing = Schema.decodeUnknownEither(PingMessage, { onExcessProperty: "
 
 const typeOf = (message: unknown): unknown =>
   typeof message === "object" && message !== null && "type" in message ? message.type : undefined
+
+/** Values in all lists of a message, whatever they are. */
+const valuesIn = (message: unknown): number =>
+  typeof message === "object" && message !== null
+    ? Object.values(message).reduce<number>((sum, field) => sum + (Array.isArray(field) ? field.length : 0), 0)
+    : 0
 
 const parse = (text: string): unknown => {
   try {
@@ -102,6 +110,8 @@ export class Connection implements SocketHandlers {
   private strikes: Array<number> | undefined = undefined
   /** When its bucket of inbound frames is full again: see `TokenBucket`. */
   private allowedAt = 0
+  /** The same of its changes of filter. */
+  private filterAllowedAt = 0
   private ending = false
 
   constructor(
@@ -179,6 +189,7 @@ export class Connection implements SocketHandlers {
     const message = parse(text)
     switch (typeOf(message)) {
       case "subscribe":
+        if (!this.mayChangeFilter(message)) break
         this.understood(decodeSubscribe(message), (fields) => this.subscribe(Filter.fromFields(fields)))
         break
       case "ping":
@@ -236,14 +247,24 @@ export class Connection implements SocketHandlers {
     this.reply(HEARTBEAT, { head: this.context.broadcast.head(), ...(at !== undefined && { at }) })
   }
 
-  private subscribe(asked: Filter.Filter): void {
-    const size = Filter.size(asked)
-    const { maxFilterValues } = this.context.config
-    if (size > maxFilterValues) {
-      this.context.recordRefusal("filter_size", `a filter of ${size} values`, this.socket.remoteAddress)
-      this.strike("filter too large", `the filter has ${size} values, more than the ${maxFilterValues} allowed`)
-      return
+  /** Whether a `subscribe` is looked at: it is weighed before it is decoded, because to decode is most of its work, and each change is a catch-up. */
+  private mayChangeFilter(message: unknown): boolean {
+    const { clock, config, filterChanges, recordRefusal } = this.context
+    const now = monotonicMillis(clock)
+    this.filterAllowedAt = filterChanges.take(this.filterAllowedAt, now, 1)
+    if (filterChanges.excess(this.filterAllowedAt, now) > 0) {
+      recordRefusal("filter_rate", "too many changes of filter", this.socket.remoteAddress)
+      this.strike("too many changes of filter", `a filter may change ${config.filterRate} times per second`)
+      return false
     }
+    const size = valuesIn(message)
+    if (size <= config.maxFilterValues) return true
+    recordRefusal("filter_size", `a filter of ${size} values`, this.socket.remoteAddress)
+    this.strike("filter too large", `the filter has ${size} values, more than the ${config.maxFilterValues} allowed`)
+    return false
+  }
+
+  private subscribe(asked: Filter.Filter): void {
     this.filter = Filter.intersect(asked, this.admission.principal.visible)
     // Flush what was published under the old filter: after the answer, nothing arrives that the new filter keeps out.
     this.context.broadcast.flushNow()

@@ -213,6 +213,7 @@ const make = Effect.gen(function* () {
     stamps,
     broadcast,
     inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),
+    filterChanges: new TokenBucket(config.filterRate, MESSAGES_AT_ONCE),
     recordRefusal,
     onOpened,
     onFailed: (connection, error) => {
