@@ -114,13 +114,18 @@ const run = (at: number) =>
     const newest = entries.map(({ json, key }) => [key, /"requestId":"([^"]+)"/.exec(json)?.[1]])
     let open = 0
     for (const [i, client] of clients.entries()) {
-      if (!(yield* client.isOpen)) continue
+      const whole = (screen: ReadonlyMap<unknown, string>) =>
+        newest.every(([key, id]) => (i < 4 && i > 1 && key === "agent:a2") || screen.get(`${key}`.slice(6)) === id)
+      // The end of a connection takes a while to reach its client.
+      const isOpen = yield* Effect.repeat(
+        Effect.zipRight(
+          nextTurn,
+          Effect.zipWith(client.isOpen, screenOf(client), (on, screen) => ({ on, screen }))
+        ),
+        { until: ({ on, screen }) => !on || whole(screen) }
+      ).pipe(Effect.map(({ on }) => on))
+      if (!isOpen) continue
       open++
-      const seen = yield* Effect.repeat(Effect.zipRight(nextTurn, screenOf(client)), {
-        until: (screen) =>
-          newest.every(([key, id]) => (i < 4 && i > 1 && key === "agent:a2") || screen.get(`${key}`.slice(6)) === id)
-      })
-      assert.isAbove(seen.size, 1)
       const offsets = [...(yield* client.raw).join("\n").matchAll(/"offset":"[^-"]+-([0-9a-z]+)-/g)].map(([, seq]) =>
         Number.parseInt(seq ?? "", 36)
       )
