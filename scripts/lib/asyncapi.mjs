@@ -50,6 +50,16 @@ const messagesOf = (protocol) => {
       summary: "An agent was created. Key: agent-info:<agentId>.",
       schema: AgentCreateEvent
     },
+    agentRemove: {
+      title: "Agent removed",
+      summary: "An agent was removed. Ends agent:<agentId> and agent-info:<agentId>.",
+      schema: protocol.AgentRemoveEvent
+    },
+    commandRemove: {
+      title: "Command removed",
+      summary: "A command was removed, or left what the filter lets through. Ends command:<commandId>.",
+      schema: protocol.CommandRemoveEvent
+    },
     other: {
       title: "Any other event",
       summary: "Whatever the gateway's author broadcasts. It has no key.",
@@ -60,6 +70,8 @@ const messagesOf = (protocol) => {
     withOffset(AgentStatusEvent),
     withOffset(CommandStatusEvent),
     withOffset(AgentCreateEvent),
+    withOffset(protocol.AgentRemoveEvent),
+    withOffset(protocol.CommandRemoveEvent),
     withOffset(OtherEvent)
   )
   const EventsMessage = Schema.Struct({

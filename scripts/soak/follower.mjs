@@ -5,7 +5,7 @@
  * publisher has heard of its place.
  */
 import WebSocket from "ws"
-import { admits, keyOf, seqOf } from "./ledger.mjs"
+import { admits, endedKeyOf, keyOf, seqOf } from "./ledger.mjs"
 
 const SYNC = "stratix.sync.v1"
 
@@ -164,6 +164,8 @@ export class Follower {
     } else if (this.kind.sync) this.broken(`an event without an offset: ${message.requestId}`)
     const key = keyOf(message)
     if (key !== undefined) this.state.set(key, message.requestId)
+    const ended = endedKeyOf(message)
+    if (ended !== undefined) this.state.delete(ended)
     this.#line.push({ do: "event", id: message.requestId, offset: message.offset })
     if (this.#announced > 0 && --this.#announced === 0) this.#onCaughtUp()
   }
@@ -300,10 +302,8 @@ export class Follower {
       if (ours === undefined && !this.#knowsAll) continue
       if (ours !== id) this.broken(`state: ${key} is ${ours}, should be ${id}`)
     }
-    for (const [key, id] of this.state) {
-      // Finished commands leave the state of the gateway after a time; a screen may go on to show them.
-      if (!theirs.has(key) && this.ledger.at(this.ledger.seq(id))?.finished !== true)
-        this.broken(`state: ${key} is not there`)
+    for (const key of this.state.keys()) {
+      if (!theirs.has(key)) this.broken(`state: ${key} is not there`)
     }
     return theirs.size
   }

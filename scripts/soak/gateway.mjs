@@ -1,6 +1,6 @@
 /** The gateway under soak: publishers in fibers of their own. It tells what it published. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { Effect } from "effect"
+import { Effect, Queue } from "effect"
 import { Broadcast, EventLog, NodeServer, StatusSync } from "stratix-status-sync"
 import { given, run } from "../lib/gateway-child.mjs"
 import { seeded } from "../lib/seeded.mjs"
@@ -87,6 +87,16 @@ const publisher = (name, index) =>
     }
   })
 
+/** The log publishes as well: it removes finished commands that are too old or too many. */
+const remover = Effect.gen(function* () {
+  const log = yield* EventLog.EventLog
+  const subscription = yield* log.subscribe
+  while (true) {
+    const { agentId, commandId, eventType, offset, removes, stamp } = yield* Queue.take(subscription)
+    if (removes.length > 0) published.push([offset, stamp.requestId, eventType, agentId, commandId, true])
+  }
+}).pipe(Effect.scoped)
+
 const report = Effect.gen(function* () {
   const sync = yield* StatusSync.StatusSync
   const server = yield* NodeServer.NodeServer
@@ -112,4 +122,6 @@ const report = Effect.gen(function* () {
 
 const names = Array.from({ length: publishers }, (_, i) => `p${i}`)
 
-run({ news, publisher: Effect.forEach(names, publisher, { concurrency: "unbounded" }), report, settings })
+const all = [remover, ...names.map(publisher)]
+
+run({ news, publisher: Effect.all(all, { concurrency: "unbounded" }), report, settings })

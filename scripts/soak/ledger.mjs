@@ -12,7 +12,8 @@ export class Ledger {
 
   add([offset, requestId, eventType, agentId, commandId, finished]) {
     const seq = seqOf(offset)
-    const [, publisher, n] = requestId.split("-")
+    const [, publisher, n] =
+      endedKeyOf({ eventType, payload: {} }) === undefined ? requestId.split("-") : ["", "log", seq]
     this.#entries[seq] = { seq, requestId, eventType, agentId, commandId, finished, publisher, n: Number(n) }
     this.#seqs.set(requestId, seq)
     while (this.#entries[this.head + 1] !== undefined) this.head++
@@ -31,9 +32,18 @@ export class Ledger {
   }
 }
 
+/** The one that comes to pass here: the log's own. */
+const REMOVAL = "stratix:command_remove"
+
+/** The key that an event ends, or `undefined`. */
+export const endedKeyOf = ({ eventType, payload }) =>
+  eventType === REMOVAL ? `command:${payload.commandId}` : undefined
+
 /** Whether a filter lets an entry through (PROTOCOL.md §2). */
 export const admits = (filter, { agentId, commandId, eventType }) =>
-  (filter.events === undefined || filter.events.includes(eventType.replace("stratix:", ""))) &&
+  (filter.events === undefined ||
+    filter.events.includes(eventType.replace("stratix:", "")) ||
+    (eventType === REMOVAL && filter.events.includes("command_status_update"))) &&
   (filter.agents === undefined || filter.agents.includes(agentId)) &&
   (filter.commands === undefined || filter.commands.includes(commandId))
 

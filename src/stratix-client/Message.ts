@@ -6,8 +6,10 @@
 import * as Types from "../stratix-core/event-types.js"
 import type {
   AgentCreatePayload,
+  AgentRemovePayload,
   AgentStatusPayload,
   ClosingMessage,
+  CommandRemovePayload,
   CommandStatusPayload,
   ConnectedMessage,
   ErrorMessage,
@@ -24,6 +26,8 @@ export interface Payloads {
   readonly [Types.AGENT_STATUS_UPDATE]: AgentStatusPayload
   readonly [Types.COMMAND_STATUS_UPDATE]: CommandStatusPayload
   readonly [Types.AGENT_CREATE]: AgentCreatePayload
+  readonly [Types.AGENT_REMOVE]: AgentRemovePayload
+  readonly [Types.COMMAND_REMOVE]: CommandRemovePayload
   readonly [Types.CONNECTED]: ConnectedMessage["payload"]
   readonly [Types.SYNC]: SyncMessage["payload"]
   readonly [Types.HEARTBEAT]: HeartbeatMessage["payload"]
@@ -97,6 +101,8 @@ const shapes: ReadonlyMap<string, Unknowns> = /* @__PURE__ */ new Map([
   [Types.AGENT_STATUS_UPDATE, { agentId: "", status: "" }],
   [Types.COMMAND_STATUS_UPDATE, { commandId: "", agentId: "", commandStatus: "" }],
   [Types.AGENT_CREATE, { agentId: "", name: "", type: "" }],
+  [Types.AGENT_REMOVE, { agentId: "" }],
+  [Types.COMMAND_REMOVE, { commandId: "", agentId: "" }],
   [Types.SYNC, { mode: "", to: "", count: 0 }],
   [Types.CLOSING, { retryAfterMs: 0 }],
   [Types.ERROR, { reason: "", detail: "" }]

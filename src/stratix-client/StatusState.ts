@@ -3,7 +3,13 @@
  *
  * @since 0.1.0
  */
-import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../stratix-core/event-types.js"
+import {
+  AGENT_CREATE,
+  AGENT_REMOVE,
+  AGENT_STATUS_UPDATE,
+  COMMAND_REMOVE,
+  COMMAND_STATUS_UPDATE
+} from "../stratix-core/event-types.js"
 import { isOfType, type Message } from "./Message.js"
 
 /** The newest event of every key, by id. A value that was read never changes any more; a map is replaced only when it differs.
@@ -50,9 +56,12 @@ const makeTable = <T extends string>(prefix: string, changed: (key: string) => v
       own().set(id, event)
       changed(prefix + id)
     },
-    remove: (id: string) => {
+    /** Whether it was there. */
+    remove: (id: string): boolean => {
+      if (!map.has(id)) return false
       own().delete(id)
       changed(prefix + id)
+      return true
     },
     size: () => map.size,
     differ: (before: ReadonlyMap<string, Message>) => {
@@ -96,6 +105,13 @@ export const makeFold = (maxFinished: number, changed: (key: string) => void): F
           finished.delete(oldest)
           commands.remove(oldest)
         }
+      } else if (isOfType(event, AGENT_REMOVE)) {
+        const { agentId } = event.payload
+        if ([agents.remove(agentId), agentInfos.remove(agentId)].every((wasThere) => !wasThere)) return
+      } else if (isOfType(event, COMMAND_REMOVE)) {
+        const { commandId } = event.payload
+        finished.delete(commandId)
+        if (!commands.remove(commandId)) return
       } else return
       current = undefined
     },

@@ -24,6 +24,16 @@ export const COMMAND_STATUS_UPDATE = "stratix:command_status_update"
  * @category events */
 export const AGENT_CREATE = "stratix:agent_create"
 
+/** An agent was removed: ends the keys `agent:<agentId>` and `agent-info:<agentId>`.
+ * @since 0.1.0
+ * @category events */
+export const AGENT_REMOVE = "stratix:agent_remove"
+
+/** A command was removed: ends the key `command:<commandId>`.
+ * @since 0.1.0
+ * @category events */
+export const COMMAND_REMOVE = "stratix:command_remove"
+
 /** The welcome: first message on every connection.
  * @since 0.1.0
  * @category control */

@@ -93,6 +93,22 @@ export const AgentCreatePayload = Schema.Struct({ agentId: AgentId, name: Id, ty
  * @category events */
 export type AgentCreatePayload = typeof AgentCreatePayload.Type
 
+/** Payload of {@link AGENT_REMOVE}.
+ * @since 0.1.0
+ * @category events */
+export const AgentRemovePayload = Schema.Struct({ agentId: AgentId })
+/** @since 0.1.0
+ * @category events */
+export type AgentRemovePayload = typeof AgentRemovePayload.Type
+
+/** Payload of {@link COMMAND_REMOVE}. `agentId` is the agent that it leaves.
+ * @since 0.1.0
+ * @category events */
+export const CommandRemovePayload = Schema.Struct({ commandId: CommandId, agentId: AgentId })
+/** @since 0.1.0
+ * @category events */
+export type CommandRemovePayload = typeof CommandRemovePayload.Type
+
 /** Any JSON object: the payload of event types this package does not know.
  * @since 0.1.0
  * @category events */
@@ -169,6 +185,28 @@ export const AgentCreateEvent = Schema.Struct({
  * @category events */
 export type AgentCreateEvent = typeof AgentCreateEvent.Type
 
+/** @since 0.1.0
+ * @category events */
+export const AgentRemoveEvent = Schema.Struct({
+  eventType: Schema.Literal(Types.AGENT_REMOVE),
+  payload: AgentRemovePayload,
+  ...stamped
+})
+/** @since 0.1.0
+ * @category events */
+export type AgentRemoveEvent = typeof AgentRemoveEvent.Type
+
+/** @since 0.1.0
+ * @category events */
+export const CommandRemoveEvent = Schema.Struct({
+  eventType: Schema.Literal(Types.COMMAND_REMOVE),
+  payload: CommandRemovePayload,
+  ...stamped
+})
+/** @since 0.1.0
+ * @category events */
+export type CommandRemoveEvent = typeof CommandRemoveEvent.Type
+
 /** An event of a type this package does not know.
  * @since 0.1.0
  * @category events */
@@ -180,7 +218,14 @@ export type OtherEvent = typeof OtherEvent.Type
 /** One event as it stands on the wire: these four fields, in this order.
  * @since 0.1.0
  * @category events */
-export const StratixStateSyncEvent = Schema.Union(AgentStatusEvent, CommandStatusEvent, AgentCreateEvent, OtherEvent)
+export const StratixStateSyncEvent = Schema.Union(
+  AgentStatusEvent,
+  CommandStatusEvent,
+  AgentCreateEvent,
+  AgentRemoveEvent,
+  CommandRemoveEvent,
+  OtherEvent
+)
 /** @since 0.1.0
  * @category events */
 export type StratixStateSyncEvent = typeof StratixStateSyncEvent.Type
@@ -194,6 +239,8 @@ export const payloadSchema = (
   | Schema.Schema<AgentStatusPayload>
   | Schema.Schema<CommandStatusPayload>
   | Schema.Schema<AgentCreatePayload>
+  | Schema.Schema<AgentRemovePayload>
+  | Schema.Schema<CommandRemovePayload>
   | typeof AnyPayload => {
   switch (eventType) {
     case Types.AGENT_STATUS_UPDATE:
@@ -202,6 +249,10 @@ export const payloadSchema = (
       return CommandStatusPayload
     case Types.AGENT_CREATE:
       return AgentCreatePayload
+    case Types.AGENT_REMOVE:
+      return AgentRemovePayload
+    case Types.COMMAND_REMOVE:
+      return CommandRemovePayload
     default:
       return AnyPayload
   }
@@ -223,5 +274,24 @@ export const eventKey = (event: {
       return `agent-info:${event.payload.agentId}`
     default:
       return undefined
+  }
+}
+
+const NONE: ReadonlyArray<string> = []
+
+/** The keys that an event ends: they leave every state. Empty for an event that ends none.
+ * @since 0.1.0
+ * @category events */
+export const endedKeys = (event: {
+  readonly eventType: string
+  readonly payload: { readonly agentId?: unknown; readonly commandId?: unknown }
+}): ReadonlyArray<string> => {
+  switch (event.eventType) {
+    case Types.AGENT_REMOVE:
+      return [`agent:${event.payload.agentId}`, `agent-info:${event.payload.agentId}`]
+    case Types.COMMAND_REMOVE:
+      return [`command:${event.payload.commandId}`]
+    default:
+      return NONE
   }
 }

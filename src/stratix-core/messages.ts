@@ -7,7 +7,9 @@ import * as Schema from "effect/Schema"
 import * as Types from "./event-types.js"
 import {
   AgentCreateEvent,
+  AgentRemoveEvent,
   AgentStatusEvent,
+  CommandRemoveEvent,
   CommandStatusEvent,
   MAX_ID_LENGTH,
   OtherEvent,
@@ -102,6 +104,8 @@ export const LogEvent = Schema.Union(
   withOffset(AgentStatusEvent),
   withOffset(CommandStatusEvent),
   withOffset(AgentCreateEvent),
+  withOffset(AgentRemoveEvent),
+  withOffset(CommandRemoveEvent),
   withOffset(OtherEvent)
 )
 /** @since 0.1.0
@@ -203,6 +207,8 @@ export const ServerMessage = Schema.Union(
   AgentStatusEvent,
   CommandStatusEvent,
   AgentCreateEvent,
+  AgentRemoveEvent,
+  CommandRemoveEvent,
   ConnectedMessage,
   SyncMessage,
   EventsMessage,

@@ -106,12 +106,14 @@ describe("docs/asyncapi.json", () => {
 
   it.scoped("a gateway sends only what it says, and all of it", () =>
     Effect.gen(function* () {
-      const { broadcast, notifyAgentCreate, notifyAgentStatus, notifyCommandStatus } = yield* StatusSync.StatusSync
+      const { broadcast, notifyAgentCreate, notifyAgentRemove, notifyAgentStatus, notifyCommandStatus } =
+        yield* StatusSync.StatusSync
       const story = Effect.all([
         notifyAgentCreate("agent-001", "Ada", "writer"),
         notifyAgentStatus("agent-001", "busy"),
         notifyCommandStatus("cmd-001", "agent-001", "running", 40),
         notifyCommandStatus("cmd-001", "agent-001", "failed", undefined, { files: [] }, "no space left on device"),
+        notifyAgentRemove("agent-001", { commands: true }),
         broadcast({ eventType: "stratix:maintenance", payload: { from: "22:00" } })
       ])
       yield* story

@@ -143,3 +143,53 @@ describe("iterating", () => {
     expect(await events.next()).toEqual({ done: true, value: undefined })
   })
 })
+
+describe("removals", () => {
+  it("take an agent with its info, and a command, out of the state; what was not there changes nothing", () => {
+    const world = new World()
+    const { client } = live(world)
+    const command = { commandId: "c1", agentId: "a1", commandStatus: "running" }
+    world.socket.agent("a1", "busy", "o1")
+    world.socket.agent("a2", "busy", "o2")
+    world.socket.message(Types.AGENT_CREATE, { agentId: "a1", name: "Ada", type: "coder" }, "o3")
+    world.socket.message(Types.COMMAND_STATUS_UPDATE, command, "o4")
+    const before = client.state
+    world.socket.message(Types.AGENT_REMOVE, { agentId: "a1" }, "o5")
+    expect([client.state.agents.size, client.state.agentInfos.size, client.state.commands.size]).toEqual([1, 0, 1])
+    world.socket.message(Types.COMMAND_REMOVE, { commandId: "c1", agentId: "a1" }, "o6")
+    expect(client.state.commands.size).toBe(0)
+    expect([before.agents.size, before.agentInfos.size, before.commands.size]).toEqual([2, 1, 1])
+    const after = client.state
+    world.socket.message(Types.AGENT_REMOVE, { agentId: "a1" }, "o7")
+    expect(client.state).toBe(after)
+  })
+
+  it("events that come in one message are told of one by one", () => {
+    const world = new World()
+    const { client } = live(world)
+    const seen: Array<string | undefined> = []
+    client.onEvent(({ offset }) => seen.push(offset))
+    const event = (status: string, offset: string) => ({
+      eventType: Types.AGENT_STATUS_UPDATE,
+      payload: { agentId: "a1", status },
+      timestamp: 0,
+      requestId: "r",
+      offset
+    })
+    world.socket.message(Types.EVENTS, { events: [event("busy", "o1"), event("error", "o2")] })
+    expect([seen, client.state.agents.get("a1")?.payload.status]).toEqual([["o1", "o2"], "error"])
+  })
+
+  it("the rest of a message is not told to a handler that has ended the connection", () => {
+    const world = new World()
+    const { client } = live(world)
+    let seen = 0
+    client.onEvent(() => {
+      seen++
+      client.close()
+    })
+    const event = (offset: string) => ({ eventType: "stratix:note", payload: {}, timestamp: 0, requestId: "r", offset })
+    world.socket.message(Types.EVENTS, { events: [event("o1"), event("o2")] })
+    expect(seen).toBe(1)
+  })
+})

@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { expect, it } from "vitest"
 import type { Filter, StatusEvent, StatusState } from "../../src/stratix-client/StatusClient.js"
 import * as Types from "../../src/stratix-core/event-types.js"
-import { admits, type ModelConnection, type ModelEvent, ModelGateway } from "./support/ModelGateway.js"
+import { type ModelConnection, type ModelEvent, ModelGateway } from "./support/ModelGateway.js"
 import { type Observed, World } from "./support/World.js"
 
 const RUNS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 1000)
@@ -17,13 +17,13 @@ const event: fc.Arbitrary<ModelEvent> = fc.oneof(
     eventType: Types.AGENT_STATUS_UPDATE,
     payload
   })),
-  fc.record({ number: fc.nat(3), commandStatus: fc.constantFrom("pending", "running", "success") }).map(
-    // A command stays with its agent.
-    ({ commandStatus, number }) => ({
+  fc
+    .record({ number: fc.nat(3), agentId, commandStatus: fc.constantFrom("pending", "running", "success") })
+    .map(({ agentId, commandStatus, number }) => ({
       eventType: Types.COMMAND_STATUS_UPDATE,
-      payload: { commandId: `c${number}`, agentId: `a${number % 2}`, commandStatus }
-    })
-  ),
+      payload: { commandId: `c${number}`, agentId, commandStatus }
+    })),
+  agentId.map((agentId) => ({ eventType: Types.AGENT_REMOVE, payload: { agentId } })),
   fc.record({ agentId, name: fc.constantFrom("Ada", "Bob") }).map(({ agentId, name }) => ({
     eventType: Types.AGENT_CREATE,
     payload: { agentId, name, type: "coder" }
@@ -43,7 +43,7 @@ const filters: ReadonlyArray<Filter> = [
 type Step =
   | { readonly _tag: "publish"; readonly events: ReadonlyArray<ModelEvent> }
   | { readonly _tag: "deliver" | "serve" | "catchUp"; readonly count: number }
-  | { readonly _tag: "kill" | "restart" | "prune" }
+  | { readonly _tag: "kill" | "restart" | "prune" | "forget" }
   | { readonly _tag: "subscribe"; readonly filter: number }
 
 const count = fc.integer({ min: 1, max: 6 })
@@ -57,6 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: count.map((count) => ({ _tag: "serve" as const, count })) },
   { weight: 4, arbitrary: fc.constant({ _tag: "kill" as const }) },
   { weight: 1, arbitrary: fc.constant({ _tag: "prune" as const }) },
+  { weight: 1, arbitrary: fc.constant({ _tag: "forget" as const }) },
   { weight: 1, arbitrary: fc.constant({ _tag: "restart" as const }) },
   { weight: 2, arbitrary: fc.nat(filters.length - 1).map((filter) => ({ _tag: "subscribe" as const, filter })) }
 )
@@ -128,18 +129,12 @@ const flat = ({ agentInfos, agents, commands }: StatusState): Map<string, unknow
     ].map(([key, { offset, payload }]) => [key, { offset, payload }])
   )
 
-/** What is shown must be the newest of its key; whatever is not shown must have left the gateway's state. */
+/** What is shown is the gateway's state: the same keys, the same events. */
 const checkTruth = (gateway: ModelGateway, filter: Filter, state: StatusState) => {
-  const shown = flat(state)
-  const newest = new Map<string, unknown>()
-  for (const entry of gateway.log) {
-    if (entry.key === undefined || !admits(filter, entry)) continue
-    newest.set(entry.key, { offset: gateway.offset(entry.seq), payload: entry.payload })
-  }
-  for (const [key, value] of newest) {
-    if (shown.has(key) || !gateway.dropped.has(key)) expect(shown.get(key)).toEqual(value)
-  }
-  for (const key of shown.keys()) expect(newest.has(key)).toBe(true)
+  const truth = gateway
+    .latest(filter)
+    .map(({ key = "", payload, seq }) => [key, { offset: gateway.offset(seq), payload }] as const)
+  expect(flat(state)).toEqual(new Map(truth))
 }
 
 const run = (steps: ReadonlyArray<Step>, limits: readonly [number, number, number]) => {
@@ -148,7 +143,6 @@ const run = (steps: ReadonlyArray<Step>, limits: readonly [number, number, numbe
   const staying = new Screen(gateway)
   staying.settle()
   let filter: Filter = {}
-  let pruned = false
   for (const step of steps) {
     const { connection } = dropping
     switch (step._tag) {
@@ -169,11 +163,12 @@ const run = (steps: ReadonlyArray<Step>, limits: readonly [number, number, numbe
         break
       case "prune":
         gateway.prune()
-        pruned = true
+        break
+      case "forget":
+        gateway.forget()
         break
       case "restart":
         gateway.restart()
-        pruned = false
         break
       case "subscribe":
         filter = filters[step.filter] ?? {}
@@ -191,7 +186,6 @@ const run = (steps: ReadonlyArray<Step>, limits: readonly [number, number, numbe
     expect(observed.errors).toEqual([])
     checkTruth(gateway, filter, observed.client.state)
   }
-  if (!pruned) expect(flat(dropping.observed.client.state)).toEqual(flat(staying.observed.client.state))
 }
 
 it(

@@ -84,6 +84,15 @@ export const knobs = {
     unit: "commands",
     doc: "Finished commands kept in the state; above it the oldest is dropped"
   }),
+  // As many as finished commands are kept by default: so many leave when all of them age at once.
+  removalMarks: Knob.count({
+    env: "STRATIX_REMOVAL_MARKS",
+    default: 10_000,
+    min: 0,
+    max: MAX_ENTRIES,
+    unit: "removals",
+    doc: "Removals remembered for clients that come back; one from before the oldest gets a snapshot"
+  }),
   maxEventBytes: Knob.bytes({
     env: "STRATIX_MAX_EVENT_BYTES",
     default: 256 * KiB,

@@ -16,7 +16,7 @@ import type * as Tracer from "effect/Tracer"
 import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as EventLog from "../log/EventLog.js"
-import type * as Filter from "../log/Filter.js"
+import * as Filter from "../log/Filter.js"
 import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
@@ -206,12 +206,18 @@ const make = Effect.gen(function* () {
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>, from: Offset) => {
     const before = { deliveries, bytes }
     const touched = new Set<Group>()
+    const give = (group: Group, entry: EventLog.LogEntry) => {
+      if (group.live.length === 0) return
+      touched.add(group)
+      group.pending.push(entry)
+    }
     try {
       for (const entry of entries) {
-        subscribers.forEachMatching(entry, (group) => {
-          if (group.live.length === 0) return
-          touched.add(group)
-          group.pending.push(entry)
+        subscribers.forEachMatching(entry, (group) => give(group, entry))
+        const { departure } = entry
+        if (departure === undefined) continue
+        subscribers.forEachMatching(departure, (group) => {
+          if (!Filter.matches(group.filter, entry)) give(group, departure)
         })
       }
     } catch (defect) {

@@ -28,7 +28,7 @@ export const make = <A>(): FilterIndex<A> => {
   const place = (filter: Filter.Filter): readonly [Map<string, Entries<A>>, ReadonlySet<string>] | undefined => {
     if (filter.commands !== undefined) return [byCommand, filter.commands]
     if (filter.agents !== undefined) return [byAgent, filter.agents]
-    if (filter.events !== undefined) return [byEvent, filter.events]
+    if (filter.events !== undefined) return [byEvent, Filter.admittedTypes(filter.events)]
     return undefined
   }
   const visit = (entries: Entries<A> | undefined, event: Filter.Filterable, f: (value: A) => void) => {

@@ -8,13 +8,14 @@ import * as Schema from "effect/Schema"
 import {
   COMMAND_STATUS_UPDATE,
   EventType,
+  endedKeys,
   eventKey,
   payloadSchema,
   RequestId,
   Timestamp
 } from "../../stratix-core/stratix-protocol.js"
 import * as ParseIssue from "../runtime/ParseIssue.js"
-import type { Draft } from "./EventLog.js"
+import { type Draft, jsonOf } from "./EventLog.js"
 import type { Stamp } from "./Stamps.js"
 
 /** An event that cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
@@ -175,8 +176,9 @@ export const encode = (
     const payloadJson = yield* toJson(payload)
     const givenTime = input.timestamp === undefined ? undefined : yield* decodeTimestamp(input.timestamp)
     const givenId = input.requestId === undefined ? undefined : yield* decodeRequestId(input.requestId)
-    const stamp = nextStamp()
-    const json = `{"eventType":${JSON.stringify(eventType)},"payload":${payloadJson},"timestamp":${givenTime ?? stamp.timestamp},"requestId":${JSON.stringify(givenId ?? stamp.requestId)}}`
+    const next = nextStamp()
+    const stamp = { timestamp: givenTime ?? next.timestamp, requestId: givenId ?? next.requestId }
+    const json = jsonOf(eventType, payloadJson, stamp)
     const bytes = Buffer.byteLength(json)
     if (bytes > maxBytes) {
       return yield* Either.left(
@@ -195,7 +197,9 @@ export const encode = (
       agentId,
       commandId,
       key: eventKey({ eventType, payload: { agentId, commandId } }),
+      removes: endedKeys({ eventType, payload: { agentId, commandId } }),
       finished: commandStatus === "success" || commandStatus === "failed",
+      stamp,
       json
     }
   })

@@ -10,7 +10,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import type { EventKind } from "../telemetry/Metrics.js"
-import type * as Filter from "./Filter.js"
+import * as Filter from "./Filter.js"
+import type { Stamp } from "./Stamps.js"
 
 /** An event that has no place in the log yet: encoded once, with what routes it beside it.
  * @since 0.1.0
@@ -18,8 +19,11 @@ import type * as Filter from "./Filter.js"
 export interface Draft extends Filter.Filterable {
   /** What it is the newest state of; `undefined`: of nothing. */
   readonly key: string | undefined
+  /** Keys that it ends: they leave `latest`. An event that ends keys has none itself. */
+  readonly removes: ReadonlyArray<string>
   /** The last word on its key: the key may leave `latest` after the retention time. */
   readonly finished: boolean
+  readonly stamp: Stamp
   /** The event as it stands on the wire. */
   readonly json: string
 }
@@ -31,7 +35,25 @@ export interface LogEntry extends Draft {
   readonly offset: Offset
   /** Place in the order in which this process learned of events: dense, from 1, and its own; not for the wire. */
   readonly index: number
+  /** Of a command that another agent had until now: the removal that those are told instead who may see only what that one has. */
+  readonly departure: LogEntry | undefined
 }
+
+/** An event as it stands on the wire.
+ * @since 0.1.0
+ * @category conversions */
+export const jsonOf = (eventType: string, payloadJson: string, { requestId, timestamp }: Stamp): string =>
+  `{"eventType":${JSON.stringify(eventType)},"payload":${payloadJson},"timestamp":${timestamp},"requestId":${JSON.stringify(requestId)}}`
+
+/** What a reader is told of an event: the event, the removal that stands for it, or nothing.
+ * @since 0.1.0
+ * @category conversions */
+export const toldOf = (entry: LogEntry, filter: Filter.Filter): LogEntry | undefined =>
+  Filter.matches(filter, entry)
+    ? entry
+    : entry.departure !== undefined && Filter.matches(filter, entry.departure)
+      ? entry.departure
+      : undefined
 
 /** The event as a sync client gets it: with its offset as fifth field.
  * @since 0.1.0
@@ -65,7 +87,7 @@ export interface SinceOptions {
  * @since 0.1.0
  * @category models */
 export interface CatchUp {
-  /** `resume`: every event. `conflated`: the newest of each key. `snapshot`: as conflated, and what was known before must be forgotten. */
+  /** `resume`: every event. `conflated`: the newest of each key, and the removals. `snapshot`: as conflated, and what was known before must be forgotten. */
   readonly mode: SyncMode
   readonly entries: ReadonlyArray<LogEntry>
   readonly to: Offset
@@ -103,7 +125,8 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
   {
     /** Names the log: its offsets mean something to logs of this name only. A log that does not outlive its process has a new one each time. */
     readonly id: string
-    /** Gives all events their places, next to each other, or none. Completes once they have them. */
+    /** Gives all events their places, next to each other, or none. Completes once they have them. What leaves `latest` by age or by a cap leaves it by
+     * a removal that the log itself appends. */
     readonly append: (drafts: ReadonlyArray<Draft>) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
     /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */
     readonly since: (cursor: Offset | undefined, options?: SinceOptions) => Effect.Effect<CatchUp, EventLogError>
@@ -140,8 +163,9 @@ export interface Stats {
   readonly historyEvents: number
   readonly historyBytes: number
   readonly keys: number
-  /** Finished commands that left `latest` by age or above the cap. */
+  readonly removalMarks: number
+  /** Finished commands that the log removed by age or above the cap. */
   readonly finishedDropped: number
-  /** Other keys that left `latest` because there were too many. */
+  /** Other agents and commands that the log removed because there were too many keys. */
   readonly keysDropped: number
 }

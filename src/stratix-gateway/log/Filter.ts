@@ -6,7 +6,9 @@
 import * as Either from "effect/Either"
 import {
   AGENT_CREATE,
+  AGENT_REMOVE,
   AGENT_STATUS_UPDATE,
+  COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE,
   EVENT_TYPE_PREFIX,
   type FilterFields,
@@ -103,15 +105,40 @@ export const intersect = (left: Filter, right: Filter): Filter =>
           sorted(both(left.commands, right.commands))
         )
 
+/** A removal goes where the events go whose keys it ends. */
+const removals: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
+  [AGENT_REMOVE, [AGENT_STATUS_UPDATE, AGENT_CREATE]],
+  [COMMAND_REMOVE, [COMMAND_STATUS_UPDATE]]
+]
+
+/** The event types that a filter lets through: those of its field, and the removals that belong to them.
+ * @since 0.1.0
+ * @category conversions */
+export const admittedTypes = (events: ReadonlySet<string>): ReadonlySet<string> => {
+  const admitted = new Set(events)
+  for (const [removal, ended] of removals) if (ended.some((type) => events.has(type))) admitted.add(removal)
+  return admitted
+}
+
+const admitsType = (events: ReadonlySet<string>, eventType: string): boolean =>
+  events.has(eventType) ||
+  removals.some(([removal, ended]) => removal === eventType && ended.some((type) => events.has(type)))
+
 /** Whether the filter lets the event through. An event without an agent is not matched by `agents`; likewise `commands`.
  * @since 0.1.0
  * @category predicates */
 export const matches = (filter: Filter, event: Filterable): boolean =>
-  (filter.events === undefined || filter.events.has(event.eventType)) &&
+  (filter.events === undefined || admitsType(filter.events, event.eventType)) &&
   (filter.agents === undefined || (event.agentId !== undefined && filter.agents.has(event.agentId))) &&
   (filter.commands === undefined || (event.commandId !== undefined && filter.commands.has(event.commandId)))
 
-const keyed: ReadonlySet<string> = new Set([AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, AGENT_CREATE])
+const keyed: ReadonlySet<string> = new Set([
+  AGENT_STATUS_UPDATE,
+  COMMAND_STATUS_UPDATE,
+  AGENT_CREATE,
+  AGENT_REMOVE,
+  COMMAND_REMOVE
+])
 
 /** Whether an event without a key could pass.
  * @since 0.1.0

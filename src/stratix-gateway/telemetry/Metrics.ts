@@ -8,7 +8,9 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
 import {
   AGENT_CREATE,
+  AGENT_REMOVE,
   AGENT_STATUS_UPDATE,
+  COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE,
   SyncMode
 } from "../../stratix-core/stratix-protocol.js"
@@ -84,7 +86,14 @@ export type RefusalReason = (typeof refusalReasons)[number]
 /** The labels of `events`. Publishers may invent types, and a label with an open set would grow without bound.
  * @since 0.1.0
  * @category labels */
-export const eventKinds = ["agent_status_update", "command_status_update", "agent_create", "other"] as const
+export const eventKinds = [
+  "agent_status_update",
+  "command_status_update",
+  "agent_create",
+  "agent_remove",
+  "command_remove",
+  "other"
+] as const
 
 /** @since 0.1.0
  * @category labels */
@@ -101,6 +110,10 @@ export const eventKind = (eventType: string): EventKind => {
       return "command_status_update"
     case AGENT_CREATE:
       return "agent_create"
+    case AGENT_REMOVE:
+      return "agent_remove"
+    case COMMAND_REMOVE:
+      return "command_remove"
     default:
       return "other"
   }

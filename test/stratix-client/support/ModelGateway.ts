@@ -15,7 +15,22 @@ interface Entry extends ModelEvent {
   readonly seq: number
   readonly key: string | undefined
   readonly finished: boolean
+  /** The removal that stands for it where only the agent that had the command until now is seen. */
+  readonly departure?: ModelEvent
 }
+
+const removes = ({ eventType, payload }: ModelEvent): ReadonlyArray<string> =>
+  eventType === Types.AGENT_REMOVE
+    ? [`agent:${payload.agentId}`, `agent-info:${payload.agentId}`]
+    : eventType === Types.COMMAND_REMOVE
+      ? [`command:${payload.commandId}`]
+      : []
+
+/** The types that a type of a filter lets through: a removal goes where what it ends went. */
+const lets = (wanted: string, eventType: string): boolean =>
+  wanted === eventType ||
+  (eventType === Types.AGENT_REMOVE && (wanted === Types.AGENT_STATUS_UPDATE || wanted === Types.AGENT_CREATE)) ||
+  (eventType === Types.COMMAND_REMOVE && wanted === Types.COMMAND_STATUS_UPDATE)
 
 const keyOf = ({ eventType, payload }: ModelEvent): string | undefined =>
   eventType === Types.AGENT_STATUS_UPDATE
@@ -27,7 +42,7 @@ const keyOf = ({ eventType, payload }: ModelEvent): string | undefined =>
         : undefined
 
 export const admits = ({ agents, commands, events }: Filter, { eventType, payload }: ModelEvent): boolean =>
-  (events === undefined || events.includes(eventType)) &&
+  (events === undefined || events.some((wanted) => lets(wanted, eventType))) &&
   (agents === undefined || (payload.agentId !== undefined && agents.includes(payload.agentId))) &&
   (commands === undefined || (payload.commandId !== undefined && commands.includes(payload.commandId)))
 
@@ -77,9 +92,8 @@ export class ModelGateway {
   epoch = 0
   /** Everything since the start of the epoch. */
   log: Array<Entry> = []
-  /** Keys that have left `latest`. */
-  readonly dropped = new Set<string>()
-  private lastDropped = 0
+  /** Up to where removals are forgotten: who may have missed one of those starts afresh. */
+  private forgotten = 0
   readonly connections = new Set<ModelConnection>()
 
   /** Limits: events kept for exact catch-up; events in one chunk; frames on their way above which a connection is behind. */
@@ -96,12 +110,11 @@ export class ModelGateway {
   /** The newest event of every key, in the order of the log. */
   latest(filter: Filter = {}): ReadonlyArray<Entry> {
     const byKey = new Map<string, Entry>()
-    for (const entry of this.log) if (entry.key !== undefined) byKey.set(entry.key, entry)
-    return [...byKey]
-      .filter(([key]) => !this.dropped.has(key))
-      .map(([, entry]) => entry)
-      .filter((entry) => admits(filter, entry))
-      .sort((left, right) => left.seq - right.seq)
+    for (const entry of this.log) {
+      for (const key of removes(entry)) byKey.delete(key)
+      if (entry.key !== undefined) byKey.set(entry.key, entry)
+    }
+    return [...byKey.values()].filter((entry) => admits(filter, entry)).sort((left, right) => left.seq - right.seq)
   }
 
   offset(seq: number): string {
@@ -112,33 +125,51 @@ export class ModelGateway {
     const { commandStatus } = event.payload
     const finished = commandStatus === "success" || commandStatus === "failed"
     const key = keyOf(event)
-    if (key !== undefined) this.dropped.delete(key)
-    const entry: Entry = { ...event, key, finished, seq: this.head + 1 }
+    const before = this.latest().find((held) => held.key === key)
+    const { agentId = "", commandId = "" } = before?.payload ?? {}
+    const moved = commandId !== "" && agentId !== event.payload.agentId
+    const entry: Entry = {
+      ...event,
+      key,
+      finished,
+      seq: this.head + 1,
+      ...(moved && { departure: { eventType: Types.COMMAND_REMOVE, payload: { commandId, agentId } } })
+    }
     this.log.push(entry)
     for (const connection of this.connections) {
       if (!connection.live) continue
       if (connection.down.length >= this.highWater) {
         connection.live = false
         connection.cursor = entry.seq - 1
-      } else if (admits(connection.filter, entry)) this.push(connection, entry)
+      } else for (const told of this.told(entry, connection.filter)) this.push(connection, told)
     }
   }
 
-  /** Finished commands leave `latest`, all of them. */
+  /** Finished commands are removed, all of them. */
   prune(): void {
-    for (const { finished, key, seq } of this.latest()) {
-      if (!finished || key === undefined) continue
-      this.dropped.add(key)
-      this.lastDropped = Math.max(this.lastDropped, seq)
+    for (const { finished, payload } of this.latest()) {
+      if (!finished) continue
+      const { agentId = "", commandId = "" } = payload
+      this.publish({ eventType: Types.COMMAND_REMOVE, payload: { commandId, agentId } })
     }
+  }
+
+  /** The marks of all removals up to now are forgotten. */
+  forget(): void {
+    this.forgotten = this.head
+  }
+
+  private told(entry: Entry, filter: Filter): ReadonlyArray<Entry> {
+    if (admits(filter, entry)) return [entry]
+    const { departure } = entry
+    return departure !== undefined && admits(filter, departure) ? [{ ...entry, ...departure, key: undefined }] : []
   }
 
   /** A new process with an empty log; every connection ends. */
   restart(): void {
     this.epoch++
     this.log = []
-    this.dropped.clear()
-    this.lastDropped = 0
+    this.forgotten = 0
     for (const connection of [...this.connections]) this.end(connection, 1012)
   }
 
@@ -184,18 +215,25 @@ export class ModelGateway {
       return {
         mode: "resume" as const,
         to,
-        entries: this.log.slice(cursor, to).filter((entry) => admits(filter, entry))
+        entries: this.log.slice(cursor, to).flatMap((entry) => this.told(entry, filter))
       }
     }
-    // A key that left `latest` after the reader last knew everything cannot be told as an event.
-    const snapshot = cursor === undefined || this.lastDropped > (base ?? cursor)
-    const all = this.latest().filter(({ seq }) => snapshot || seq > cursor)
+    const snapshot = cursor === undefined || this.forgotten > (base ?? cursor)
+    const newest = new Set(this.latest())
+    // Of what is not the newest of its key only the removals: those that are removals, and those that a move is to some.
+    const all = this.log.filter(
+      (entry) =>
+        (snapshot || entry.seq > cursor) &&
+        (newest.has(entry) || (!snapshot && (removes(entry).length > 0 || entry.departure !== undefined)))
+    )
     const some = all.slice(0, this.chunk)
     const to = some.length === all.length ? this.head : (some.at(-1)?.seq ?? this.head)
     return {
       mode: snapshot ? ("snapshot" as const) : ("conflated" as const),
       to,
-      entries: some.filter((entry) => admits(filter, entry))
+      entries: some
+        .flatMap((entry) => this.told(entry, filter))
+        .filter((entry) => entry.key === undefined || [...newest].some(({ seq }) => seq === entry.seq))
     }
   }
 }

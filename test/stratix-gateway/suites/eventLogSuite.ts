@@ -4,12 +4,16 @@ import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway
 
 type Draft = EventLog.Draft
 
+const stamp = { timestamp: 0, requestId: "r" }
+
 export const agent = (agentId: string, n = 0): Draft => ({
   eventType: "stratix:agent_status_update",
   agentId,
   commandId: undefined,
   key: `agent:${agentId}`,
+  removes: [],
   finished: false,
+  stamp,
   json: `{"agent":"${agentId}","n":${n}}`
 })
 export const command = (commandId: string, finished: boolean, n = 0): Draft => ({
@@ -17,15 +21,35 @@ export const command = (commandId: string, finished: boolean, n = 0): Draft => (
   agentId: "a",
   commandId,
   key: `command:${commandId}`,
+  removes: [],
   finished,
+  stamp,
   json: `{"command":"${commandId}","finished":${finished},"n":${n}}`
+})
+/** A command, given to an agent. */
+const commandOf = (commandId: string, agentId: string, n: number): Draft => ({
+  ...command(commandId, false, n),
+  agentId,
+  json: `{"command":"${commandId}","of":"${agentId}","n":${n}}`
+})
+const removal = (agentId: string): Draft => ({
+  eventType: "stratix:agent_remove",
+  agentId,
+  commandId: undefined,
+  key: undefined,
+  removes: [`agent:${agentId}`, `agent-info:${agentId}`],
+  finished: false,
+  stamp,
+  json: `{"removed":"${agentId}"}`
 })
 export const note = (n = 0): Draft => ({
   eventType: "stratix:note",
   agentId: undefined,
   commandId: undefined,
   key: undefined,
+  removes: [],
   finished: false,
+  stamp,
   json: `{"note":${n}}`
 })
 
@@ -169,17 +193,79 @@ export const eventLogSuite = <E>(
         }).pipe(run({ finishedRetention: "1 minute", finishedCapacity: 3 }))
     )
 
-    it.effect("a reader that may hold a key which left the state is told to forget, not left with a ghost", () =>
+    const ghost = Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      const [start] = yield* log.append([command("c", false)])
+      yield* log.append([command("c", true), agent("a"), agent("a", 1), agent("a", 2)])
+      yield* TestClock.adjust("2 minutes")
+      return yield* log.since(start)
+    })
+
+    it.effect("what leaves the state by age leaves it as an event, which a conflated catch-up tells", () =>
+      Effect.gen(function* () {
+        const { entries, lost, mode } = yield* ghost
+        assert.deepStrictEqual([mode, lost], ["conflated", 0])
+        assert.strictEqual(entries[0]?.json, agent("a", 2).json)
+        assert.deepInclude(JSON.parse(entries[1]?.json ?? ""), {
+          eventType: "stratix:command_remove",
+          payload: { commandId: "c", agentId: "a" },
+          timestamp: 60_000
+        })
+      }).pipe(run({ historyCapacity: 2, finishedRetention: "1 minute" }))
+    )
+
+    it.effect("a reader from before the oldest removal mark is told to forget, not left with a ghost", () =>
+      Effect.gen(function* () {
+        const { entries, mode } = yield* ghost
+        assert.strictEqual(mode, "snapshot")
+        assert.deepStrictEqual(jsons(entries), [agent("a", 2).json])
+      }).pipe(run({ historyCapacity: 2, finishedRetention: "1 minute", removalMarks: 0 }))
+    )
+
+    it.effect("removal marks are bounded, whatever is removed; what was not there needs none", () =>
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog
-        const [start] = yield* log.append([command("c", false)])
-        yield* log.append([command("c", true), agent("a"), agent("a", 1), agent("a", 2)])
-        yield* TestClock.adjust("2 minutes")
-        const result = yield* log.since(start)
-        assert.strictEqual(result.mode, "snapshot")
-        assert.deepStrictEqual(jsons(result.entries), [agent("a", 2).json])
-        assert.strictEqual((yield* log.since(start, { neverSnapshot: true })).mode, "conflated")
-      }).pipe(run({ historyCapacity: 2, finishedRetention: "1 minute" }))
+        for (let i = 0; i < 100; i++) yield* log.append([agent(`a${i}`), removal(`a${i}`), removal("never")])
+        assert.deepInclude(log.stats(), { keys: 0, removalMarks: 5 })
+      }).pipe(run({ removalMarks: 5 }))
+    )
+
+    it.effect(
+      "a command that moves to another agent is removed where only the old one is seen, at the same place",
+      () =>
+        Effect.gen(function* () {
+          const log = yield* EventLog.EventLog
+          const [start] = yield* log.append([commandOf("c", "a", 1)])
+          const [moved] = yield* log.append([commandOf("c", "b", 2)])
+          const told = (agents: ReadonlyArray<string>, cursor = start) =>
+            Effect.map(log.since(cursor, { filter: Filter.fromFields({ agents }) }), ({ entries }) =>
+              entries.map(({ eventType, offset }) => [eventType, offset])
+            )
+          const seen = Effect.all([told(["a"]), told(["b"]), told(["a", "b"]), told(["x"])])
+          const expected = [
+            [["stratix:command_remove", moved]],
+            [["stratix:command_status_update", moved]],
+            [["stratix:command_status_update", moved]],
+            []
+          ]
+          assert.deepStrictEqual(yield* seen, expected)
+          yield* log.append([note(), note(), note(), note()])
+          assert.strictEqual((yield* log.since(start)).mode, "conflated")
+          assert.deepStrictEqual(yield* seen, expected)
+        }).pipe(run({ historyCapacity: 3 }))
+    )
+
+    it.effect("too many keys remove an agent with what was said of it once, the one silent for longest first", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const info = (id: string): Draft => ({ ...agent(id), key: `agent-info:${id}`, json: `{"info":"${id}"}` })
+        yield* log.append([info("a"), info("b"), agent("b"), agent("a")])
+        yield* log.append([agent("c")])
+        assert.deepStrictEqual(
+          (yield* log.latest()).entries.map(({ key }) => key),
+          ["agent-info:a", "agent:a", "agent:c"]
+        )
+      }).pipe(run({ latestCapacity: 4 }))
     )
 
     it.effect("keys are bounded: the one unchanged for longest leaves", () =>
@@ -255,25 +341,35 @@ export const eventLogSuite = <E>(
       }).pipe(Effect.scoped, run())
     )
 
+    const id = fc.integer({ min: 0, max: 4 })
+    const filters = [{}, { agents: ["0", "1"] }, { commands: ["0", "1", "2"] }, { events: ["agent_status_update"] }]
+    const step = <T extends string>(t: T, weight: number) => ({
+      weight,
+      arbitrary: fc.record({ t: fc.constant(t), id, of: id })
+    })
+
     it.effect.prop(
-      "law 4: what a reader folds from where it stopped equals what one folds who never stopped",
+      "laws 3 and 4: what a reader folds over any pauses is the state under its filter, keys and events",
       [
         fc.array(
           fc.oneof(
-            { weight: 4, arbitrary: fc.record({ t: fc.constant("a" as const), id: fc.integer({ min: 0, max: 5 }) }) },
-            { weight: 3, arbitrary: fc.record({ t: fc.constant("c" as const), id: fc.integer({ min: 0, max: 5 }) }) },
-            { weight: 2, arbitrary: fc.record({ t: fc.constant("f" as const), id: fc.integer({ min: 0, max: 5 }) }) },
-            { weight: 1, arbitrary: fc.record({ t: fc.constant("n" as const), id: fc.constant(0) }) },
-            { weight: 1, arbitrary: fc.record({ t: fc.constant("later" as const), id: fc.constant(0) }) },
+            step("agent", 4),
+            step("command", 5),
+            step("finish", 3),
+            step("remove", 2),
+            step("note", 1),
+            step("later", 1),
             {
-              weight: 3,
-              arbitrary: fc.record({ t: fc.constant("read" as const), id: fc.integer({ min: 1, max: 120 }) })
+              weight: 4,
+              arbitrary: fc.record({ t: fc.constant("read" as const), id: fc.integer({ min: 1, max: 200 }), of: id })
             }
           ),
-          { maxLength: 60 }
-        )
+          { maxLength: 80 }
+        ),
+        fc.constantFrom(...filters.map(Filter.fromFields)),
+        fc.integer({ min: 0, max: 6 })
       ],
-      ([script]) =>
+      ([script, filter, removalMarks]) =>
         Effect.gen(function* () {
           const log = yield* EventLog.EventLog
           const state = new Map<string, string>()
@@ -283,13 +379,22 @@ export const eventLogSuite = <E>(
           const read = (maxBytes: number) =>
             Effect.gen(function* () {
               const { offset } = log.head()
-              const result = yield* log.since(cursor, { maxBytes, ...(conflateFrom !== undefined && { conflateFrom }) })
-              if (result.mode === "snapshot") state.clear()
+              const result = yield* log.since(cursor, {
+                filter,
+                maxBytes,
+                ...(conflateFrom !== undefined && { conflateFrom })
+              })
+              if (result.mode === "snapshot") {
+                state.clear()
+                seen = 0
+              }
               for (const entry of result.entries) {
-                assert.isTrue(result.mode === "snapshot" || entry.index > seen)
+                // Law 1: never two events of one place.
+                assert.isAbove(entry.index, seen)
+                seen = entry.index
+                for (const key of entry.removes) state.delete(key)
                 if (entry.key !== undefined) state.set(entry.key, entry.json)
               }
-              seen = Math.max(result.mode === "snapshot" ? 0 : seen, ...result.entries.map((entry) => entry.index))
               if (result.mode === "snapshot") conflateFrom = offset
               else if (result.mode === "conflated") conflateFrom ??= cursor
               cursor = result.to
@@ -297,24 +402,29 @@ export const eventLogSuite = <E>(
               return result.more
             })
           let n = 0
-          for (const { id, t } of script) {
+          for (const { id, of, t } of script) {
             n++
-            if (t === "a") yield* log.append([agent(`${id}`, n)])
-            else if (t === "c") yield* log.append([command(`${id}`, false, n)])
-            else if (t === "f") yield* log.append([command(`${id}`, true, n)])
-            else if (t === "n") yield* log.append([note(n)])
+            if (t === "agent") yield* log.append([agent(`${id}`, n)])
+            else if (t === "command") yield* log.append([commandOf(`${id}`, `${of}`, n)])
+            else if (t === "finish") yield* log.append([{ ...commandOf(`${id}`, `${of}`, n), finished: true }])
+            else if (t === "remove") yield* log.append([removal(`${id}`)])
+            else if (t === "note") yield* log.append([note(n)])
             else if (t === "later") yield* TestClock.adjust("20 seconds")
             else yield* read(id)
           }
           while (yield* read(50)) {}
-          const { entries } = yield* log.latest()
-          for (const entry of entries) assert.strictEqual(state.get(entry.key ?? ""), entry.json)
-          // What it has beyond the state are finished commands that were let go, with their true end.
-          for (const [key, json] of state) {
-            if (!entries.some((entry) => entry.key === key)) assert.match(json, /"finished":true/)
-          }
-        }).pipe(run({ historyCapacity: 6, finishedRetention: "1 minute", finishedCapacity: 2 })),
-      { fastCheck: { numRuns: Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300) } }
+          const { entries } = yield* log.latest(filter)
+          assert.deepStrictEqual([...state].sort(), entries.map(({ json, key }) => [key ?? "", json]).sort())
+        }).pipe(
+          run({
+            historyCapacity: 6,
+            latestCapacity: 6,
+            finishedRetention: "1 minute",
+            finishedCapacity: 2,
+            removalMarks
+          })
+        ),
+      { timeout: 120_000, fastCheck: { numRuns: Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300) } }
     )
   })
 }

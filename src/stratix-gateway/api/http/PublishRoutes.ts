@@ -95,6 +95,18 @@ const publishPayload = (eventType: string, request: HttpServerRequest.HttpServer
     return accepted({ offset })
   }).pipe(answered)
 
+/** Ends an agent, with its commands where the query asks for it. */
+const removeAgent = (agentId: string, commands: boolean) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    const { spend } = yield* CurrentPrincipal
+    yield* spend(1)
+    const offset = yield* sync
+      .notifyAgentRemove(agentId, { commands })
+      .pipe(Effect.mapError((error) => notPublished(error, true)))
+    return accepted({ offset })
+  }).pipe(answered)
+
 // What each of them has to be, `broadcastAll` checks.
 const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.EventInput> => Array.isArray(body)
 
@@ -128,5 +140,6 @@ export const layer = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
     .handleRaw("publishEvents", ({ request }) => publishEvents(request))
     .handleRaw("publishAgentStatus", ({ path, request }) => publishPayload(AGENT_STATUS_UPDATE, request, path))
     .handleRaw("publishCommandStatus", ({ path, request }) => publishPayload(COMMAND_STATUS_UPDATE, request, path))
+    .handleRaw("removeAgent", ({ path, urlParams }) => removeAgent(path.agentId, urlParams.commands === "true"))
     .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
 )

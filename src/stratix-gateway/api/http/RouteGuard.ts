@@ -21,7 +21,7 @@ import * as RequestBody from "./RequestBody.js"
 /** Lets pages of allowed origins read the answers: a page that may connect may also use the routes. */
 const cors = HttpMiddleware.cors({
   allowedOrigins: () => true,
-  allowedMethods: ["GET", "POST", "PUT"],
+  allowedMethods: ["GET", "POST", "PUT", "DELETE"],
   allowedHeaders: ["authorization", "content-type", "traceparent", "tracestate"],
   exposedHeaders: ["retry-after", "www-authenticate"],
   // Browsers ask again after ten minutes at the latest, so a changed policy is soon known.

@@ -141,6 +141,12 @@ export const PublishGroup = HttpApiGroup.make("publish")
       .addSuccess(Published, accepted)
   )
   .add(
+    HttpApiEndpoint.del("removeAgent")`/api/stratix/agents/${agentPath}`
+      .annotate(OpenApi.Summary, "The end of an agent: it leaves every state, with commands=true its commands too")
+      .setUrlParams(Schema.Struct({ commands: Schema.optional(Schema.Literal("true", "false")) }))
+      .addSuccess(Published, accepted)
+  )
+  .add(
     HttpApiEndpoint.post("publishAgentCreate", "/api/stratix/agents")
       .annotate(OpenApi.Summary, "A new agent")
       .setPayload(AgentCreatePayload)

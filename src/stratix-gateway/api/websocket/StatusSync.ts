@@ -12,8 +12,10 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import {
   AGENT_CREATE,
+  AGENT_REMOVE,
   AGENT_STATUS_UPDATE,
   type AgentStatus,
+  COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE,
   type CommandStatus,
   type Offset,
@@ -23,6 +25,7 @@ import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import { decodeRequestId, type EventInput, encode, PublishError } from "../../log/EventEncoder.js"
 import * as EventLog from "../../log/EventLog.js"
+import * as Filter from "../../log/Filter.js"
 import * as Stamps from "../../log/Stamps.js"
 import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
@@ -55,6 +58,12 @@ export class StatusSync extends Context.Tag("stratix/StatusSync")<
       error?: string | undefined
     ) => Effect.Effect<Offset, PublishError>
     readonly notifyAgentCreate: (agentId: string, name: string, type: string) => Effect.Effect<Offset, PublishError>
+    /** Ends an agent: it leaves every state and every screen. With `commands` its commands do so just before, in the same step. Succeeds for an
+     * agent that is not there. */
+    readonly notifyAgentRemove: (
+      agentId: string,
+      options?: { readonly commands?: boolean | undefined }
+    ) => Effect.Effect<Offset, PublishError>
     /** Every event published while the stream runs, in order, as it is on the wire. A consumer more than a history behind loses the oldest, with a warning in the log; what is no event is skipped, with an error there. */
     readonly events: Stream.Stream<StratixStateSyncEvent>
     /** How many clients are connected. */
@@ -127,6 +136,16 @@ const make = Effect.gen(function* () {
 
   const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
 
+  /** What removes each command that an agent has now. */
+  const commandsOf = (agentId: string): Effect.Effect<ReadonlyArray<EventInput>, PublishError> =>
+    log.latest(Filter.fromFields({ events: [COMMAND_STATUS_UPDATE], agents: [agentId] })).pipe(
+      Effect.mapBoth({
+        onFailure: refused,
+        onSuccess: ({ entries }) =>
+          entries.map(({ commandId }) => ({ eventType: COMMAND_REMOVE, payload: { commandId, agentId } }))
+      })
+    )
+
   const events = Stream.unwrapScoped(
     Effect.map(log.subscribe, (subscription) => {
       let expected = log.head().index + 1
@@ -170,6 +189,12 @@ const make = Effect.gen(function* () {
       }),
     notifyAgentCreate: (agentId, name, type) =>
       broadcastOne({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
+    notifyAgentRemove: (agentId, { commands = false } = {}) =>
+      Effect.gen(function* () {
+        const removed = commands ? yield* commandsOf(agentId) : []
+        const offsets = yield* broadcastAll([...removed, { eventType: AGENT_REMOVE, payload: { agentId } }])
+        return offsets.at(-1) ?? ""
+      }),
     events,
     clientCount: connections.count
   })

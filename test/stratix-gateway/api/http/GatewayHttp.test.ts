@@ -2,7 +2,12 @@ import { once } from "node:events"
 import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Connections, type NodeServer, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import {
+  Connections,
+  type NodeServer,
+  StatusSync,
+  type StatusSyncConfig
+} from "../../../../src/stratix-gateway/index.js"
 import { version } from "../../../../src/stratix-gateway/runtime/Version.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { type Answer, port, quiet, request } from "../../support/gateway.js"
@@ -50,6 +55,35 @@ describe("HTTP routes", () => {
       assert.strictEqual(
         (yield* client.raw)[4],
         '{"eventType":"stratix:note","payload":{"n":1},"timestamp":1645521234567,"requestId":"r1"}'
+      )
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("an agent is removed, with its commands where asked", () =>
+    Effect.gen(function* () {
+      const { notifyAgentCreate, notifyAgentStatus, notifyCommandStatus } = yield* StatusSync.StatusSync
+      const client = yield* TestClients.connect()
+      for (const agentId of ["a/1", "b"]) {
+        yield* notifyAgentCreate(agentId, "One", "writer")
+        yield* notifyAgentStatus(agentId, "busy")
+        yield* notifyCommandStatus(`c-${agentId}`, agentId, "running")
+      }
+      const keys = Effect.map(request("GET", "/api/stratix/state"), ({ body }) =>
+        JSON.stringify(body).match(/"eventType"/g)
+      )
+      assert.strictEqual((yield* request("DELETE", "/api/stratix/agents/a%2F1")).status, 202)
+      assert.strictEqual((yield* keys)?.length, 4)
+      assert.strictEqual((yield* request("DELETE", "/api/stratix/agents/b?commands=true")).status, 202)
+      assert.strictEqual((yield* keys)?.length, 1)
+      assert.strictEqual((yield* request("DELETE", "/api/stratix/agents/b?commands=perhaps")).status, 400)
+      const told = (yield* client.takeN(10)).slice(7)
+      assert.deepStrictEqual(
+        told.map(({ eventType, payload }) => [eventType, payload]),
+        [
+          ["stratix:agent_remove", { agentId: "a/1" }],
+          ["stratix:command_remove", { commandId: "c-b", agentId: "b" }],
+          ["stratix:agent_remove", { agentId: "b" }]
+        ]
       )
     }).pipe(Effect.provide(over()))
   )

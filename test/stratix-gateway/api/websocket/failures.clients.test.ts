@@ -295,6 +295,8 @@ describe("what cannot be published", () => {
         agentId: undefined,
         commandId: undefined,
         key: undefined,
+        removes: [],
+        stamp: { timestamp: 0, requestId: "r" },
         finished: false
       }
       yield* log.append([{ ...draft, json: '{"eventType":"stratix:x"}' }])

@@ -1,0 +1,362 @@
+/**
+ * One gateway's copy of the log's recent part: history, latest, removal marks. Pure: places, times and epoch are given, and reading appends nothing.
+ *
+ * The owner of the log gives every event its place, and appends what `overdue` says. So every mirror lets go of the same keys at the same offset.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
+import type { Settings } from "../config/StatusSyncConfig.js"
+import {
+  type CatchUp,
+  type Draft,
+  type Lag,
+  type Latest,
+  type LogEntry,
+  type SinceOptions,
+  type Stats,
+  toldOf
+} from "./EventLog.js"
+import * as Filter from "./Filter.js"
+import { removalOf } from "./Removals.js"
+import type { Stamp } from "./Stamps.js"
+
+/** A place in the log: sequence number, and how many events up to it were the state of nothing. The last lets a resume say how many of them it lost. */
+export interface Place {
+  readonly seq: number
+  readonly keyless: number
+}
+
+interface Stored extends LogEntry, Place {
+  readonly appendedAt: number
+  /** Of a departure: what those are told who still see the command. */
+  readonly instead: Filter.Filterable | undefined
+  superseded: boolean
+}
+
+/** How many entries one `since` looks at before it lets others run, so that a narrow filter over a long history cannot hold the thread. */
+const SCAN_LIMIT = 8192
+
+/** Entries that hold no key's newest event any more are swept out of `ordered` once there are this many more of them than live ones. */
+const COMPACT_SLACK = 64
+
+/** Whether an event is the state of nothing: those are counted where they are left out. */
+export const isKeyless = ({ key, removes }: Draft): boolean => key === undefined && removes.length === 0
+
+const isMark = ({ key }: Stored): boolean => key === undefined
+
+/** A mirror that has seen nothing yet. */
+export class Mirror {
+  // History: a ring. Bound: historyCapacity entries and historyBytes characters; the oldest leave.
+  private readonly ring: Array<Stored | undefined>
+  private first = 1
+  private last = 0
+  private bytes = 0
+  private keyless = 0
+  // Latest: by key, and in offset order with superseded entries and removal marks among them. Bound: latestCapacity and finishedCapacity keys, and latestBytes characters, by `overdue`.
+  private readonly byKey = new Map<string, Stored>()
+  private ordered: Array<Stored> = []
+  private orderedFront = 0
+  private dead = 0
+  private latestBytes = 0
+  // Finished commands, oldest first, superseded ones among them until they reach the front.
+  private finished: Array<Stored> = []
+  private finishedFront = 0
+  private finishedLive = 0
+  // What was removed, by what, oldest first. Bound: removalMarks; the oldest leave, and readers from before them start afresh.
+  private readonly marks = new Map<string, Stored>()
+  private lastForgotten = 0
+  private finishedDropped = 0
+  private keysDropped = 0
+  private readonly retention: number
+
+  constructor(
+    private readonly settings: Settings,
+    readonly epoch: string
+  ) {
+    this.ring = new Array(settings.historyCapacity)
+    this.retention = Duration.toMillis(settings.finishedRetention)
+  }
+
+  get place(): Place {
+    return { seq: this.last, keyless: this.keyless }
+  }
+
+  get head(): { readonly offset: Offset; readonly index: number } {
+    return { offset: this.offsetAt(this.place), index: this.last }
+  }
+
+  /** Takes the next event of the log. */
+  apply(draft: Draft, place: Place, now: number): LogEntry {
+    this.last = place.seq
+    this.keyless = place.keyless
+    const before = this.byKey.get(draft.key ?? draft.removes[0] ?? "")
+    const departure =
+      before !== undefined && before.commandId !== undefined && before.agentId !== draft.agentId
+        ? this.store(removalOf(before, draft.stamp), place, now, { instead: draft })
+        : undefined
+    const entry = this.store(draft, place, now, { departure })
+    this.remember(entry)
+    const removed = draft.removes.filter((key) => this.end(key))
+    if (departure !== undefined) this.mark(departure)
+    if (removed.length > 0) this.mark(entry)
+    if (entry.key !== undefined) {
+      if (before !== undefined) this.bury(before)
+      this.byKey.set(entry.key, entry)
+      this.ordered.push(entry)
+      this.latestBytes += entry.json.length
+      if (entry.finished) {
+        this.finished.push(entry)
+        this.finishedLive++
+      }
+    }
+    return entry
+  }
+
+  /** The next removal that age or a cap asks for. It must be appended before the next one is asked for. */
+  overdue(now: number, stampOf: () => Stamp): Draft | undefined {
+    const finished = this.oldestFinished()
+    if (
+      finished !== undefined &&
+      (this.finishedLive > this.settings.finishedCapacity || finished.appendedAt <= now - this.retention)
+    ) {
+      this.finishedDropped++
+      return removalOf(finished, stampOf())
+    }
+    const { latestBytes, latestCapacity } = this.settings
+    const isTooMuch = this.byKey.size > latestCapacity || (this.latestBytes > latestBytes && this.byKey.size > 1)
+    while (isTooMuch && this.orderedFront < this.ordered.length) {
+      const oldest = this.ordered[this.orderedFront++]
+      if (oldest === undefined || oldest.superseded || isMark(oldest)) continue
+      // Said once and never again, it is always old: it leaves with the agent's status.
+      if (oldest.key === `agent-info:${oldest.agentId}` && this.byKey.has(`agent:${oldest.agentId}`)) continue
+      this.keysDropped++
+      return removalOf(oldest, stampOf())
+    }
+    return undefined
+  }
+
+  /** When age asks for the next removal. */
+  nextDue(): number {
+    const finished = this.oldestFinished()
+    return finished === undefined ? Number.POSITIVE_INFINITY : finished.appendedAt + this.retention
+  }
+
+  since(cursor: Offset | undefined, options: SinceOptions): CatchUp {
+    const filter = options.filter ?? Filter.all
+    const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY
+    const until = (options.until === undefined ? undefined : this.parse(options.until)) ?? this.place
+    const from = cursor === undefined ? undefined : this.parse(cursor)
+    if (from === undefined) return this.conflated("snapshot", 0, undefined, until, filter, maxBytes)
+    if (from.seq >= until.seq) return { mode: "resume", entries: [], to: this.offsetAt(from), more: false, lost: 0 }
+    const base = options.conflateFrom === undefined ? undefined : this.parse(options.conflateFrom)
+    if (base === undefined && from.seq >= this.first - 1) return this.exactly(from, until, filter, maxBytes)
+    // A reader in the middle of a snapshot is owed nothing from before it began.
+    const known = base !== undefined && base.seq > from.seq ? base : from
+    // A removal whose mark is forgotten cannot be told any more: a reader that may hold its key must start afresh.
+    if (this.lastForgotten > known.seq && options.neverSnapshot !== true)
+      return this.conflated("snapshot", 0, known, until, filter, maxBytes)
+    return this.conflated("conflated", from.seq, known, until, filter, maxBytes)
+  }
+
+  latest(filter: Filter.Filter): Latest {
+    return {
+      head: this.head.offset,
+      entries: this.ordered.filter((entry) => !entry.superseded && !isMark(entry) && Filter.matches(filter, entry))
+    }
+  }
+
+  tail(index: number): ReadonlyArray<LogEntry> | undefined {
+    if (index < this.first - 1) return undefined
+    const entries: Array<LogEntry> = []
+    for (let seq = index + 1; seq <= this.last; seq++) entries.push(this.at(seq))
+    return entries
+  }
+
+  lag(cursor: Offset | undefined, now: number): Lag {
+    const seq = (cursor === undefined ? undefined : this.parse(cursor))?.seq ?? 0
+    if (seq >= this.last) return { events: 0, millis: 0 }
+    // A clock that was set back makes nothing younger than now.
+    const millis = Math.max(0, now - this.at(Math.max(seq + 1, this.first)).appendedAt)
+    return { events: this.last - seq, millis }
+  }
+
+  stats(): Omit<Stats, "appended"> {
+    return {
+      historyEvents: this.last - this.first + 1,
+      historyBytes: this.bytes,
+      keys: this.byKey.size,
+      removalMarks: this.marks.size,
+      finishedDropped: this.finishedDropped,
+      keysDropped: this.keysDropped
+    }
+  }
+
+  private offsetAt({ keyless, seq }: Place): Offset {
+    return `${this.epoch}-${seq.toString(36)}-${keyless.toString(36)}`
+  }
+
+  private parse(offset: Offset): Place | undefined {
+    const [epoch, seq, count] = offset.split("-")
+    if (epoch !== this.epoch || seq === undefined || count === undefined) return undefined
+    const parsed = { seq: Number.parseInt(seq, 36), keyless: Number.parseInt(count, 36) }
+    const isKnown = parsed.seq <= this.last && parsed.keyless <= this.keyless
+    if (!isKnown || this.offsetAt(parsed) !== offset) return undefined
+    // Where the history can tell, an offset that this log did not give is unknown.
+    return parsed.seq >= this.first && this.at(parsed.seq).keyless !== parsed.keyless ? undefined : parsed
+  }
+
+  private at(seq: number): Stored {
+    const entry = this.ring[seq % this.ring.length]
+    if (entry === undefined || entry.index !== seq) throw new Error(`history has no entry ${seq}`)
+    return entry
+  }
+
+  private store(
+    draft: Draft,
+    { keyless, seq }: Place,
+    now: number,
+    { departure, instead }: { readonly departure?: LogEntry | undefined; readonly instead?: Draft }
+  ): Stored {
+    return {
+      eventType: draft.eventType,
+      agentId: draft.agentId,
+      commandId: draft.commandId,
+      key: draft.key,
+      removes: draft.removes,
+      finished: draft.finished,
+      stamp: draft.stamp,
+      json: draft.json,
+      offset: this.offsetAt({ seq, keyless }),
+      index: seq,
+      departure,
+      instead: instead && { eventType: instead.eventType, agentId: instead.agentId, commandId: instead.commandId },
+      seq,
+      keyless,
+      appendedAt: now,
+      superseded: false
+    }
+  }
+
+  /** Into the history. */
+  private remember(entry: Stored): void {
+    const { length } = this.ring
+    if (this.last - this.first + 1 > length) this.bytes -= this.at(this.first++).json.length
+    this.ring[entry.seq % length] = entry
+    this.bytes += entry.json.length
+    while (this.bytes > this.settings.historyBytes && this.first < this.last) {
+      this.bytes -= this.at(this.first).json.length
+      this.ring[this.first % length] = undefined
+      this.first++
+    }
+  }
+
+  /** Whether there was such a key. */
+  private end(key: string): boolean {
+    const held = this.byKey.get(key)
+    if (held === undefined) return false
+    this.byKey.delete(key)
+    this.bury(held)
+    return true
+  }
+
+  /** A removal stays where conflated catch-ups see it. A newer one of the same thing from the same agent says as much. */
+  private mark(removal: Stored): void {
+    const name = JSON.stringify([removal.agentId, removal.commandId])
+    const before = this.marks.get(name)
+    if (before !== undefined) this.bury(before)
+    this.marks.delete(name)
+    this.marks.set(name, removal)
+    this.ordered.push(removal)
+    for (const [oldest, forgotten] of this.marks) {
+      if (this.marks.size <= this.settings.removalMarks) break
+      this.marks.delete(oldest)
+      this.lastForgotten = forgotten.seq
+      this.bury(forgotten)
+    }
+  }
+
+  private bury(entry: Stored): void {
+    entry.superseded = true
+    if (!isMark(entry)) this.latestBytes -= entry.json.length
+    this.dead++
+    if (entry.finished) this.finishedLive--
+    if (this.dead > this.ordered.length - this.dead + COMPACT_SLACK) {
+      this.ordered = this.ordered.filter((kept) => !kept.superseded)
+      this.orderedFront = 0
+      this.dead = 0
+    }
+  }
+
+  private oldestFinished(): Stored | undefined {
+    while (this.finished[this.finishedFront]?.superseded === true) this.finishedFront++
+    if (this.finishedFront > this.finished.length / 2 + COMPACT_SLACK) {
+      this.finished = this.finished.slice(this.finishedFront)
+      this.finishedFront = 0
+    }
+    return this.finished[this.finishedFront]
+  }
+
+  private exactly(cursor: Place, until: Place, filter: Filter.Filter, maxBytes: number): CatchUp {
+    const entries: Array<LogEntry> = []
+    const stop = Math.min(until.seq, cursor.seq + SCAN_LIMIT)
+    let { seq } = cursor
+    let size = 0
+    while (seq < stop && size < maxBytes) {
+      const told = toldOf(this.at(++seq), filter)
+      if (told === undefined) continue
+      entries.push(told)
+      size += told.json.length
+    }
+    const more = seq < until.seq
+    return { mode: "resume", entries, to: more ? this.at(seq).offset : this.offsetAt(until), more, lost: 0 }
+  }
+
+  /** Index in `ordered` of the first entry after `seq`. */
+  private after(seq: number): number {
+    let low = 0
+    let high = this.ordered.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.ordered[middle]?.seq ?? 0) <= seq) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  private conflated(
+    mode: SyncMode,
+    start: number,
+    known: Place | undefined,
+    until: Place,
+    filter: Filter.Filter,
+    maxBytes: number
+  ): CatchUp {
+    const entries: Array<LogEntry> = []
+    // A reader that begins with nothing, or with what was so at `known`, holds nothing that was removed before.
+    const marksFrom = mode === "snapshot" ? until.seq : (known?.seq ?? 0)
+    let size = 0
+    let to = until
+    let more = false
+    const from = this.after(start)
+    for (let i = from; i < this.ordered.length; i++) {
+      const entry = this.ordered[i]
+      if (entry === undefined || entry.seq > until.seq) break
+      const previous = this.ordered[i - 1]
+      // A command that moved has two entries at one place: no step ends between them.
+      if ((size >= maxBytes || i - from >= SCAN_LIMIT) && previous !== undefined && previous.seq !== entry.seq) {
+        more = true
+        to = previous
+        break
+      }
+      if (entry.superseded || !Filter.matches(filter, entry)) continue
+      if (isMark(entry) && entry.seq <= marksFrom) continue
+      if (entry.instead !== undefined && Filter.matches(filter, entry.instead)) continue
+      entries.push(entry)
+      size += entry.json.length
+    }
+    const lost = known !== undefined && Filter.admitsKeyless(filter) ? Math.max(0, to.keyless - known.keyless) : 0
+    return { mode, entries, to: this.offsetAt(to), more, lost }
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The removals that a log makes itself: of what is too old or too much, and of what moved out of a reader's sight.
+ *
+ * @since 0.1.0
+ */
+import { AGENT_REMOVE, COMMAND_REMOVE, endedKeys } from "../../stratix-core/stratix-protocol.js"
+import { type Draft, jsonOf } from "./EventLog.js"
+import type { Stamp } from "./Stamps.js"
+
+/** Removes what an event is the newest state of: its command, or its agent.
+ * @since 0.1.0
+ * @category constructors */
+export const removalOf = (event: Pick<Draft, "agentId" | "commandId" | "key">, stamp: Stamp): Draft => {
+  const isCommand = event.commandId !== undefined && event.key === `command:${event.commandId}`
+  const commandId = isCommand ? event.commandId : undefined
+  const eventType = isCommand ? COMMAND_REMOVE : AGENT_REMOVE
+  const payload = { ...(commandId !== undefined && { commandId }), agentId: event.agentId ?? "" }
+  return {
+    eventType,
+    agentId: event.agentId,
+    commandId,
+    key: undefined,
+    removes: endedKeys({ eventType, payload }),
+    finished: false,
+    stamp,
+    json: jsonOf(eventType, JSON.stringify(payload), stamp)
+  }
+}
