@@ -14,7 +14,8 @@ interface Step {
   readonly typed: string
   readonly expected: string
   /** Ctrl-C ends it. */
-  readonly isEndless: boolean
+  /** What it says until it is interrupted; `undefined` for what ends by itself. */
+  readonly beforeInterrupt: string | undefined
 }
 
 /** What is typed on the page, and what it says there. */
@@ -24,8 +25,12 @@ const steps: ReadonlyArray<Step> = [
   .flatMap(([, block = ""]) => block.split(/^\$ /m).slice(1))
   .map((text) => {
     const [typed = "", ...lines] = text.split("\n")
-    const isEndless = lines.includes("^C")
-    return { typed, expected: lines.filter((line) => line !== "^C").join("\n"), isEndless }
+    const interrupt = lines.indexOf("^C")
+    return {
+      typed,
+      expected: lines.filter((line) => line !== "^C").join("\n"),
+      beforeInterrupt: interrupt === -1 ? undefined : lines.slice(0, interrupt).join("\n")
+    }
   })
 
 /** Without what is different every time: times, offsets, ports, and the widths of columns that follow from them. */
@@ -79,15 +84,15 @@ describe("docs/cli.md", () => {
       Effect.gen(function* () {
         const cwd = yield* folder
         const own = String(yield* port)
-        for (const { expected, isEndless, typed } of steps) {
+        for (const { beforeInterrupt, expected, typed } of steps) {
           const served = typed.endsWith(" serve") ? { STRATIX_PORT: "0" } : {}
           const line = typed.replaceAll("stratix-status-sync", "stratix")
           const running = yield* background(() =>
             shell(`{ ${line}; } 2>&1`, { cwd, env: { STRATIX_URL: `ws://127.0.0.1:${own}/`, ...served } })
           )
-          if (isEndless) {
+          if (beforeInterrupt !== undefined) {
             yield* Effect.sleep("20 millis").pipe(
-              Effect.repeat({ until: () => same(running.out()) === same(expected) }),
+              Effect.repeat({ until: () => same(running.out()) === same(beforeInterrupt) }),
               // What does not come is told of below.
               Effect.timeoutOption("20 seconds")
             )

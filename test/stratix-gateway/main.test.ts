@@ -6,8 +6,20 @@ import WebSocket from "ws"
 import { untilAnswer } from "../support/waiting.js"
 import { portOf, startGateway } from "./support/standAlone.js"
 
-const numbers = (messages: ReadonlyArray<{ readonly eventType: string; readonly payload: object }>) =>
-  messages.flatMap(({ eventType, payload }) => (eventType === "stratix:n" && "n" in payload ? [payload.n] : []))
+interface Told {
+  readonly eventType: string
+  readonly payload: object
+}
+
+const isTold = (value: unknown): value is Told =>
+  typeof value === "object" && value !== null && "eventType" in value && "payload" in value
+
+/** The numbers that were published, whether they came one by one or many in one message. */
+const numbers = (messages: ReadonlyArray<Told>): ReadonlyArray<unknown> =>
+  messages.flatMap(({ eventType, payload }) => {
+    if (eventType === "stratix:n") return "n" in payload ? [payload.n] : []
+    return "events" in payload && Array.isArray(payload.events) ? numbers(payload.events.filter(isTold)) : []
+  })
 
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n)
 

@@ -1,57 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck as fc, Layer, Queue, TestClock } from "effect"
 import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
-
-type Draft = EventLog.Draft
-
-const stamp = { timestamp: 0, requestId: "r" }
-
-export const agent = (agentId: string, n = 0): Draft => ({
-  eventType: "stratix:agent_status_update",
-  agentId,
-  commandId: undefined,
-  key: `agent:${agentId}`,
-  removes: [],
-  finished: false,
-  stamp,
-  json: `{"agent":"${agentId}","n":${n}}`
-})
-export const command = (commandId: string, finished: boolean, n = 0): Draft => ({
-  eventType: "stratix:command_status_update",
-  agentId: "a",
-  commandId,
-  key: `command:${commandId}`,
-  removes: [],
-  finished,
-  stamp,
-  json: `{"command":"${commandId}","finished":${finished},"n":${n}}`
-})
-/** A command, given to an agent. */
-const commandOf = (commandId: string, agentId: string, n: number): Draft => ({
-  ...command(commandId, false, n),
-  agentId,
-  json: `{"command":"${commandId}","of":"${agentId}","n":${n}}`
-})
-const removal = (agentId: string): Draft => ({
-  eventType: "stratix:agent_remove",
-  agentId,
-  commandId: undefined,
-  key: undefined,
-  removes: [`agent:${agentId}`, `agent-info:${agentId}`],
-  finished: false,
-  stamp,
-  json: `{"removed":"${agentId}"}`
-})
-export const note = (n = 0): Draft => ({
-  eventType: "stratix:note",
-  agentId: undefined,
-  commandId: undefined,
-  key: undefined,
-  removes: [],
-  finished: false,
-  stamp,
-  json: `{"note":${n}}`
-})
+import { agent, command, commandOf, type Draft, note, removal } from "./drafts.js"
 
 /** What any event log must do. The layer takes its settings from `StatusSyncConfig`. */
 export const eventLogSuite = <E>(

@@ -51,6 +51,12 @@ describe("frames", () => {
   )
 })
 
+/** The texts of the events in a message: many, where it is one of sync mode. */
+const eventsIn = (text: string): ReadonlyArray<string> => {
+  const { payload } = JSON.parse(text)
+  return Array.isArray(payload.events) ? payload.events.map((event: unknown) => JSON.stringify(event)) : [text]
+}
+
 describe("compression", () => {
   const events = Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
@@ -73,7 +79,7 @@ describe("compression", () => {
         const all = new Promise<ReadonlyArray<string>>((done) => {
           client.on("message", (data: Buffer) => {
             const text = data.toString()
-            if (text.includes("stratix:x")) got.push(text)
+            if (text.includes("stratix:x")) got.push(...eventsIn(text))
             if (got.length === 5) done(got)
             if (text.includes("stratix:connected")) resume(Effect.succeed([client, all]))
           })

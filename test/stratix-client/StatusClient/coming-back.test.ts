@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { BEGIN, live, settled, World } from "./support/World.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { BEGIN, live, settled, World } from "../support/World.js"
 
 describe("coming back", () => {
   it("waits a random part of a time that doubles up to the cap", () => {

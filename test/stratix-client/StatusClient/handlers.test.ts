@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it, vi } from "vitest"
-import { connect, isOfType, type StatusEvent } from "../../src/stratix-client/StatusClient.js"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { live, settled, thrown, World } from "./support/World.js"
+import { connect, isOfType, type StatusEvent } from "../../../src/stratix-client/StatusClient.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { live, settled, thrown, World } from "../support/World.js"
 
 describe("handlers", () => {
   it("get the payload and the message of their type, after the state knows of it", () => {

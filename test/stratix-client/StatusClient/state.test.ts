@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { live, World } from "./support/World.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { live, World } from "../support/World.js"
 
 describe("what is shown", () => {
   it("is live after the sync and the events it announced, not before", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { connect } from "../../src/stratix-client/StatusClient.js"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { BEGIN, live, settled, thrown, World } from "./support/World.js"
+import { connect } from "../../../src/stratix-client/StatusClient.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { BEGIN, live, settled, thrown, World } from "../support/World.js"
 
 describe("connecting", () => {
   it("offers the sync protocol first, plain beside it, and asks for a snapshot from a plain gateway", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { BEGIN, live, World } from "./support/World.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { BEGIN, live, World } from "../support/World.js"
 
 describe("silence", () => {
   it("of a sync gateway makes it stale half-way between interval and timeout, and lets it go at the timeout", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { live, World } from "./support/World.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { live, World } from "../support/World.js"
 
 describe("resuming", () => {
   const since = (world: World) => /since=(.*)$/.exec(world.socket.query)?.[1]

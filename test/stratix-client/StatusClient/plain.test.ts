@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { BEGIN, live, World } from "./support/World.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { BEGIN, live, World } from "../support/World.js"
 
 describe("a plain gateway", () => {
   it.each(["", Types.PLAIN_PROTOCOL])(

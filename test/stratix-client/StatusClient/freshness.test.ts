@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
-import type { StatusClientOptions } from "../../src/stratix-client/StatusClient.js"
-import * as Types from "../../src/stratix-core/event-types.js"
-import { type Observed, World } from "./support/World.js"
+import type { StatusClientOptions } from "../../../src/stratix-client/StatusClient.js"
+import * as Types from "../../../src/stratix-core/event-types.js"
+import { type Observed, World } from "../support/World.js"
 
 const HEARTBEAT = { intervalMs: 30_000, timeoutMs: 60_000, keepAliveMs: 4000 }
 

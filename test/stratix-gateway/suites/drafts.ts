@@ -1,0 +1,55 @@
+/** Events for the log, as short as they may be. */
+import type { EventLog } from "../../../src/stratix-gateway/index.js"
+
+/** An event that has no place in the log yet. */
+export type Draft = EventLog.Draft
+
+const stamp = { timestamp: 0, requestId: "r" }
+
+export const agent = (agentId: string, n = 0): Draft => ({
+  eventType: "stratix:agent_status_update",
+  agentId,
+  commandId: undefined,
+  key: `agent:${agentId}`,
+  removes: [],
+  finished: false,
+  stamp,
+  json: `{"agent":"${agentId}","n":${n}}`
+})
+
+export const command = (commandId: string, finished: boolean, n = 0): Draft => ({
+  eventType: "stratix:command_status_update",
+  agentId: "a",
+  commandId,
+  key: `command:${commandId}`,
+  removes: [],
+  finished,
+  stamp,
+  json: `{"command":"${commandId}","finished":${finished},"n":${n}}`
+})
+/** A command, given to an agent. */
+export const commandOf = (commandId: string, agentId: string, n: number): Draft => ({
+  ...command(commandId, false, n),
+  agentId,
+  json: `{"command":"${commandId}","of":"${agentId}","n":${n}}`
+})
+export const removal = (agentId: string): Draft => ({
+  eventType: "stratix:agent_remove",
+  agentId,
+  commandId: undefined,
+  key: undefined,
+  removes: [`agent:${agentId}`, `agent-info:${agentId}`],
+  finished: false,
+  stamp,
+  json: `{"removed":"${agentId}"}`
+})
+export const note = (n = 0): Draft => ({
+  eventType: "stratix:note",
+  agentId: undefined,
+  commandId: undefined,
+  key: undefined,
+  removes: [],
+  finished: false,
+  stamp,
+  json: `{"note":${n}}`
+})
