@@ -45,6 +45,7 @@ class MemorySocket implements TransportSocket {
   readonly inbox: TestClients.Inbox
   private handlers: SocketHandlers | undefined = undefined
   private waiting: Array<Uint8Array> = []
+  private written = 0
   private unsent = 0
   private frozen = false
   private readonly answersPings: boolean
@@ -64,7 +65,12 @@ class MemorySocket implements TransportSocket {
     handlers.onOpen()
   }
 
+  writes(): number {
+    return this.written
+  }
+
   write(frames: Uint8Array): number {
+    this.written++
     if (this.over || this.closing !== undefined) return 0
     if (!this.frozen) this.arrive(frames)
     else {

@@ -38,6 +38,11 @@ export const knobs = {
     default: "30 seconds",
     doc: "Interval between pings of a connection"
   }),
+  keepAliveInterval: Knob.duration({
+    env: "STRATIX_KEEP_ALIVE_INTERVAL",
+    default: "4 seconds",
+    doc: "Longest time a sync client hears nothing; it calls its screen stale after two and a half times this"
+  }),
   heartbeatTimeout: Knob.duration({
     env: "STRATIX_HEARTBEAT_TIMEOUT",
     default: "60 seconds",

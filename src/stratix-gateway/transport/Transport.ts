@@ -30,6 +30,8 @@ export interface TransportSocket {
   readonly remoteAddress: string
   /** Whether the client agreed to permessage-deflate with a window that serves every client. */
   readonly compressed: boolean
+  /** How often something was written. */
+  readonly writes: () => number
   /** Writes whole frames. Returns the bytes not yet handed to the operating system. */
   readonly write: (frames: Uint8Array) => number
   /** Bytes not yet handed to the operating system. */

@@ -50,6 +50,7 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   compressed = false
   private raw: Duplex | undefined = undefined
   handlers: SocketHandlers | undefined = undefined
+  private written = 0
   private awaitsDrain = false
 
   attach<A extends Accepted>(raw: Duplex, accepted: A, handlers: TransportHandlers<A>): void {
@@ -65,7 +66,12 @@ class GatewaySocket extends WebSocket implements TransportSocket {
     this.handlers.onOpen()
   }
 
+  writes(): number {
+    return this.written
+  }
+
   write(frames: Uint8Array): number {
+    this.written++
     const { raw } = this
     if (raw === undefined || this.readyState !== WebSocket.OPEN) return 0
     if (raw.write(frames)) return 0

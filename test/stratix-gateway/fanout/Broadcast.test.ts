@@ -220,7 +220,7 @@ describe("sync clients", () => {
       assert.deepInclude(welcome?.payload, {
         connectionId: "conn-1",
         head: offset,
-        heartbeat: { intervalMs: 30_000, timeoutMs: 60_000 }
+        heartbeat: { intervalMs: 30_000, timeoutMs: 60_000, keepAliveMs: 4000 }
       })
       assert.deepStrictEqual(announced?.payload, { mode: "snapshot", to: offset, count: 10, lost: 0 })
       assert.strictEqual(events.length, 10)

@@ -134,6 +134,10 @@ export class Connection implements SocketHandlers {
     }
   }
 
+  isAtHead(): boolean {
+    return this.subscriber?.state === "live"
+  }
+
   onOpen(): void {
     this.context.onOpened(this)
   }

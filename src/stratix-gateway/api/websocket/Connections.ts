@@ -21,7 +21,7 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
-import { CLOSING, CONNECTED, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
+import { CLOSING, CONNECTED, HEARTBEAT, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
 import * as Handshake from "../../admission/Handshake.js"
 import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
@@ -33,14 +33,16 @@ import { nextTurn } from "../../runtime/EventLoop.js"
 import * as ExpiryTimers from "../../runtime/ExpiryTimers.js"
 import { isImmediate } from "../../runtime/Immediate.js"
 import * as NodeError from "../../runtime/NodeError.js"
-import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
+import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import * as Terminations from "../../telemetry/Terminations.js"
+import * as Frame from "../../transport/Frame.js"
 import { type Refusal, refuse } from "../../transport/Refusal.js"
 import * as Transport from "../../transport/Transport.js"
 import { Connection, type ConnectionContext, type ConnectionInfo } from "./Connection.js"
 import * as Heartbeat from "./Heartbeat.js"
+import * as KeepAlive from "./KeepAlive.js"
 
 /** What happens in the pool. A client that dies is not an error of the gateway: it is one of these, with its code.
  * @since 0.1.0
@@ -117,6 +119,19 @@ const make = Effect.gen(function* () {
   const pool = new Map<Connection, Scope.CloseableScope>()
   // Bound: one for each connection.
   const alarms = yield* ExpiryTimers.make
+  const keepAlive = yield* KeepAlive.make(
+    config.keepAliveInterval,
+    () =>
+      Frame.text(
+        JSON.stringify({
+          eventType: HEARTBEAT,
+          payload: { head: broadcast.head() },
+          ...stamps.next(),
+          sentAt: sentAt(clock)
+        })
+      ),
+    config.highWaterMark
+  )
   const emptied = yield* Deferred.make<void>()
   let draining = false
   let opened = 0
@@ -162,7 +177,8 @@ const make = Effect.gen(function* () {
         log: log.id,
         heartbeat: {
           intervalMs: Duration.toMillis(config.heartbeatInterval),
-          timeoutMs: Duration.toMillis(config.heartbeatTimeout)
+          timeoutMs: Duration.toMillis(config.heartbeatTimeout),
+          keepAliveMs: Duration.toMillis(config.keepAliveInterval)
         }
       })
     })
@@ -179,6 +195,7 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
       connection.liveness?.stop()
+      keepAlive.remove(connection)
       if (connection.expiry !== undefined) alarms.cancel(connection.expiry)
       pool.delete(connection)
       connection.admission.permit.release()
@@ -200,6 +217,7 @@ const make = Effect.gen(function* () {
     if (expiresAt !== undefined) connection.expiry = expire(connection, expiresAt)
     connection.liveness = heartbeat.watch(connection)
     connection.subscriber = welcome(connection)
+    if (connection.admission.sync) keepAlive.add(connection)
     joins[connection.admission.sync ? "sync" : "plain"].unsafeUpdate(1, [])
     changed({ _tag: "Joined", connection: connection.info })
     debug(connection, "client joined")
