@@ -46,12 +46,12 @@ export interface Follower {
 /** Begins with nothing known. Tells every key whose shown event has changed or gone.
  * @since 0.1.0
  * @category constructors */
-export const makeFollower = (initial: Filter, maxFinished: number, changed: (key: string) => void): Follower => {
+export const makeFollower = (initial: Filter, changed: (key: string) => void): Follower => {
   let filter = initial
   // Bound: one filter for each `subscribe` that was sent on this connection and not answered.
   let pending: ReadonlyArray<Filter> = []
   const begin = (): Fold => {
-    const fold = makeFold(maxFinished, (key) => {
+    const fold = makeFold((key) => {
       if (fold === shown) changed(key)
     })
     return fold

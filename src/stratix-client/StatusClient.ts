@@ -55,13 +55,7 @@ const REPORT_INTERVAL = 10_000
  * @category constructors */
 export const connect = (url: string | URL, options: StatusClientOptions = {}): StatusClient => {
   const { filter = {}, maxSilenceMs, mode, onError = reportToPlatform, stateIntervalMs, token } = options
-  const {
-    backoffBaseMs = 1000,
-    backoffCapMs = 30_000,
-    connectTimeoutMs = 10_000,
-    maxFinishedCommands = 10_000,
-    maxLagMs = 2000
-  } = options
+  const { backoffBaseMs = 1000, backoffCapMs = 30_000, connectTimeoutMs = 10_000, maxLagMs = 2000 } = options
   const { monotonic, now, onFrame, onWake, random, setTimer } = { ...platform, ...options.environment }
   const WebSocket: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
   if (!WebSocket) throw new TypeError("there is no WebSocket here")
@@ -89,7 +83,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     stateIntervalMs === undefined ? onFrame : (task) => setTimer(task, stateIntervalMs),
     onState.call
   )
-  const follower = makeFollower(filter, maxFinishedCommands, changes.add)
+  const follower = makeFollower(filter, changes.add)
   const makeMeter = () => makeFreshnessMeter(now, monotonic, maxLagMs)
   let meter = makeMeter()
   const backOff = makeBackOff(backoffBaseMs, backoffCapMs, random)

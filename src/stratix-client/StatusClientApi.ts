@@ -43,8 +43,6 @@ export interface StatusClientOptions {
   readonly maxSilenceMs?: number
   /** How often `onState` calls back at the most; by default once per frame that is drawn, and where nothing is drawn once per turn of the event loop. */
   readonly stateIntervalMs?: number
-  /** Finished commands kept in `state`; the oldest leaves above it. 10,000, as the gateway keeps by default. */
-  readonly maxFinishedCommands?: number
   /** Hears what went wrong without ending the client; by default the page's `error` event, in Node the process's `warning` event. */
   readonly onError?: (error: StatusClientError) => void
   /** Time, chance and wake-up signs; the platform's by default. */

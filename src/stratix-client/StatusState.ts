@@ -74,16 +74,13 @@ const makeTable = <T extends string>(prefix: string, changed: (key: string) => v
   }
 }
 
-/** An empty state, which tells the keys that change. Of finished commands it keeps `maxFinished`: the one that finished first leaves, as it
- * leaves the gateway's state.
+/** An empty state, which tells the keys that change. It holds what the gateway holds: what leaves there is told as a removal.
  * @since 0.1.0
  * @category constructors */
-export const makeFold = (maxFinished: number, changed: (key: string) => void): Fold => {
+export const makeFold = (changed: (key: string) => void): Fold => {
   const agents = makeTable<typeof AGENT_STATUS_UPDATE>("agent:", changed)
   const commands = makeTable<typeof COMMAND_STATUS_UPDATE>("command:", changed)
   const agentInfos = makeTable<typeof AGENT_CREATE>("agent-info:", changed)
-  // Bound: maxFinished ids, in the order they finished; above it the oldest leaves, and its command with it.
-  const finished = new Set<string>()
   let current: StatusState | undefined
 
   return {
@@ -96,22 +93,12 @@ export const makeFold = (maxFinished: number, changed: (key: string) => void): F
       if (isOfType(event, AGENT_STATUS_UPDATE)) agents.set(event.payload.agentId, event)
       else if (isOfType(event, AGENT_CREATE)) agentInfos.set(event.payload.agentId, event)
       else if (isOfType(event, COMMAND_STATUS_UPDATE)) {
-        const { commandId, commandStatus } = event.payload
-        commands.set(commandId, event)
-        finished.delete(commandId)
-        if (commandStatus === "success" || commandStatus === "failed") finished.add(commandId)
-        for (const oldest of finished) {
-          if (finished.size <= maxFinished) break
-          finished.delete(oldest)
-          commands.remove(oldest)
-        }
+        commands.set(event.payload.commandId, event)
       } else if (isOfType(event, AGENT_REMOVE)) {
         const { agentId } = event.payload
         if ([agents.remove(agentId), agentInfos.remove(agentId)].every((wasThere) => !wasThere)) return
       } else if (isOfType(event, COMMAND_REMOVE)) {
-        const { commandId } = event.payload
-        finished.delete(commandId)
-        if (!commands.remove(commandId)) return
+        if (!commands.remove(event.payload.commandId)) return
       } else return
       current = undefined
     },

@@ -71,8 +71,6 @@ export interface Options<R = never> {
   readonly maxLag?: Duration.DurationInput
   /** Silence above which it is `stale`. By default two and a half times the interval in which the gateway promises a word: 10 seconds. */
   readonly maxSilence?: Duration.DurationInput
-  /** Finished commands kept in `state`; the oldest leaves above it. 10,000. */
-  readonly maxFinishedCommands?: number
   /** Events kept for each consumer of `events`; a slower one loses the oldest. 1,024. */
   readonly bufferSize?: number
 }

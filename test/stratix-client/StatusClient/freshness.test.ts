@@ -285,8 +285,8 @@ describe("onState", () => {
     expect(calls).toBe(1)
   })
 
-  it("tells of finished commands that leave, and nothing of a snapshot that changes nothing", () => {
-    const { client, hear, socket, world } = live({ maxFinishedCommands: 1 })
+  it("tells of commands that leave, and nothing of a snapshot that changes nothing", () => {
+    const { client, hear, socket, world } = live()
     const finish = (commandId: string) =>
       hear(0, () =>
         socket.message(Types.COMMAND_STATUS_UPDATE, { commandId, agentId: "a1", commandStatus: "success" }, commandId)
@@ -296,6 +296,7 @@ describe("onState", () => {
     const told: Array<Array<string>> = []
     client.onState((keys) => told.push([...keys]))
     finish("c2")
+    hear(0, () => socket.message(Types.COMMAND_REMOVE, { commandId: "c1", agentId: "a1" }, "r1"))
     world.frame()
     hear(0, () => socket.sync("snapshot", "o9", 2))
     hear(0, () => socket.agent("a1", "busy", "o1"))

@@ -84,18 +84,15 @@ describe("what is shown", () => {
     expect(after.agents.size).toBe(1)
   })
 
-  it("holds a bounded number of finished commands: the one that finished first leaves", () => {
+  it("lets go of a command when the gateway does, and of no other", () => {
     const world = new World()
-    const { client } = live(world, { maxFinishedCommands: 2 })
-    const command = (commandId: string, commandStatus: string) =>
-      world.socket.message(Types.COMMAND_STATUS_UPDATE, { commandId, agentId: "a", commandStatus }, commandId)
-    command("c1", "success")
-    command("c2", "failed")
-    command("c1", "running")
-    command("c3", "success")
-    expect([...client.state.commands.keys()].sort()).toEqual(["c1", "c2", "c3"])
-    command("c1", "success")
-    expect([...client.state.commands.keys()].sort()).toEqual(["c1", "c3"])
+    const { client } = live(world)
+    const tell = (eventType: string, commandId: string, more: object, offset: string) =>
+      world.socket.message(eventType, { commandId, agentId: "a", ...more }, offset)
+    tell(Types.COMMAND_STATUS_UPDATE, "c1", { commandStatus: "success" }, "c1")
+    tell(Types.COMMAND_STATUS_UPDATE, "c2", { commandStatus: "failed" }, "c2")
+    tell(Types.COMMAND_REMOVE, "c1", {}, "c3")
+    expect([...client.state.commands.keys()]).toEqual(["c2"])
   })
 })
 
