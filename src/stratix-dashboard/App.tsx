@@ -67,9 +67,8 @@ export const App = (props: {
   readonly client: StatusClient
   readonly feed: Feed
   readonly token: string | undefined
-  readonly hasConnected: () => boolean
 }) => {
-  const { client, feed, hasConnected, token } = props
+  const { client, feed, token } = props
   const [place, go] = usePlace()
   useChanges(client)
   const { state } = client
@@ -101,7 +100,6 @@ export const App = (props: {
           client={client}
           freshness={client.freshness}
           isEmpty={view.agents.length === 0}
-          hasConnected={hasConnected()}
           strings={strings}
         />
         <h1>{strings.title}</h1>

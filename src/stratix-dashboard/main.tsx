@@ -48,16 +48,12 @@ const start = async (token: string | undefined): Promise<void> => {
   // The page lies beside the WebSocket, under whatever prefix a proxy has put them.
   const path = document.querySelector<HTMLMetaElement>("meta[name=stratix-path]")?.content ?? "./"
   const client = connect(new URL(path, location.href), token === undefined ? {} : { token })
-  let hasConnected = false
-  client.on("stratix:connected", () => {
-    hasConnected = true
-  })
   client.onFreshness((freshness) => {
     if (freshness._tag !== "closed" || freshness.reason !== "unauthorized") return
     Token.forget()
     ask(true)
   })
-  render(<App client={client} feed={feedOf(client)} token={token} hasConnected={() => hasConnected} />, root)
+  render(<App client={client} feed={feedOf(client)} token={token} />, root)
 }
 
 void start(Token.initial())

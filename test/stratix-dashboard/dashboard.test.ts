@@ -158,6 +158,7 @@ describe("the dashboard of an open gateway", () => {
     await world.page.getByText("Live", { exact: true }).waitFor()
     world.gateway.child.kill("SIGKILL")
     await world.page.getByText("Reconnecting").waitFor()
+    await world.page.getByRole("button", { name: "Retry now" }).click()
     // What it knew stays.
     await world.page.getByRole("button", { name: /^a-1 Busy/ }).waitFor()
   })

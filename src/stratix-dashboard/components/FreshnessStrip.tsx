@@ -3,18 +3,18 @@ import type { Freshness, StatusClient } from "../../stratix-client/StatusClient.
 import * as Format from "../format.js"
 import type { Strings } from "../strings.js"
 
-const textOf = (freshness: Freshness, isEmpty: boolean, hasConnected: boolean, strings: Strings): string => {
+const textOf = (freshness: Freshness, isEmpty: boolean, strings: Strings): string => {
   switch (freshness._tag) {
     case "live":
       return isEmpty ? strings.empty : strings.live
     case "behind":
-      return strings.screenBehind(freshness.ms / 1000)
+      return strings.behind(Format.duration(freshness.ms))
     case "restarted":
-      return strings.gatewayRestarted
+      return strings.restarted
     case "connecting":
       return strings.connecting
     case "catching-up":
-      return hasConnected ? strings.catchingUp : strings.connecting
+      return strings.catchingUp
     case "stale":
       return strings.stale(Format.time(freshness.since))
     case "reconnecting":
@@ -29,16 +29,20 @@ export const FreshnessStrip = (props: {
   readonly client: StatusClient
   readonly freshness: Freshness
   readonly isEmpty: boolean
-  readonly hasConnected: boolean
   readonly strings: Strings
 }) => {
-  const { freshness, hasConnected, isEmpty, strings } = props
+  const { client, freshness, isEmpty, strings } = props
   return (
     <div class={`strip ${freshness._tag}`}>
       <output aria-live="polite">
         <span class="dot" aria-hidden="true" />
-        {textOf(freshness, isEmpty, hasConnected, strings)}
+        {textOf(freshness, isEmpty, strings)}
       </output>
+      {freshness._tag === "reconnecting" && (
+        <button type="button" onClick={client.retryNow}>
+          {strings.retryNow}
+        </button>
+      )}
     </div>
   )
 }

@@ -26,7 +26,7 @@ const listen: Effect.Effect<void> = Effect.sync(() => {
 /** How soon the port is free again after npm died: a restart by hand takes longer. */
 const PARENT_CHECK = "500 millis"
 
-/** npm passes on SIGINT and SIGTERM but not SIGHUP, and nobody can pass on SIGKILL: when `npm start` is gone, the gateway ends as by SIGTERM. */
+/** npm passes on SIGINT and SIGTERM but not SIGHUP, and cannot pass on SIGKILL: when `npm start` is gone, the gateway ends as by SIGTERM. */
 const followNpm: Effect.Effect<void> = Effect.suspend(() => {
   if (process.env["npm_lifecycle_event"] !== "start") return Effect.void
   const parent = process.ppid
