@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Readable } from "node:stream"
 import { Effect, Layer, Logger, LogLevel } from "effect"
 import { NodeServer, StatusSyncServer } from "stratix-status-sync"
 import { buildCli } from "./build.js"
@@ -46,32 +47,39 @@ const environment = (env: Record<string, string> = {}) => ({
   ...env
 })
 
+/** How far back a pattern is looked for in front of what came last: longer than any line that a test waits for. */
+const OVERLAP = 16_384
+
+/** What a stream has said, in pieces: as one string, tens of megabytes would be copied for each piece. */
+const heard = (stream: Readable | null) => {
+  const pieces: Array<string> = []
+  stream?.setEncoding("utf8").on("data", (piece: string) => pieces.push(piece))
+  return { stream, pieces, text: () => pieces.join("") }
+}
+
 const running = (child: ChildProcess, what: string): Running => {
-  let out = ""
-  let err = ""
-  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-    out += chunk
-  })
-  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
-    err += chunk
-  })
+  const streams = { out: heard(child.stdout), err: heard(child.stderr) }
+  const { err, out } = streams
   // Whoever has ended reads nothing more.
   child.stdin?.on("error", () => undefined)
-  const ended = once(child, "close").then(([code]) => ({ code, out, err }))
+  const ended = once(child, "close").then(([code]) => ({ code, out: out.text(), err: err.text() }))
   const until: Running["until"] = async (pattern, where = "out") => {
+    const { pieces, stream } = streams[where]
     const limit = AbortSignal.timeout(PATIENCE_MS)
+    let isOver = stream === null
+    let window = ""
+    let read = 0
     while (true) {
-      const found = pattern.exec(where === "out" ? out : err)
+      window = window.slice(-OVERLAP) + pieces.slice(read).join("")
+      read = pieces.length
+      const found = pattern.exec(window)
       if (found !== null) return found
-      const stream = where === "out" ? child.stdout : child.stderr
-      const more = stream === null ? Promise.reject(new Error("no stream")) : once(stream, "data", { signal: limit })
-      const isOver = await Promise.race([more.then(() => false), ended.then(() => true)]).catch(() => true)
-      if (isOver && !pattern.test(where === "out" ? out : err)) {
-        throw new Error(`${what} never said ${pattern}\n--- out\n${out}\n--- err\n${err}`)
-      }
+      if (isOver) throw new Error(`${what} never said ${pattern}\n--- out\n${out.text()}\n--- err\n${err.text()}`)
+      const more = stream === null ? Promise.resolve() : once(stream, "data", { signal: limit })
+      isOver = await Promise.race([more.then(() => false), ended.then(() => true)]).catch(() => true)
     }
   }
-  return { child, out: () => out, err: () => err, until, ended, type: (text) => child.stdin?.write(text) }
+  return { child, out: out.text, err: err.text, until, ended, type: (text) => child.stdin?.write(text) }
 }
 
 /** The command in pipes. */
