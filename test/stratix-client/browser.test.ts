@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { vi } from "vitest"
 import * as Types from "../../src/stratix-core/event-types.js"
 import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import * as Authenticator from "../../src/stratix-gateway/auth/Authenticator.js"
@@ -18,6 +19,9 @@ import * as Chromium from "./support/Chromium.js"
 import type { Look } from "./support/dashboard.js"
 import * as Network from "./support/Network.js"
 
+// A browser and all it loads: on a busy machine many times as long as on a quiet one.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
+
 /** A gateway whose heart beats fast enough for a test to wait for, and slowly enough for a machine that is busy. */
 const quick = {
   heartbeatInterval: "500 millis",
@@ -26,7 +30,10 @@ const quick = {
 } as const
 
 /** A client that comes back soon. */
-const eager = { backoffBaseMs: 50, connectTimeoutMs: 500 }
+const eager = { backoffBaseMs: 50, connectTimeoutMs: 1000 }
+
+/** One whose `live` is never older than a moment that a test can wait for. On a busy machine a word of the gateway takes a while. */
+const strict = { ...eager, maxLagMs: 1000, maxSilenceMs: 500 }
 
 /** A gateway as it is deployed, on a free port unless told otherwise. */
 const startGateway = (
@@ -69,20 +76,21 @@ const ofType = (frames: ReadonlyArray<string>, eventType: string) =>
 const syncs = ({ received }: Chromium.Connection): ReadonlyArray<unknown> =>
   ofType(received, Types.SYNC).map(({ payload }) => payload.mode)
 
-/** What the client calls live was the truth no longer ago than this: its `maxLagMs`. */
-const MAX_LAG_MS = 2000
-
-/** Once a status has been replaced for longer than the bound, nothing that was shown called the old one true. */
+/** Once a status is replaced, nothing that is shown calls the old one true. */
 const assertNeverWrong = (looks: ReadonlyArray<Look>, old: string, from: number) => {
-  const wrong = looks.filter(
-    ({ at, freshness, status }) => at >= from + MAX_LAG_MS && freshness === "live" && status === old
-  )
+  const wrong = looks.filter(({ at, freshness, status }) => at >= from && freshness === "live" && status === old)
   assert.deepStrictEqual(wrong, [])
 }
 
 const now = Effect.sync(() => Date.now())
 
-layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in Chromium", (it) => {
+/** Waits until nothing that the gateway has said up to now lets a `strict` client be live any more. */
+const outdated = Effect.gen(function* () {
+  const due = (yield* now) + strict.maxLagMs + strict.maxSilenceMs
+  yield* Effect.repeat(now, { until: (time) => time > due, schedule: Schedule.spaced("10 millis") })
+})
+
+layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in Chromium", (it) => {
   it.scoped("the client goes live and shows what is published, the moment it is published", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
@@ -251,10 +259,11 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
 
   it.scoped("a tab in the background, its timers throttled, stays live on the connection it has", () =>
     Effect.gen(function* () {
-      const gateway = yield* startGateway(quick)
+      // The gateway is patient: on a busy machine a browser answers late.
+      const gateway = yield* startGateway({ ...quick, heartbeatTimeout: "20 seconds" })
       yield* gateway.says("online")
       const dashboard = yield* tab
-      yield* dashboard.start(gateway.url, eager)
+      yield* dashboard.start(gateway.url)
       yield* dashboard.shows({ freshness: "live", status: "online" })
       yield* otherTab
       yield* dashboard.shows({ visibility: "hidden" })
@@ -274,13 +283,14 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       const network = yield* Network.make(gateway.port)
       yield* gateway.says("online")
       const dashboard = yield* tab
-      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, eager)
+      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, strict)
       yield* dashboard.shows({ freshness: "live", status: "online" })
       yield* otherTab
       yield* dashboard.shows({ visibility: "hidden" })
       yield* dashboard.timersPause(900, yield* now)
       yield* network.freeze
       yield* gateway.has(0)
+      yield* outdated
       yield* gateway.says("busy")
       const replacedAt = yield* now
       yield* dashboard.toFront
@@ -297,7 +307,7 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       const network = yield* Network.make(gateway.port)
       yield* gateway.says("online")
       const dashboard = yield* tab
-      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, eager)
+      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, strict)
       yield* dashboard.shows({ freshness: "live", status: "online" })
       yield* otherTab
       yield* dashboard.shows({ visibility: "hidden" })
@@ -305,6 +315,7 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "30 seconds" })("in 
       const frozenAt = yield* now
       yield* network.freeze
       yield* gateway.has(0)
+      yield* outdated
       yield* gateway.says("busy")
       const replacedAt = yield* now
       yield* dashboard.setFrozen(false)

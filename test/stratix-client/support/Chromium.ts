@@ -14,8 +14,8 @@ import type { Look } from "./dashboard.js"
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium"
 
-/** For what hangs: everything awaited here takes well under a second on a quiet machine. */
-const PATIENCE_MS = 10_000
+/** For what hangs: everything awaited here takes well under a second on a quiet machine, and many times as long on a busy one. */
+const PATIENCE_MS = 25_000
 
 /** What a browser did with one WebSocket. */
 export interface Connection {
@@ -31,7 +31,10 @@ export interface Connection {
 }
 
 /** What a dashboard may be started with: the page gets it as JSON. */
-export type StartOptions = Pick<StatusClientOptions, "backoffBaseMs" | "connectTimeoutMs"> & { readonly token?: string }
+export type StartOptions = Pick<
+  StatusClientOptions,
+  "backoffBaseMs" | "connectTimeoutMs" | "maxLagMs" | "maxSilenceMs"
+> & { readonly token?: string }
 
 /** A tab that has loaded the dashboard. */
 export interface Tab {
