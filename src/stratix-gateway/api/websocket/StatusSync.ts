@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import {
@@ -18,8 +18,7 @@ import {
   COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE,
   type CommandStatus,
-  type Offset,
-  StratixStateSyncEvent
+  type Offset
 } from "../../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
@@ -29,9 +28,12 @@ import * as Filter from "../../log/Filter.js"
 import * as Stamps from "../../log/Stamps.js"
 import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
+import type { SubscribedEvent } from "./Subscription.js"
+import * as Subscription from "./Subscription.js"
 
 export { type EventInput, PublishError } from "../../log/EventEncoder.js"
 export { withRequestId } from "../../log/Stamps.js"
+export type { SubscribedEvent } from "./Subscription.js"
 
 /**
  * Publishes events. No publishing effect waits for a client or fails because of one; each succeeds with the event's offset
@@ -64,14 +66,15 @@ export class StatusSync extends Context.Tag("stratix/StatusSync")<
       agentId: string,
       options?: { readonly commands?: boolean | undefined }
     ) => Effect.Effect<Offset, PublishError>
-    /** Every event published while the stream runs, in order, as it is on the wire. A consumer more than a history behind loses the oldest, with a warning in the log; what is no event is skipped, with an error there. */
-    readonly events: Stream.Stream<StratixStateSyncEvent>
+    /** Every event that is published once this effect has returned, in order, until the scope closes, whether or not the stream is being read. A
+     * subscriber more than a history behind loses the oldest events, and is told by the `lost` of the next one how many. One stream is one reader. */
+    readonly subscribe: Effect.Effect<Stream.Stream<SubscribedEvent>, never, Scope.Scope>
+    /** `subscribe` as a bare stream: it begins with its first pull, and what is published before that is not in it. */
+    readonly events: Stream.Stream<SubscribedEvent>
     /** How many clients are connected. */
     readonly clientCount: Effect.Effect<number>
   }
 >() {}
-
-const decodeEvent = Schema.decodeUnknown(Schema.parseJson(StratixStateSyncEvent))
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -146,29 +149,7 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const events = Stream.unwrapScoped(
-    Effect.map(log.subscribe, (subscription) => {
-      let expected = log.head().index + 1
-      return Stream.fromQueue(subscription).pipe(
-        Stream.tap((entry) => {
-          const missed = entry.index - expected
-          expected = entry.index + 1
-          return missed > 0
-            ? Effect.logWarning(`a consumer of StatusSync.events was too slow and lost ${missed} events`)
-            : Effect.void
-        }),
-        Stream.mapEffect(({ json, offset }) =>
-          Effect.catchAll(Effect.asSome(decodeEvent(json)), (error) =>
-            Effect.as(
-              Effect.logError(`StatusSync.events skips the event at offset ${offset}, which is none: ${error.message}`),
-              Option.none<StratixStateSyncEvent>()
-            )
-          )
-        ),
-        Stream.filterMap((event) => event)
-      )
-    })
-  )
+  const subscribe = Subscription.make(log)
 
   return StatusSync.of({
     broadcast: broadcastOne,
@@ -195,7 +176,8 @@ const make = Effect.gen(function* () {
         const offsets = yield* broadcastAll([...removed, { eventType: AGENT_REMOVE, payload: { agentId } }])
         return offsets.at(-1) ?? ""
       }),
-    events,
+    subscribe,
+    events: Stream.unwrapScoped(subscribe),
     clientCount: connections.count
   })
 })

@@ -305,7 +305,7 @@ describe("what cannot be published", () => {
         [...(yield* heard)].map(({ payload }) => payload),
         [{ agentId: "b", status: "busy" }]
       )
-      assert.isTrue(lines.some((line) => /^ERROR StatusSync\.events skips the event at offset/.test(line)))
+      assert.isTrue(lines.some((line) => /^ERROR a subscription skips the event at offset/.test(line)))
     }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
 
