@@ -13,7 +13,8 @@ import * as SleepLoop from "../runtime/SleepLoop.js"
 import { type EventKind, eventKind } from "../telemetry/Metrics.js"
 import { type Draft, EventLog, EventLogError, type LogEntry } from "./EventLog.js"
 import * as Filter from "./Filter.js"
-import { isKeyless, Mirror } from "./Mirror.js"
+import { Mirror } from "./Mirror.js"
+import { emptyLog, isKeyless } from "./Records.js"
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -22,7 +23,7 @@ const make = Effect.gen(function* () {
   const epoch =
     (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0") +
     clock.unsafeCurrentTimeMillis().toString(36)
-  const mirror = new Mirror(config, epoch)
+  const mirror = new Mirror(config, emptyLog(epoch))
 
   // Bound: historyCapacity entries; a slower subscriber loses the oldest (sliding), as it would from history.
   const hub = yield* Effect.acquireRelease(PubSub.sliding<LogEntry>(config.historyCapacity), PubSub.shutdown)
@@ -44,7 +45,7 @@ const make = Effect.gen(function* () {
   const appendOne = (draft: Draft, time: number): LogEntry => {
     appended[eventKind(draft.eventType)]++
     const { keyless, seq } = mirror.place
-    return mirror.apply(draft, { seq: seq + 1, keyless: keyless + (isKeyless(draft) ? 1 : 0) }, time)
+    return mirror.apply(draft, { epoch, seq: seq + 1, keyless: keyless + (isKeyless(draft) ? 1 : 0) }, time)
   }
 
   /** What age and caps ask for, as removals of the log's own. */

@@ -8,6 +8,7 @@
 import * as Duration from "effect/Duration"
 import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import type { Settings } from "../config/StatusSyncConfig.js"
+import { type Epoch, Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import {
   type CatchUp,
   type Draft,
@@ -19,17 +20,14 @@ import {
   toldOf
 } from "./EventLog.js"
 import * as Filter from "./Filter.js"
+import { History } from "./History.js"
+import type { Effects, Kept, Origin, Recorded } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import type { Stamp } from "./Stamps.js"
 
-/** A place in the log: sequence number, and how many events up to it were the state of nothing. The last lets a resume say how many of them it lost. */
-export interface Place {
-  readonly seq: number
-  readonly keyless: number
-}
-
 interface Stored extends LogEntry, Place {
   readonly appendedAt: number
+  readonly departure: Stored | undefined
   /** Of a departure: what those are told who still see the command. */
   readonly instead: Filter.Filterable | undefined
   superseded: boolean
@@ -41,19 +39,17 @@ const SCAN_LIMIT = 8192
 /** Entries that hold no key's newest event any more are swept out of `ordered` once there are this many more of them than live ones. */
 const COMPACT_SLACK = 64
 
-/** Whether an event is the state of nothing: those are counted where they are left out. */
-export const isKeyless = ({ key, removes }: Draft): boolean => key === undefined && removes.length === 0
+const NOTHING: Effects = { moved: undefined, removed: false }
 
 const isMark = ({ key }: Stored): boolean => key === undefined
 
 /** A mirror that has seen nothing yet. */
 export class Mirror {
-  // History: a ring. Bound: historyCapacity entries and historyBytes characters; the oldest leave.
-  private readonly ring: Array<Stored | undefined>
-  private first = 1
-  private last = 0
-  private bytes = 0
-  private keyless = 0
+  private readonly history: History<Stored>
+  private newest: Place
+  private epochs: Epochs
+  /** From sequence numbers to indexes. */
+  private readonly shift: number
   // Latest: by key, and in offset order with superseded entries and removal marks among them. Bound: latestCapacity and finishedCapacity keys, and latestBytes characters, by `overdue`.
   private readonly byKey = new Map<string, Stored>()
   private ordered: Array<Stored> = []
@@ -73,45 +69,51 @@ export class Mirror {
 
   constructor(
     private readonly settings: Settings,
-    readonly epoch: string
+    { after, epochs, index }: Origin
   ) {
-    this.ring = new Array(settings.historyCapacity)
+    this.history = new History(settings.historyCapacity, settings.historyBytes, after.seq)
+    this.newest = after
+    this.epochs = new Epochs(epochs)
+    this.shift = index - after.seq
     this.retention = Duration.toMillis(settings.finishedRetention)
   }
 
   get place(): Place {
-    return { seq: this.last, keyless: this.keyless }
+    return this.newest
   }
 
   get head(): { readonly offset: Offset; readonly index: number } {
-    return { offset: this.offsetAt(this.place), index: this.last }
+    return { offset: offsetOf(this.newest), index: this.newest.seq + this.shift }
   }
 
   /** Takes the next event of the log. */
-  apply(draft: Draft, place: Place, now: number): LogEntry {
-    this.last = place.seq
-    this.keyless = place.keyless
-    const before = this.byKey.get(draft.key ?? draft.removes[0] ?? "")
-    const departure =
-      before !== undefined && before.commandId !== undefined && before.agentId !== draft.agentId
-        ? this.store(removalOf(before, draft.stamp), place, now, { instead: draft })
-        : undefined
-    const entry = this.store(draft, place, now, { departure })
-    this.remember(entry)
-    const removed = draft.removes.filter((key) => this.end(key))
-    if (departure !== undefined) this.mark(departure)
-    if (removed.length > 0) this.mark(entry)
-    if (entry.key !== undefined) {
-      if (before !== undefined) this.bury(before)
-      this.byKey.set(entry.key, entry)
-      this.ordered.push(entry)
-      this.latestBytes += entry.json.length
-      if (entry.finished) {
-        this.finished.push(entry)
-        this.finishedLive++
-      }
-    }
+  apply(draft: Draft, place: Place, now: number, effects: Effects = this.effectsOf(draft)): LogEntry {
+    const entry = this.record({ draft, place, now, effects })
+    for (const key of draft.removes) this.end(key)
+    if (entry.departure !== undefined) this.mark(entry.departure)
+    if (effects.removed) this.mark(entry)
+    if (entry.key !== undefined) this.hold(entry.key, entry)
     return entry
+  }
+
+  /** Takes what the owner of a log kept, once and before any event. */
+  restore({ forgotten, history, latest, marks }: Kept): void {
+    const recent = new Map(history.map((kept) => [kept.place.seq, this.record(kept)]))
+    const states = latest.map((kept) => ({ kept, isState: true }))
+    const all = [...marks.map((kept) => ({ kept, isState: false })), ...states]
+    this.lastForgotten = forgotten
+    // Stable: of a command that moved, the removal comes first.
+    for (const { isState, kept } of all.sort((a, b) => a.kept.place.seq - b.kept.place.seq)) {
+      const entry = recent.get(kept.place.seq) ?? this.store(kept)
+      if (isState && entry.key !== undefined) this.hold(entry.key, entry)
+      else if (kept.effects.removed) this.mark(entry)
+      else if (entry.departure !== undefined) this.mark(entry.departure)
+    }
+  }
+
+  /** The epochs that the owner of the log knows of now. */
+  adopt(epochs: ReadonlyArray<Epoch>): void {
+    this.epochs = new Epochs(epochs)
   }
 
   /** The next removal that age or a cap asks for. It must be appended before the next one is asked for. */
@@ -146,12 +148,12 @@ export class Mirror {
   since(cursor: Offset | undefined, options: SinceOptions): CatchUp {
     const filter = options.filter ?? Filter.all
     const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY
-    const until = (options.until === undefined ? undefined : this.parse(options.until)) ?? this.place
+    const until = (options.until === undefined ? undefined : this.parse(options.until)) ?? this.newest
     const from = cursor === undefined ? undefined : this.parse(cursor)
     if (from === undefined) return this.conflated("snapshot", 0, undefined, until, filter, maxBytes)
-    if (from.seq >= until.seq) return { mode: "resume", entries: [], to: this.offsetAt(from), more: false, lost: 0 }
+    if (from.seq >= until.seq) return { mode: "resume", entries: [], to: offsetOf(from), more: false, lost: 0 }
     const base = options.conflateFrom === undefined ? undefined : this.parse(options.conflateFrom)
-    if (base === undefined && from.seq >= this.first - 1) return this.exactly(from, until, filter, maxBytes)
+    if (base === undefined && from.seq >= this.history.first - 1) return this.exactly(from, until, filter, maxBytes)
     // A reader in the middle of a snapshot is owed nothing from before it began.
     const known = base !== undefined && base.seq > from.seq ? base : from
     // A removal whose mark is forgotten cannot be told any more: a reader that may hold its key must start afresh.
@@ -168,24 +170,22 @@ export class Mirror {
   }
 
   tail(index: number): ReadonlyArray<LogEntry> | undefined {
-    if (index < this.first - 1) return undefined
-    const entries: Array<LogEntry> = []
-    for (let seq = index + 1; seq <= this.last; seq++) entries.push(this.at(seq))
-    return entries
+    return this.history.after(index - this.shift)
   }
 
   lag(cursor: Offset | undefined, now: number): Lag {
     const seq = (cursor === undefined ? undefined : this.parse(cursor))?.seq ?? 0
-    if (seq >= this.last) return { events: 0, millis: 0 }
+    const { first, last } = this.history
+    if (seq >= last) return { events: 0, millis: 0 }
     // A clock that was set back makes nothing younger than now.
-    const millis = Math.max(0, now - this.at(Math.max(seq + 1, this.first)).appendedAt)
-    return { events: this.last - seq, millis }
+    const millis = Math.max(0, now - this.history.at(Math.max(seq + 1, first)).appendedAt)
+    return { events: last - seq, millis }
   }
 
   stats(): Omit<Stats, "appended"> {
     return {
-      historyEvents: this.last - this.first + 1,
-      historyBytes: this.bytes,
+      historyEvents: this.history.size,
+      historyBytes: this.history.characters,
       keys: this.byKey.size,
       removalMarks: this.marks.size,
       finishedDropped: this.finishedDropped,
@@ -193,32 +193,46 @@ export class Mirror {
     }
   }
 
-  private offsetAt({ keyless, seq }: Place): Offset {
-    return `${this.epoch}-${seq.toString(36)}-${keyless.toString(36)}`
-  }
-
   private parse(offset: Offset): Place | undefined {
-    const [epoch, seq, count] = offset.split("-")
-    if (epoch !== this.epoch || seq === undefined || count === undefined) return undefined
-    const parsed = { seq: Number.parseInt(seq, 36), keyless: Number.parseInt(count, 36) }
-    const isKnown = parsed.seq <= this.last && parsed.keyless <= this.keyless
-    if (!isKnown || this.offsetAt(parsed) !== offset) return undefined
+    const place = placeOf(offset)
+    if (place === undefined || !this.epochs.gave(place)) return undefined
+    const { first } = this.history
+    if (place.seq > this.newest.seq || place.keyless > this.newest.keyless) return undefined
     // Where the history can tell, an offset that this log did not give is unknown.
-    return parsed.seq >= this.first && this.at(parsed.seq).keyless !== parsed.keyless ? undefined : parsed
+    return place.seq >= first && this.history.at(place.seq).keyless !== place.keyless ? undefined : place
   }
 
-  private at(seq: number): Stored {
-    const entry = this.ring[seq % this.ring.length]
-    if (entry === undefined || entry.index !== seq) throw new Error(`history has no entry ${seq}`)
+  private effectsOf(draft: Draft): Effects {
+    const before = this.byKey.get(draft.key ?? draft.removes[0] ?? "")
+    const moves = before !== undefined && before.commandId !== undefined && before.agentId !== draft.agentId
+    return { moved: moves ? before : undefined, removed: draft.removes.some((key) => this.byKey.has(key)) }
+  }
+
+  /** Into the history. */
+  private record(recorded: Recorded): Stored {
+    this.newest = recorded.place
+    const entry = this.store(recorded)
+    this.history.add(entry)
     return entry
   }
 
-  private store(
-    draft: Draft,
-    { keyless, seq }: Place,
-    now: number,
-    { departure, instead }: { readonly departure?: LogEntry | undefined; readonly instead?: Draft }
-  ): Stored {
+  /** Into the state. */
+  private hold(key: string, entry: Stored): void {
+    const before = this.byKey.get(key)
+    if (before !== undefined) this.bury(before)
+    this.byKey.set(key, entry)
+    this.ordered.push(entry)
+    this.latestBytes += entry.json.length
+    if (!entry.finished) return
+    this.finished.push(entry)
+    this.finishedLive++
+  }
+
+  private store({ draft, effects: { moved }, now, place }: Recorded, instead?: Draft): Stored {
+    const departure =
+      moved === undefined
+        ? undefined
+        : this.store({ draft: removalOf(moved, draft.stamp), place, now, effects: NOTHING }, draft)
     return {
       eventType: draft.eventType,
       agentId: draft.agentId,
@@ -228,27 +242,15 @@ export class Mirror {
       finished: draft.finished,
       stamp: draft.stamp,
       json: draft.json,
-      offset: this.offsetAt({ seq, keyless }),
-      index: seq,
+      offset: offsetOf(place),
+      index: place.seq + this.shift,
       departure,
       instead: instead && { eventType: instead.eventType, agentId: instead.agentId, commandId: instead.commandId },
-      seq,
-      keyless,
+      epoch: place.epoch,
+      seq: place.seq,
+      keyless: place.keyless,
       appendedAt: now,
       superseded: false
-    }
-  }
-
-  /** Into the history. */
-  private remember(entry: Stored): void {
-    const { length } = this.ring
-    if (this.last - this.first + 1 > length) this.bytes -= this.at(this.first++).json.length
-    this.ring[entry.seq % length] = entry
-    this.bytes += entry.json.length
-    while (this.bytes > this.settings.historyBytes && this.first < this.last) {
-      this.bytes -= this.at(this.first).json.length
-      this.ring[this.first % length] = undefined
-      this.first++
     }
   }
 
@@ -304,13 +306,13 @@ export class Mirror {
     let { seq } = cursor
     let size = 0
     while (seq < stop && size < maxBytes) {
-      const told = toldOf(this.at(++seq), filter)
+      const told = toldOf(this.history.at(++seq), filter)
       if (told === undefined) continue
       entries.push(told)
       size += told.json.length
     }
     const more = seq < until.seq
-    return { mode: "resume", entries, to: more ? this.at(seq).offset : this.offsetAt(until), more, lost: 0 }
+    return { mode: "resume", entries, to: more ? this.history.at(seq).offset : offsetOf(until), more, lost: 0 }
   }
 
   /** Index in `ordered` of the first entry after `seq`. */
@@ -357,6 +359,6 @@ export class Mirror {
       size += entry.json.length
     }
     const lost = known !== undefined && Filter.admitsKeyless(filter) ? Math.max(0, to.keyless - known.keyless) : 0
-    return { mode, entries, to: this.offsetAt(to), more, lost }
+    return { mode, entries, to: offsetOf(to), more, lost }
   }
 }
