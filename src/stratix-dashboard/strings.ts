@@ -49,6 +49,7 @@ const en = {
   principal: "Principal",
   filter: "Filter",
   lag: "Lag",
+  screenLag: "Screen lag",
   roundTrip: "Round trip",
   language: "中文"
 }
@@ -106,6 +107,7 @@ const zh: Strings = {
   principal: "主体",
   filter: "过滤器",
   lag: "延迟",
+  screenLag: "屏幕延迟",
   roundTrip: "往返",
   language: "English"
 }

@@ -12,7 +12,7 @@ import * as Gateway from "../Gateway.js"
 import { jsonLine, Output, type Paint, shortDuration, table, visible } from "../Output.js"
 
 const HEADINGS = [
-  ...["ID", "STATE", "LAG", "BEHIND", "UNSENT", "RTT", "AGE", "CATCH-UPS", "LOST"],
+  ...["ID", "STATE", "LAG", "BEHIND", "SCREEN", "UNSENT", "RTT", "AGE", "CATCH-UPS", "LOST"],
   ...["MODE", "PRINCIPAL", "ADDRESS", "FILTER"]
 ]
 
@@ -32,6 +32,7 @@ const row = (report: ConnectionReport, paint: Paint): ReadonlyArray<string> => [
   paint(colourOf[report.state], report.state),
   String(report.lagEvents),
   report.lagEvents === 0 ? "" : shortDuration(report.lagMs),
+  report.screenLagMs === undefined ? "" : shortDuration(report.screenLagMs),
   bytes(report.unsentBytes),
   report.roundTripMs === undefined ? "" : `${report.roundTripMs.toFixed(1)}ms`,
   shortDuration(report.ageMs),
@@ -58,7 +59,8 @@ export const connections = Command.make(
       if (json) return yield* output.write(jsonLine(found))
       if (found.connections.length === 0) return yield* output.note(`no client is connected to ${gateway.shown}`)
       // The connections furthest behind are the ones looked for.
-      const reports = [...found.connections].sort((a, b) => b.lagEvents - a.lagEvents || b.unsentBytes - a.unsentBytes)
+      const lateness = ({ lagMs, screenLagMs = 0 }: ConnectionReport) => Math.max(lagMs, screenLagMs)
+      const reports = [...found.connections].sort((a, b) => lateness(b) - lateness(a) || b.unsentBytes - a.unsentBytes)
       const rows = reports.map((report) => row(report, output.paint))
       yield* output.write(table(HEADINGS, rows, output.paint, yield* output.columns))
     })

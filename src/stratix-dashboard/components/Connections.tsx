@@ -13,6 +13,7 @@ interface Connection {
   readonly protocol: string
   readonly state: string
   readonly lagMs: number
+  readonly screenLagMs?: number
   readonly roundTripMs?: number
   readonly ageMs: number
   readonly filter: Readonly<Record<string, ReadonlyArray<string>>>
@@ -59,9 +60,10 @@ export const Connections = (props: { readonly token: string | undefined; readonl
             <strong>{connection.id}</strong> {connection.principal} · {connection.address} · {connection.protocol}
             <br />
             <span class="more">
-              {connection.state} · {strings.lag} {Format.duration(connection.lagMs)} · {strings.roundTrip}{" "}
-              {connection.roundTripMs === undefined ? "–" : Format.duration(connection.roundTripMs)} · {strings.filter}{" "}
-              {JSON.stringify(connection.filter)}
+              {connection.state} · {strings.lag} {Format.duration(connection.lagMs)} · {strings.screenLag}{" "}
+              {connection.screenLagMs === undefined ? "–" : Format.duration(connection.screenLagMs)} ·{" "}
+              {strings.roundTrip} {connection.roundTripMs === undefined ? "–" : Format.duration(connection.roundTripMs)}{" "}
+              · {strings.filter} {JSON.stringify(connection.filter)}
             </span>
           </span>
           <time>{Format.duration(connection.ageMs)}</time>

@@ -20,6 +20,7 @@ import * as Filter from "../log/Filter.js"
 import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
+import * as SlowClients from "../telemetry/SlowClients.js"
 import * as Terminations from "../telemetry/Terminations.js"
 import * as Frame from "../transport/Frame.js"
 import type { TransportSocket } from "../transport/Transport.js"
@@ -140,11 +141,13 @@ const make = Effect.gen(function* () {
     "stalled",
     `above the high-water mark for ${Duration.format(config.stallTimeout)} (STRATIX_STALL_TIMEOUT)`
   )
+  const slow = yield* SlowClients.make("socket", `its socket has been full for ${SlowClients.SLOW_AFTER}`)
   const subscribers = new Subscribers(
     deadlines.queue(config.stallTimeout, (subscriber: Subscriber) => {
       stalled({ remoteAddress: subscriber.socket.remoteAddress })
       subscriber.socket.terminate()
-    })
+    }),
+    deadlines.queue(SlowClients.SLOW_AFTER, ({ socket }: Subscriber) => slow({ remoteAddress: socket.remoteAddress }))
   )
   let head = log.head()
   const faults = yield* FanoutFaults.make
@@ -351,6 +354,7 @@ const make = Effect.gen(function* () {
     state: subscriber.state === "gone" ? "live" : subscriber.state,
     cursor: subscriber.state === "live" ? head.offset : subscriber.cursor,
     unsentBytes: subscriber.socket.unsentBytes(),
+    stalledMillis: subscribers.stalledMillis(subscriber),
     lost: subscriber.lost,
     catchUps: subscriber.catchUps
   })

@@ -38,6 +38,8 @@ export interface SubscriberStatus {
   /** The place up to which it has been given everything its filter lets through. */
   readonly cursor: Offset | undefined
   readonly unsentBytes: number
+  /** Milliseconds for which it has been above the high-water mark; 0 unless it is stalled. */
+  readonly stalledMillis: number
   /** Events left out for it, newest-per-key aside: those without a key. */
   readonly lost: number
   /** Catch-ups that began; that of a connection that did not begin at the head is the first. */
@@ -71,6 +73,8 @@ export class Subscriber {
   span: Tracer.Span | undefined = undefined
   /** Made when it stalls for the first time. */
   stall: TimeoutQueues.Timeout<Subscriber> | undefined = undefined
+  /** Runs out when it is slow. */
+  slow: TimeoutQueues.Timeout<Subscriber> | undefined = undefined
   constructor(
     readonly socket: TransportSocket,
     public group: Group
@@ -93,7 +97,10 @@ export class Subscribers {
   private readonly complete = Effect.unsafeMakeLatch(true)
   private readonly change = Effect.unsafeMakeLatch(false)
 
-  constructor(private readonly stallTimeouts: TimeoutQueues.TimeoutQueue<Subscriber>) {}
+  constructor(
+    private readonly stallTimeouts: TimeoutQueues.TimeoutQueue<Subscriber>,
+    private readonly slowTimeouts: TimeoutQueues.TimeoutQueue<Subscriber>
+  ) {}
 
   get live(): number {
     return this.members - this.away.size
@@ -177,12 +184,20 @@ export class Subscribers {
     this.stalled++
     subscriber.stall ??= new TimeoutQueues.Timeout(subscriber)
     this.stallTimeouts.start(subscriber.stall)
+    subscriber.slow ??= new TimeoutQueues.Timeout(subscriber)
+    this.slowTimeouts.start(subscriber.slow)
   }
 
   unstall(subscriber: Subscriber): void {
     this.stalled--
     subscriber.state = "behind"
     if (subscriber.stall !== undefined) this.stallTimeouts.stop(subscriber.stall)
+    if (subscriber.slow !== undefined) this.slowTimeouts.stop(subscriber.slow)
+  }
+
+  /** Milliseconds for which it has been stalled. */
+  stalledMillis({ stall }: Subscriber): number {
+    return stall === undefined ? 0 : this.stallTimeouts.elapsed(stall)
   }
 
   private moveAway(subscriber: Subscriber): void {

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { SyncMode } from "../../stratix-core/stratix-protocol.js"
+import * as Connections from "../api/websocket/Connections.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
 import * as EventLog from "../log/EventLog.js"
@@ -85,9 +86,10 @@ const levels = (): ReadonlyArray<Part> => {
 }
 
 /** A maximum over two gateways of one process would need to ask both: it is that of the gateway asked last. */
-const reportMaximum = ({ events, millis }: EventLog.Lag): void => {
+const reportMaxima = ({ events, millis }: EventLog.Lag, screenMillis: number): void => {
   Metrics.maxLagEvents.unsafeUpdate(events, [])
   Metrics.maxLagSeconds.unsafeUpdate(millis / 1000, [])
+  Metrics.maxScreenLagSeconds.unsafeUpdate(screenMillis / 1000, [])
 }
 
 /** Metrics of the process, however many gateways it has. */
@@ -101,15 +103,19 @@ const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const broadcast = yield* Broadcast.Broadcast
   const log = yield* EventLog.EventLog
+  const connections = yield* Connections.Connections
   Metrics.register()
   const counted = counts()
   const levelled = levels()
 
-  const collect = Effect.sync(() => {
+  const collect = Effect.map(connections.all, (all) => {
     const reading = { broadcast: broadcast.stats(), farthest: broadcast.maxLag(), log: log.stats() }
     for (const part of counted) tell(part, part.read(reading))
     for (const part of levelled) tell(part, part.read(reading))
-    reportMaximum(reading.farthest)
+    reportMaxima(
+      reading.farthest,
+      all.reduce((most, { screen }) => Math.max(most, screen?.lagMillis ?? 0), 0)
+    )
     reportProcess()
   })
 
@@ -119,7 +125,7 @@ const make = Effect.gen(function* () {
         collect,
         Effect.sync(() => {
           for (const part of levelled) tell(part, 0)
-          reportMaximum({ events: 0, millis: 0 })
+          reportMaxima({ events: 0, millis: 0 }, 0)
         })
       )
     )
@@ -140,5 +146,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   MetricsCollector,
   never,
-  StatusSyncConfig.StatusSyncConfig | Broadcast.Broadcast | EventLog.EventLog
+  StatusSyncConfig.StatusSyncConfig | Broadcast.Broadcast | Connections.Connections | EventLog.EventLog
 > = Layer.scoped(MetricsCollector, make)

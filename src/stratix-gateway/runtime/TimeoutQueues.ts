@@ -75,6 +75,11 @@ export class TimeoutQueue<A> {
     timeout.next = undefined
   }
 
+  /** Milliseconds for which a timeout has been running; 0 if it is not. */
+  elapsed(timeout: Timeout<A>): number {
+    return timeout.running ? this.now() - timeout.at + this.millis : 0
+  }
+
   /** When the first timeout expires; infinity if none is running. */
   nearest(): number {
     return this.front === undefined ? Number.POSITIVE_INFINITY : this.front.at

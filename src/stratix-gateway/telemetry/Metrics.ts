@@ -162,6 +162,20 @@ export const terminationReasons = [
  * @category labels */
 export type TerminationReason = (typeof terminationReasons)[number]
 
+/** Why a client is found slow: the labels of `slowClients`.
+ * @since 0.1.0
+ * @category labels */
+export const slowReasons = [
+  /** Its socket has been full for five seconds. */
+  "socket",
+  /** What its screen shows is more than five seconds old, by its own report. */
+  "screen"
+] as const
+
+/** @since 0.1.0
+ * @category labels */
+export type SlowReason = (typeof slowReasons)[number]
+
 /** The labels of `joins`.
  * @since 0.1.0
  * @category labels */
@@ -285,6 +299,14 @@ export const fanoutFaults = counter(
  * @category metrics */
 export const stalls = counter("stratix_stalls_total", "Times a connection took its bytes too slowly and stalled")
 
+/** Times a client was found slow, by `reason`.
+ * @since 0.1.0
+ * @category metrics */
+export const slowClients = counter(
+  "stratix_slow_clients_total",
+  "Times a client was found slow, by reason: socket (full for 5 seconds) or screen (5 seconds behind by its own report)"
+)
+
 /** Catch-ups begun, by `mode`, including the first one of each connection.
  * @since 0.1.0
  * @category metrics */
@@ -320,6 +342,14 @@ export const maxLagEvents = gauge("stratix_max_lag_events", "Lag of the connecti
 export const maxLagSeconds = gauge(
   "stratix_max_lag_seconds",
   "Age of the oldest event not yet given to every connection"
+)
+
+/** Lag of the screen that is farthest behind, by the last report of each.
+ * @since 0.1.0
+ * @category metrics */
+export const maxScreenLagSeconds = gauge(
+  "stratix_max_screen_lag_seconds",
+  "Age of the oldest event that some screen had not processed when it last reported"
 )
 
 /** Bytes not yet handed to the operating system, of connections that are not live.
@@ -391,6 +421,7 @@ export const register = (): void => {
     lostEvents,
     maxLagEvents,
     maxLagSeconds,
+    maxScreenLagSeconds,
     unsentBytes,
     groups,
     historyEvents,
@@ -407,6 +438,7 @@ export const register = (): void => {
     [joins, "protocol", protocols],
     [leaves, "code", leaveCodes],
     [terminations, "reason", terminationReasons],
+    [slowClients, "reason", slowReasons],
     [events, "type", eventKinds],
     [catchUps, "mode", SyncMode.literals],
     [keysDropped, "kind", droppedKinds]

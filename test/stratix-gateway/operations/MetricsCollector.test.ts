@@ -212,6 +212,43 @@ describe("metrics of connections", () => {
     }).pipe(Effect.provide(over({ highWaterMark: 500, stallTimeout: "45 seconds" })))
   )
 
+  it.effect("slow clients are counted once each: a socket that stays full, a screen that says it is behind", () =>
+    Effect.gen(function* () {
+      const broadcast = yield* Broadcast.Broadcast
+      const before = yield* samples
+      const screen = yield* TestClients.connect(sync)
+      yield* publish(1)
+      yield* broadcast.flush
+      const shown = broadcast.head()
+      yield* TestClock.adjust("1 seconds")
+      yield* publish(1)
+      yield* broadcast.flush
+      const frozen = yield* TestClients.connect(sync)
+      yield* StatusSyncTest.settled
+      yield* frozen.freeze
+      yield* publish(20)
+      yield* broadcast.flush
+      const says = (cursor: string) => Effect.zipRight(screen.send({ type: "ping", cursor }), StatusSyncTest.settled)
+      yield* TestClock.adjust("4999 millis")
+      yield* says(shown)
+      const early = grown(before, yield* samples)
+      assert.notProperty(early, 'stratix_slow_clients_total{reason="socket"}')
+      assert.notProperty(early, 'stratix_slow_clients_total{reason="screen"}')
+      yield* TestClock.adjust("2 millis")
+      yield* says(shown)
+      yield* says(shown)
+      const late = grown(before, yield* samples)
+      assert.deepInclude(late, {
+        'stratix_slow_clients_total{reason="socket"}': 1,
+        'stratix_slow_clients_total{reason="screen"}': 1,
+        stratix_max_screen_lag_seconds: 5.001
+      })
+      yield* says(broadcast.head())
+      const caughtUp = grown(before, yield* samples)
+      assert.notProperty(caughtUp, "stratix_max_screen_lag_seconds")
+    }).pipe(Effect.provide(over({ highWaterMark: 500 })))
+  )
+
   it.effect("a round trip is from a ping to its pong; pongs that nobody asked for are none", () =>
     Effect.gen(function* () {
       const by = yield* changes(

@@ -5,6 +5,7 @@ import type { SubscriberStatus } from "../../fanout/Subscribers.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Filter from "../../log/Filter.js"
 import { nextTurn } from "../../runtime/EventLoop.js"
+import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
 import type { Connection } from "../websocket/Connection.js"
 import * as Connections from "../websocket/Connections.js"
 import type { ConnectionReport } from "./StratixApi.js"
@@ -16,10 +17,12 @@ const reportOf = (
   connection: Connection,
   broadcast: typeof Broadcast.Broadcast.Service,
   log: typeof EventLog.EventLog.Service,
-  now: number
+  now: number,
+  monotonic: number
 ): ConnectionReport => {
   const { id, openedAt, principal, protocol } = connection.info
-  const { catchUps, cursor, lost, state, unsentBytes } =
+  const { screen } = connection
+  const { catchUps, cursor, lost, stalledMillis, state, unsentBytes } =
     connection.subscriber === undefined ? NOT_SUBSCRIBED : broadcast.status(connection.subscriber)
   const lag = log.lag(cursor)
   return {
@@ -35,6 +38,11 @@ const reportOf = (
     lagEvents: state === "live" ? 0 : lag.events,
     lagMs: state === "live" ? 0 : lag.millis,
     unsentBytes,
+    stalledMs: stalledMillis,
+    ...(screen !== undefined && {
+      screenLagMs: screen.lagMillis,
+      screenReportedMs: Math.max(0, monotonic - screen.at)
+    }),
     ...(connection.roundTripMillis !== undefined && { roundTripMs: connection.roundTripMillis }),
     catchUps,
     lost
@@ -42,7 +50,14 @@ const reportOf = (
 }
 
 /** The status of a connection that is still being opened. */
-const NOT_SUBSCRIBED: SubscriberStatus = { state: "behind", cursor: undefined, unsentBytes: 0, lost: 0, catchUps: 0 }
+const NOT_SUBSCRIBED: SubscriberStatus = {
+  state: "behind",
+  cursor: undefined,
+  unsentBytes: 0,
+  stalledMillis: 0,
+  lost: 0,
+  catchUps: 0
+}
 
 /** A `ConnectionReports`, encoded. */
 export const json: Effect.Effect<string, never, Connections.Connections | EventLog.EventLog | Broadcast.Broadcast> =
@@ -54,7 +69,8 @@ export const json: Effect.Effect<string, never, Connections.Connections | EventL
     const head = broadcast.head()
     const texts: Array<string> = []
     for (const connection of all) {
-      texts.push(JSON.stringify(reportOf(connection, broadcast, log, clock.unsafeCurrentTimeMillis())))
+      const report = reportOf(connection, broadcast, log, clock.unsafeCurrentTimeMillis(), monotonicMillis(clock))
+      texts.push(JSON.stringify(report))
       if (texts.length % BATCH === 0) yield* nextTurn
     }
     return `{"head":${JSON.stringify(head)},"connections":[${texts.join(",")}]}`

@@ -87,6 +87,12 @@ export const ConnectionReport = Schema.Struct({
   /** Age of the oldest of these events. */
   lagMs: milliseconds,
   unsentBytes: Schema.NonNegativeInt,
+  /** How long its socket has been full. */
+  stalledMs: milliseconds,
+  /** Age of the oldest event that its screen had not processed when it last reported; absent where it does not report. */
+  screenLagMs: Schema.optionalWith(milliseconds, { exact: true }),
+  /** How long ago that was. A page that stands still does not report. */
+  screenReportedMs: Schema.optionalWith(milliseconds, { exact: true }),
   /** Time from the last ping to its pong; absent before the first pong. */
   roundTripMs: Schema.optionalWith(milliseconds, { exact: true }),
   catchUps: Schema.NonNegativeInt,

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -28,6 +29,7 @@ import * as ParseIssue from "../../runtime/ParseIssue.js"
 import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import type { Refusals } from "../../telemetry/Refusals.js"
+import { SLOW_AFTER } from "../../telemetry/SlowClients.js"
 import * as Frame from "../../transport/Frame.js"
 import type { SocketHandlers, TransportSocket } from "../../transport/Transport.js"
 import type { LivenessWatch } from "./Heartbeat.js"
@@ -44,6 +46,16 @@ export interface ConnectionInfo {
   readonly openedAt: number
 }
 
+/** How far behind a screen was when it last said up to where it has processed everything.
+ * @since 0.1.0
+ * @category models */
+export interface ScreenReport {
+  /** Milliseconds on the monotonic clock. */
+  readonly at: number
+  /** Age of the oldest event it had not processed, in milliseconds. */
+  readonly lagMillis: number
+}
+
 /** What every connection of a gateway works with.
  * @since 0.1.0
  * @category models */
@@ -52,12 +64,16 @@ export interface ConnectionContext {
   readonly clock: Clock.Clock
   readonly stamps: typeof Stamps.Service
   readonly broadcast: typeof Broadcast.Service
+  /** Age of the oldest event after an offset, in milliseconds. */
+  readonly ageAfter: (offset: Offset) => number
   /** Limits the frames a client sends. */
   readonly inbound: TokenBucket
   /** Of the changes of filter it asks for. */
   readonly filterChanges: TokenBucket
   readonly recordRefusal: (typeof Refusals.Service)["recordRefusal"]
   readonly onOpened: (connection: Connection) => void
+  /** Its screen is found slow by its own report. */
+  readonly onSlowScreen: (connection: Connection) => void
   /** No sign of life for the whole heartbeat timeout: it is terminated next. */
   readonly onSilent: (connection: Connection) => void
   readonly onFailed: (connection: Connection, error: Error) => void
@@ -65,6 +81,8 @@ export interface ConnectionContext {
   readonly onDefect: (connection: Connection, defect: unknown) => void
   readonly onClosed: (connection: Connection, code: number, reason: string) => void
 }
+
+const SLOW_MILLIS = Duration.toMillis(SLOW_AFTER)
 
 /** Malformed messages, within this many milliseconds, that close the connection (PROTOCOL.md §4). */
 const STRIKES = 10
@@ -103,8 +121,8 @@ export class Connection implements SocketHandlers {
   /** Time from the last answered ping to its pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
-  /** The offset up to which a sync client reports having processed everything. */
-  screenCursor: Offset | undefined = undefined
+  /** The last report of its screen, if it sends any. */
+  screen: ScreenReport | undefined = undefined
   /** When the unanswered ping was sent. */
   private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
@@ -198,7 +216,7 @@ export class Connection implements SocketHandlers {
         break
       case "ping":
         this.understood(decodePing(message), ({ at, cursor }) => {
-          if (cursor !== undefined) this.screenCursor = cursor
+          if (cursor !== undefined) this.screenReports(cursor)
           this.heartbeat(at)
         })
         break
@@ -210,6 +228,17 @@ export class Connection implements SocketHandlers {
             : 'the type of a message is "subscribe" or "ping"'
         )
     }
+  }
+
+  private screenReports(cursor: Offset): void {
+    const wasSlow = this.isScreenSlow()
+    const { ageAfter, clock } = this.context
+    this.screen = { at: monotonicMillis(clock), lagMillis: ageAfter(cursor) }
+    if (this.isScreenSlow() && !wasSlow) this.context.onSlowScreen(this)
+  }
+
+  private isScreenSlow(): boolean {
+    return this.screen !== undefined && this.screen.lagMillis > SLOW_MILLIS
   }
 
   /** Called by the heartbeat: sends a ping, and to sync clients, which may not see pings, the head. */

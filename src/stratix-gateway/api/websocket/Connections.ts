@@ -36,6 +36,7 @@ import * as NodeError from "../../runtime/NodeError.js"
 import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import * as Refusals from "../../telemetry/Refusals.js"
+import * as SlowClients from "../../telemetry/SlowClients.js"
 import * as Terminations from "../../telemetry/Terminations.js"
 import * as Frame from "../../transport/Frame.js"
 import { type Refusal, refuse } from "../../transport/Refusal.js"
@@ -109,6 +110,10 @@ const make = Effect.gen(function* () {
   const silent = yield* Terminations.make(
     "silent",
     `no sign of life for ${Duration.format(config.heartbeatTimeout)} (STRATIX_HEARTBEAT_TIMEOUT)`
+  )
+  const slow = yield* SlowClients.make(
+    "screen",
+    `what its screen shows is more than ${SlowClients.SLOW_AFTER} old, by its own report`
   )
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
@@ -230,6 +235,7 @@ const make = Effect.gen(function* () {
     clock,
     stamps,
     broadcast,
+    ageAfter: (offset) => log.lag(offset).millis,
     inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),
     filterChanges: new TokenBucket(config.filterRate, MESSAGES_AT_ONCE),
     recordRefusal,
@@ -240,6 +246,7 @@ const make = Effect.gen(function* () {
       changed({ _tag: "Failed", connection: connection.info, error })
       debug(connection, `client failed: ${error.message}`)
     },
+    onSlowScreen: (connection) => slow({ connectionId: connection.id, remoteAddress: connection.socket.remoteAddress }),
     onSilent: (connection) => silent({ connectionId: connection.id, remoteAddress: connection.socket.remoteAddress }),
     onDefect: (connection, defect) => {
       runFork(

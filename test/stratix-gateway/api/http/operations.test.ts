@@ -165,9 +165,32 @@ describe("GET /api/stratix/connections", () => {
       yield* broadcast.flush
       yield* TestClock.adjust("3 seconds")
       const [report] = (yield* reports).connections
-      assert.deepInclude(report, { state: "stalled", lagEvents: 7, lagMs: 3000, ageMs: 3000 })
+      assert.deepInclude(report, { state: "stalled", lagEvents: 7, lagMs: 3000, stalledMs: 3000, ageMs: 3000 })
       assert.isAbove(report?.unsentBytes ?? 0, 100_000)
     }).pipe(Effect.provide(over({ highWaterMark: 100_000 })))
+  )
+
+  it.effect("shows how far behind a screen was when it last said so, and how long ago that was", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })
+      yield* publish(1)
+      yield* Effect.flatMap(Broadcast.Broadcast, ({ flush }) => flush)
+      const { head } = yield* reports
+      yield* publish(1)
+      yield* TestClock.adjust("3 seconds")
+      assert.notProperty((yield* reports).connections[0], "screenLagMs")
+      yield* client.send({ type: "ping", cursor: head })
+      // The ping and the question travel on different sockets.
+      let report = (yield* reports).connections[0]
+      while (report?.screenLagMs === undefined) report = (yield* reports).connections[0]
+      yield* TestClock.adjust("12 seconds")
+      assert.deepInclude((yield* reports).connections[0], {
+        state: "live",
+        lagEvents: 0,
+        screenLagMs: 3000,
+        screenReportedMs: 12_000
+      })
+    }).pipe(Effect.provide(over()))
   )
 
   it.effect("shows the time from ping to pong, once there is one", () =>
