@@ -1,6 +1,6 @@
 /** The client in a real Chromium, against a real gateway. */
 import { readFile } from "node:fs/promises"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,6 +15,7 @@ import type * as StatusSyncConfig from "../../src/stratix-gateway/config/StatusS
 import * as StatusSyncServer from "../../src/stratix-gateway/StatusSyncServer.js"
 import { bundle } from "../project/bundle.js"
 import { port, quiet, secretOf, token } from "../stratix-gateway/support/gateway.js"
+import { describeWith } from "../support/shared-layer.js"
 import * as Chromium from "./support/Chromium.js"
 import type { Look } from "./support/dashboard.js"
 import * as Network from "./support/Network.js"
@@ -90,8 +91,8 @@ const outdated = Effect.gen(function* () {
   yield* Effect.repeat(now, { until: (time) => time > due, schedule: Schedule.spaced("10 millis") })
 })
 
-layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in Chromium", (it) => {
-  it.scoped("the client goes live and shows what is published, the moment it is published", () =>
+describeWith(Chromium.layer, 90_000)("in Chromium", (test) => {
+  test("the client goes live and shows what is published, the moment it is published", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
       yield* gateway.says("online")
@@ -103,10 +104,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       assert.deepStrictEqual(yield* dashboard.events, [Types.AGENT_STATUS_UPDATE, Types.AGENT_STATUS_UPDATE])
       const [connection, ...more] = dashboard.connections
       assert.deepStrictEqual([connection?.subprotocol, more], [Types.SYNC_PROTOCOL, []])
-    })
-  )
+    }))
 
-  it.scoped("examples/dashboard.ts shows every agent by its name, and whether that is the truth", () =>
+  test("examples/dashboard.ts shows every agent by its name, and whether that is the truth", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
       yield* gateway.says("online")
@@ -120,10 +120,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
         payload: { agentId: "agent-001", name: "<b>Ada</b>", type: "writer" }
       })
       yield* dashboard.reads("<b>Ada</b>: online")
-    })
-  )
+    }))
 
-  it.scoped("a bare WebSocket reads plain mode, to the letter", () =>
+  test("a bare WebSocket reads plain mode, to the letter", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
       const dashboard = yield* tab
@@ -143,10 +142,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
         rest,
         events.map((event) => JSON.stringify(event))
       )
-    })
-  )
+    }))
 
-  it.scoped("a page of another port of this machine may use the HTTP routes: the browser asks first, and is let", () =>
+  test("a page of another port of this machine may use the HTTP routes: the browser asks first, and is let", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
       const dashboard = yield* tab
@@ -161,10 +159,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
         document.body.append(answer.status + " " + events[0].payload.status)
       `)
       yield* dashboard.reads("202 busy")
-    })
-  )
+    }))
 
-  it.scoped("a token travels as a subprotocol, with the client and without; a wrong one is not let in", () =>
+  test("a token travels as a subprotocol, with the client and without; a wrong one is not let in", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway({}, Authenticator.layerTokens([token("dashboard", ["subscribe"])]))
       yield* gateway.says("busy")
@@ -187,10 +184,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       yield* wrong.shows({ freshness: "connecting", status: undefined })
       // Chromium's words for a 401.
       assert.match(wrong.connections[0]?.failure ?? "", /authentication failed/i)
-    })
-  )
+    }))
 
-  it.scoped("offline: says that it is not connected; online again: true by itself, with nothing left out", () =>
+  test("offline: says that it is not connected; online again: true by itself, with nothing left out", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
       yield* gateway.says("online")
@@ -206,10 +202,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       const last = dashboard.connections.at(-1)
       assert.isDefined(last)
       assert.deepStrictEqual(syncs(last), ["resume"])
-    })
-  )
+    }))
 
-  it.scoped("a connection that is cut is resumed: what was missed comes, not all of it again", () =>
+  test("a connection that is cut is resumed: what was missed comes, not all of it again", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway()
       const network = yield* Network.make(gateway.port)
@@ -234,10 +229,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       const [first] = dashboard.connections
       assert.isDefined(first)
       assert.deepStrictEqual(syncs(first), ["snapshot"])
-    })
-  )
+    }))
 
-  it.scoped("a gateway that restarts with an empty log: what is gone is gone, and what it says is shown", () =>
+  test("a gateway that restarts with an empty log: what is gone is gone, and what it says is shown", () =>
     Effect.gen(function* () {
       const first = yield* startGateway()
       yield* first.says("busy")
@@ -254,10 +248,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       assert.isDefined(last)
       assert.include(last.url, "since=")
       assert.deepStrictEqual(syncs(last), ["snapshot"])
-    })
-  )
+    }))
 
-  it.scoped("a tab in the background, its timers throttled, stays live on the connection it has", () =>
+  test("a tab in the background, its timers throttled, stays live on the connection it has", () =>
     Effect.gen(function* () {
       // The gateway is patient: on a busy machine a browser answers late.
       const gateway = yield* startGateway({ ...quick, heartbeatTimeout: "20 seconds" })
@@ -274,10 +267,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       yield* dashboard.toFront
       yield* dashboard.shows({ visibility: "visible", freshness: "live", status: "busy" })
       assert.strictEqual(dashboard.connections.length, 1)
-    })
-  )
+    }))
 
-  it.scoped("a tab in the background whose network dies without a word is not live when it is looked at again", () =>
+  test("a tab in the background whose network dies without a word is not live when it is looked at again", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway(quick)
       const network = yield* Network.make(gateway.port)
@@ -298,10 +290,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       yield* network.thaw
       yield* dashboard.shows({ freshness: "live", status: "busy" })
       assertNeverWrong(yield* dashboard.looks, "online", replacedAt)
-    })
-  )
+    }))
 
-  it.scoped("a tab that the browser froze is not live on what it knew, and becomes true again", () =>
+  test("a tab that the browser froze is not live on what it knew, and becomes true again", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway(quick)
       const network = yield* Network.make(gateway.port)
@@ -325,10 +316,9 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       yield* network.thaw
       yield* dashboard.shows({ freshness: "live", status: "busy" })
       assertNeverWrong(yield* dashboard.looks, "online", replacedAt)
-    })
-  )
+    }))
 
-  it.scoped("permessage-deflate: Chromium agrees to it and reads what was compressed", () =>
+  test("permessage-deflate: Chromium agrees to it and reads what was compressed", () =>
     Effect.gen(function* () {
       const gateway = yield* startGateway({ compression: true, compressionThreshold: 0 })
       const network = yield* Network.make(gateway.port)
@@ -355,6 +345,5 @@ layer(Chromium.layer, { excludeTestServices: true, timeout: "90 seconds" })("in 
       assert.deepStrictEqual(frames.slice(1), [text, text])
       assert.match(dashboard.connections[0]?.extensions ?? "", /^permessage-deflate\b.*server_no_context_takeover/)
       assert.isBelow((yield* network.received) - before, text.length / 10)
-    })
-  )
+    }))
 })

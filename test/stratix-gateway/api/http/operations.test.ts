@@ -102,19 +102,19 @@ describe("GET /metrics", () => {
 describe("the exposition", () => {
   it("escapes what would break a line or a label, and leaves out what is not the gateway's", () => {
     const ours = Metric.tagged(
-      Metric.counter("stratix_test_total", { description: "a \\ and\na line" }),
+      Metric.counter("exposition_test_total", { description: "a \\ and\na line" }),
       "what",
       'a "b"\n\\'
     )
     ours.unsafeUpdate(2, [])
     Metric.counter("theirs_total").unsafeUpdate(1, [])
-    const text = Prometheus.render(Metric.unsafeSnapshot(), "stratix_test")
+    const text = Prometheus.render(Metric.unsafeSnapshot(), "exposition_")
     assert.strictEqual(
       text,
       [
-        "# HELP stratix_test_total a \\\\ and\\na line",
-        "# TYPE stratix_test_total counter",
-        'stratix_test_total{what="a \\"b\\"\\n\\\\"} 2',
+        "# HELP exposition_test_total a \\\\ and\\na line",
+        "# TYPE exposition_test_total counter",
+        'exposition_test_total{what="a \\"b\\"\\n\\\\"} 2',
         ""
       ].join("\n")
     )

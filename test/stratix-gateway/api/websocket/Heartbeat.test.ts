@@ -123,20 +123,17 @@ describe("heartbeat, in virtual time", () => {
     })
   )
 
-  it.effect(
-    "10,000 connections for 24 hours: every ping at its time, nobody lost, within seconds",
-    () =>
-      Effect.gen(function* () {
-        const sync = yield* StatusSync.StatusSync
-        const clients = yield* Effect.replicateEffect(TestClients.connect(), 10_000)
-        const silent = yield* TestClients.connect({ answersPings: false })
-        yield* TestClock.adjust("24 hours")
-        assert.strictEqual(yield* sync.clientCount, 10_000)
-        assert.isFalse(yield* silent.isOpen)
-        const counts = yield* Effect.forEach(clients, (client) => client.pings)
-        assert.deepStrictEqual([...new Set(counts)], [(24 * 60 * 60) / 30])
-      }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.remove(Logger.defaultLogger))),
-    120_000
+  it.effect("10,000 connections for an hour: every ping at its time, only the silent one is lost", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const clients = yield* Effect.replicateEffect(TestClients.connect(), 10_000)
+      const silent = yield* TestClients.connect({ answersPings: false })
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* sync.clientCount, 10_000)
+      assert.isFalse(yield* silent.isOpen)
+      const counts = yield* Effect.forEach(clients, (client) => client.pings)
+      assert.deepStrictEqual([...new Set(counts)], [(60 * 60) / 30])
+    }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.remove(Logger.defaultLogger)))
   )
 })
 
