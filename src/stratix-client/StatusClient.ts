@@ -93,7 +93,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   let trueAt = now()
   let wasConnected = false
   /** The log of the last connection. */
-  let knownLog: string | undefined
+  let knownEpoch: string | undefined
   /** Another log than before, and no event of it came yet. */
   let restarted = false
   let refused = false
@@ -243,14 +243,14 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   /** What a message means for the client itself. */
   const follow = (to: Link, message: Message) => {
     if (isOfType(message, Types.CONNECTED)) {
-      const { heartbeat, log } = message.payload
+      const { epoch, heartbeat } = message.payload
       refused = false
       wasConnected = true
       to.welcomedAt = monotonic()
       to.plain = to.socket?.protocol !== Types.SYNC_PROTOCOL
       to.answers = !to.plain
-      if (knownLog && log !== knownLog) restarted = true
-      knownLog = log
+      if (knownEpoch && epoch !== knownEpoch) restarted = true
+      knownEpoch = epoch
       if (heartbeat) {
         to.heartbeat = heartbeat
       }

@@ -62,10 +62,14 @@ export const Progress = Schema.Number.pipe(Schema.between(0, 100)).annotations({
 
 const text = Schema.String.annotations(must("a string"))
 
-/** Payload of {@link AGENT_STATUS_UPDATE}.
+/** Payload of {@link AGENT_STATUS_UPDATE}. `reason` says why; the gateway gives one where a lease has expired.
  * @since 0.1.0
  * @category events */
-export const AgentStatusPayload = Schema.Struct({ agentId: AgentId, status: AgentStatus })
+export const AgentStatusPayload = Schema.Struct({
+  agentId: AgentId,
+  status: AgentStatus,
+  reason: Schema.optionalWith(text, { exact: true })
+})
 /** @since 0.1.0
  * @category events */
 export type AgentStatusPayload = typeof AgentStatusPayload.Type

@@ -42,7 +42,7 @@ const envelope = {
 }
 
 /** The welcome, first on every connection. All but `message` is there for sync clients only. They hear something at least every
- * `keepAliveMs`. `log` names the log that offsets belong to: a gateway that was restarted without a durable one has another.
+ * `keepAliveMs`. `epoch` names the log that offsets belong to: a gateway that was restarted without a durable one has another.
  * @since 0.1.0
  * @category control */
 export const ConnectedMessage = Schema.Struct({
@@ -51,7 +51,7 @@ export const ConnectedMessage = Schema.Struct({
     message: Schema.String,
     connectionId: Schema.optionalWith(Schema.String, { exact: true }),
     head: Schema.optionalWith(Offset, { exact: true }),
-    log: Schema.optionalWith(Schema.String, { exact: true }),
+    epoch: Schema.optionalWith(Schema.String, { exact: true }),
     heartbeat: Schema.optionalWith(
       Schema.Struct({
         intervalMs: Schema.Number,

@@ -98,6 +98,12 @@ export const knobs = {
     unit: "removals",
     doc: "Removals remembered for clients that come back; one from before the oldest gets a snapshot"
   }),
+  // A gateway that restarts without a durable log forgets leases: one of days would promise what no publisher should rely on.
+  maxLease: Knob.duration({
+    env: "STRATIX_MAX_LEASE",
+    default: "1 hour",
+    doc: "Longest lease of a status: an agent that does not renew it in time is said to be offline"
+  }),
   maxEventBytes: Knob.bytes({
     env: "STRATIX_MAX_EVENT_BYTES",
     default: 256 * KiB,

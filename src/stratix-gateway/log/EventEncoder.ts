@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import {
+  AGENT_STATUS_UPDATE,
   COMMAND_STATUS_UPDATE,
   EventType,
   endedKeys,
@@ -14,8 +16,9 @@ import {
   RequestId,
   Timestamp
 } from "../../stratix-core/stratix-protocol.js"
+import type { Settings } from "../config/StatusSyncConfig.js"
 import * as ParseIssue from "../runtime/ParseIssue.js"
-import { type Draft, jsonOf } from "./EventLog.js"
+import { type Draft, jsonOf, type Lease } from "./EventLog.js"
 import type { Stamp } from "./Stamps.js"
 
 /** An event that cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
@@ -41,6 +44,10 @@ export interface EventInput {
   readonly timestamp?: number | undefined
   /** The request that caused it; generated if absent. */
   readonly requestId?: string | undefined
+  /** Of an agent's status: how long it holds without being renewed. Without it, the status holds until the next one; an agent that is offline has no lease. */
+  readonly leaseMs?: number | undefined
+  /** With a lease: when it expires, the commands that the agent is running have failed. */
+  readonly endCommands?: boolean | undefined
 }
 
 /** Levels of nesting in a payload: far more than a status has, far fewer than overflow a stack. */
@@ -149,6 +156,26 @@ const toJson = (payload: unknown): Either.Either<string, PublishError> =>
     )
   )
 
+const eventFields = ["eventType", "payload", "timestamp", "requestId", "leaseMs", "endCommands"]
+const eventFieldNames = `${eventFields.slice(0, -1).join(", ")} and ${eventFields.at(-1)}`
+
+/** The lease that a status comes with. */
+const leaseOf = (
+  { endCommands, eventType, leaseMs }: EventInput,
+  status: string | undefined,
+  maxLease: Duration.DurationInput
+): Either.Either<Lease | undefined, PublishError> => {
+  if (endCommands !== undefined && typeof endCommands !== "boolean")
+    return invalid("endCommands", "must be true or false")
+  if (leaseMs === undefined)
+    return endCommands === true ? invalid("endCommands", "needs a lease: leaseMs is absent") : Either.right(undefined)
+  if (eventType !== AGENT_STATUS_UPDATE) return invalid("leaseMs", "only the status of an agent has a lease")
+  const longest = Duration.toMillis(maxLease)
+  if (!Number.isInteger(leaseMs) || leaseMs < 1 || leaseMs > longest)
+    return invalid("leaseMs", `must be whole milliseconds from 1 to ${longest}`)
+  return Either.right(status === "offline" ? undefined : { millis: leaseMs, endCommands: endCommands === true })
+}
+
 const stringField = (payload: unknown, name: string): string | undefined => {
   if (typeof payload !== "object" || payload === null) return undefined
   const value: unknown = Reflect.get(payload, name)
@@ -161,15 +188,14 @@ const stringField = (payload: unknown, name: string): string | undefined => {
 export const encode = (
   input: EventInput,
   nextStamp: () => Stamp,
-  maxBytes: number
+  { maxEventBytes, maxLease }: Pick<Settings, "maxEventBytes" | "maxLease">
 ): Either.Either<Draft, PublishError> =>
   Either.gen(function* () {
     if (typeof input !== "object" || input === null)
       return yield* invalid("", "an event must be an object with eventType and payload")
     for (const name of Object.keys(input)) {
-      if (name !== "eventType" && name !== "payload" && name !== "timestamp" && name !== "requestId") {
-        return yield* invalid(name, "is not a field of an event: those are eventType, payload, timestamp and requestId")
-      }
+      if (!eventFields.includes(name))
+        return yield* invalid(name, `is not a field of an event: those are ${eventFieldNames}`)
     }
     const eventType = yield* decodeEventType(input.eventType)
     const payload = yield* decodePayload(eventType, input.payload)
@@ -180,17 +206,18 @@ export const encode = (
     const stamp = { timestamp: givenTime ?? next.timestamp, requestId: givenId ?? next.requestId }
     const json = jsonOf(eventType, payloadJson, stamp)
     const bytes = Buffer.byteLength(json)
-    if (bytes > maxBytes) {
+    if (bytes > maxEventBytes) {
       return yield* Either.left(
         new PublishError({
           reason: "TooLarge",
           field: "payload",
-          detail: `the event is ${bytes} bytes as JSON, more than the ${maxBytes} allowed`
+          detail: `the event is ${bytes} bytes as JSON, more than the ${maxEventBytes} allowed`
         })
       )
     }
     const agentId = stringField(payload, "agentId")
     const commandId = stringField(payload, "commandId")
+    const lease = yield* leaseOf(input, stringField(payload, "status"), maxLease)
     const commandStatus = eventType === COMMAND_STATUS_UPDATE ? stringField(payload, "commandStatus") : undefined
     return {
       eventType,
@@ -198,7 +225,9 @@ export const encode = (
       commandId,
       key: eventKey({ eventType, payload: { agentId, commandId } }),
       removes: endedKeys({ eventType, payload: { agentId, commandId } }),
+      running: commandStatus === "running",
       finished: commandStatus === "success" || commandStatus === "failed",
+      lease,
       stamp,
       json
     }

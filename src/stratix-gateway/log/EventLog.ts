@@ -13,6 +13,15 @@ import type { EventKind } from "../telemetry/Metrics.js"
 import * as Filter from "./Filter.js"
 import type { Stamp } from "./Stamps.js"
 
+/** How long an agent's status holds without being renewed. At its end the log says that the agent is offline.
+ * @since 0.1.0
+ * @category models */
+export interface Lease {
+  readonly millis: number
+  /** Whether the commands that the agent is running then have failed. */
+  readonly endCommands: boolean
+}
+
 /** An event that has no place in the log yet: encoded once, with what routes it beside it.
  * @since 0.1.0
  * @category models */
@@ -21,8 +30,12 @@ export interface Draft extends Filter.Filterable {
   readonly key: string | undefined
   /** Keys that it ends: they leave `latest`. An event that ends keys has none itself. */
   readonly removes: ReadonlyArray<string>
+  /** The status of a command that is under way. */
+  readonly running: boolean
   /** The last word on its key: the key may leave `latest` after the retention time. */
   readonly finished: boolean
+  /** Of an agent's status: it holds for so long. One without a lease ends the one before. */
+  readonly lease: Lease | undefined
   readonly stamp: Stamp
   /** The event as it stands on the wire. */
   readonly json: string
@@ -126,8 +139,10 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     /** Names the log: its offsets mean something to logs of this name only. A log that does not outlive its process has a new one each time. */
     readonly id: string
     /** Gives all events their places, next to each other, or none. Completes once they have them. What leaves `latest` by age or by a cap leaves it by
-     * a removal that the log itself appends. */
+     * a removal that the log itself appends, and what ends a lease is an event of the log's own as well. */
     readonly append: (drafts: ReadonlyArray<Draft>) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
+    /** Renews the lease of an agent, without an event: it runs its full length from now on. `false`: the agent has none. */
+    readonly renew: (agentId: string) => Effect.Effect<boolean, EventLogError>
     /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */
     readonly since: (cursor: Offset | undefined, options?: SinceOptions) => Effect.Effect<CatchUp, EventLogError>
     /** The newest event of every key, in offset order. */
@@ -168,4 +183,8 @@ export interface Stats {
   readonly finishedDropped: number
   /** Other agents and commands that the log removed because there were too many keys. */
   readonly keysDropped: number
+  /** Agents that have a lease. */
+  readonly leases: number
+  /** Agents that the log said are offline, because they did not renew their lease. */
+  readonly leasesExpired: number
 }

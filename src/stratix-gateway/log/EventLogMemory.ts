@@ -10,16 +10,22 @@ import * as Random from "effect/Random"
 import type { Offset } from "../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as SleepLoop from "../runtime/SleepLoop.js"
+import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import { type EventKind, eventKind } from "../telemetry/Metrics.js"
 import { type Draft, EventLog, EventLogError, type LogEntry } from "./EventLog.js"
 import * as Filter from "./Filter.js"
 import { Mirror } from "./Mirror.js"
 import { emptyLog, isKeyless } from "./Records.js"
 
+/** Milliseconds by which a timer is late only where the whole process was: leases do not count that time. */
+const PAUSE = 1000
+
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const clock = yield* Effect.clock
-  const now = () => clock.unsafeCurrentTimeMillis()
+  // Never set back or forward: a correction of the wall clock must neither age anything nor end a lease.
+  const begun = clock.unsafeCurrentTimeMillis() - monotonicMillis(clock)
+  const now = () => begun + monotonicMillis(clock)
   const epoch =
     (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0") +
     clock.unsafeCurrentTimeMillis().toString(36)
@@ -48,15 +54,22 @@ const make = Effect.gen(function* () {
     return mirror.apply(draft, { epoch, seq: seq + 1, keyless: keyless + (isKeyless(draft) ? 1 : 0) }, time)
   }
 
-  /** What age and caps ask for, as removals of the log's own. */
-  const removals = (time: number): ReadonlyArray<LogEntry> => {
+  let looksAt = Number.POSITIVE_INFINITY
+
+  /** What leases, age and caps ask for, as events of the log's own. */
+  const overdue = (time: number): ReadonlyArray<LogEntry> => {
     const entries: Array<LogEntry> = []
-    const stampOf = () => ({ timestamp: time, requestId: `stratix-req-${time}-log-${mirror.place.seq + 1}` })
+    // The process did not run: renewals wait unread.
+    if (time - looksAt > PAUSE) mirror.postponeLeases(time - looksAt)
+    const timestamp = clock.unsafeCurrentTimeMillis()
+    const stampOf = () => ({ timestamp, requestId: `stratix-req-${timestamp}-log-${mirror.place.seq + 1}` })
     for (;;) {
       const draft = mirror.overdue(time, stampOf)
-      if (draft === undefined) return entries
+      if (draft === undefined) break
       entries.push(appendOne(draft, time))
     }
+    looksAt = mirror.nextDue()
+    return entries
   }
 
   // In the same synchronous step as the append: a fiber may be paused between two of its steps, and another's events would overtake.
@@ -66,8 +79,8 @@ const make = Effect.gen(function* () {
     now,
     run: () => {
       if (closed) return Number.POSITIVE_INFINITY
-      announce(removals(now()))
-      return mirror.nextDue()
+      announce(overdue(now()))
+      return looksAt
     }
   })
 
@@ -76,20 +89,27 @@ const make = Effect.gen(function* () {
       if (closed) return Effect.fail(new EventLogError({ reason: "Closed" }))
       const time = now()
       const entries = drafts.map((draft) => appendOne(draft, time))
-      announce([...entries, ...removals(time)])
-      aging.wake(mirror.nextDue())
+      announce([...entries, ...overdue(time)])
+      aging.wake(looksAt)
       return Effect.succeed(entries.map((entry) => entry.offset))
     })
 
   return EventLog.of({
     id: epoch,
     append,
+    renew: (agentId) =>
+      Effect.suspend(() =>
+        closed ? Effect.fail(new EventLogError({ reason: "Closed" })) : Effect.succeed(mirror.renew(agentId, now()))
+      ),
     since: (cursor, options = {}) => Effect.sync(() => mirror.since(cursor, options)),
     latest: (filter = Filter.all) => Effect.sync(() => mirror.latest(filter)),
     subscribe: PubSub.subscribe(hub),
     head: () => mirror.head,
     tail: (index) => mirror.tail(index),
-    lag: (cursor) => mirror.lag(cursor, now()),
+    lag: (cursor) => {
+      const { events, millis } = mirror.lag(cursor, now())
+      return { events, millis: Math.round(millis) }
+    },
     stats: () => ({ appended: { ...appended }, ...mirror.stats() })
   })
 })

@@ -21,8 +21,10 @@ import {
 } from "./EventLog.js"
 import * as Filter from "./Filter.js"
 import { History } from "./History.js"
+import { failedOf, Leases, offlineOf } from "./Leases.js"
 import type { Effects, Kept, Origin, Recorded } from "./Records.js"
 import { removalOf } from "./Removals.js"
+import { RunningCommands } from "./RunningCommands.js"
 import type { Stamp } from "./Stamps.js"
 
 interface Stored extends LogEntry, Place {
@@ -63,8 +65,11 @@ export class Mirror {
   // What was removed, by what, oldest first. Bound: removalMarks; the oldest leave, and readers from before them start afresh.
   private readonly marks = new Map<string, Stored>()
   private lastForgotten = 0
+  private readonly leases = new Leases()
+  private readonly running = new RunningCommands()
   private finishedDropped = 0
   private keysDropped = 0
+  private leasesExpired = 0
   private readonly retention: number
 
   constructor(
@@ -116,8 +121,31 @@ export class Mirror {
     this.epochs = new Epochs(epochs)
   }
 
-  /** The next removal that age or a cap asks for. It must be appended before the next one is asked for. */
+  /** The lease of an agent runs its full length again. `false`: it has none. */
+  renew(agentId: string, now: number): boolean {
+    return this.leases.renew(agentId, now)
+  }
+
+  /** Every lease runs its full length once more: for an owner that was away, and could hear no renewal. */
+  restartLeases(now: number): void {
+    this.leases.restart(now)
+  }
+
+  /** Every lease ends so much later. */
+  postponeLeases(millis: number): void {
+    this.leases.postpone(millis)
+  }
+
+  /** The next event that a lease, age or a cap asks for. It must be appended before the next one is asked for. */
   overdue(now: number, stampOf: () => Stamp): Draft | undefined {
+    const lapsed = this.leases.lapsed(now)
+    if (lapsed !== undefined) {
+      const { agentId } = lapsed
+      const command = lapsed.endCommands ? this.running.firstOf(agentId) : undefined
+      if (command !== undefined) return failedOf(command, agentId, stampOf())
+      this.leasesExpired++
+      return offlineOf(agentId, stampOf())
+    }
     const finished = this.oldestFinished()
     if (
       finished !== undefined &&
@@ -139,10 +167,11 @@ export class Mirror {
     return undefined
   }
 
-  /** When age asks for the next removal. */
+  /** When a lease or age may ask for the next event. */
   nextDue(): number {
     const finished = this.oldestFinished()
-    return finished === undefined ? Number.POSITIVE_INFINITY : finished.appendedAt + this.retention
+    const aged = finished === undefined ? Number.POSITIVE_INFINITY : finished.appendedAt + this.retention
+    return Math.min(aged, this.leases.nearest())
   }
 
   since(cursor: Offset | undefined, options: SinceOptions): CatchUp {
@@ -189,7 +218,9 @@ export class Mirror {
       keys: this.byKey.size,
       removalMarks: this.marks.size,
       finishedDropped: this.finishedDropped,
-      keysDropped: this.keysDropped
+      keysDropped: this.keysDropped,
+      leases: this.leases.size,
+      leasesExpired: this.leasesExpired
     }
   }
 
@@ -223,6 +254,8 @@ export class Mirror {
     this.byKey.set(key, entry)
     this.ordered.push(entry)
     this.latestBytes += entry.json.length
+    this.running.add(entry)
+    this.lease(entry)
     if (!entry.finished) return
     this.finished.push(entry)
     this.finishedLive++
@@ -239,7 +272,9 @@ export class Mirror {
       commandId: draft.commandId,
       key: draft.key,
       removes: draft.removes,
+      running: draft.running,
       finished: draft.finished,
+      lease: draft.lease,
       stamp: draft.stamp,
       json: draft.json,
       offset: offsetOf(place),
@@ -254,11 +289,19 @@ export class Mirror {
     }
   }
 
+  /** A status of an agent begins or ends its lease. */
+  private lease({ agentId, appendedAt, key, lease }: Stored): void {
+    if (agentId === undefined || key !== `agent:${agentId}`) return
+    if (lease === undefined) this.leases.stop(agentId)
+    else this.leases.start(agentId, lease, appendedAt)
+  }
+
   /** Whether there was such a key. */
   private end(key: string): boolean {
     const held = this.byKey.get(key)
     if (held === undefined) return false
     this.byKey.delete(key)
+    if (held.agentId !== undefined && key === `agent:${held.agentId}`) this.leases.stop(held.agentId)
     this.bury(held)
     return true
   }
@@ -283,6 +326,7 @@ export class Mirror {
     entry.superseded = true
     if (!isMark(entry)) this.latestBytes -= entry.json.length
     this.dead++
+    this.running.remove(entry)
     if (entry.finished) this.finishedLive--
     if (this.dead > this.ordered.length - this.dead + COMPACT_SLACK) {
       this.ordered = this.ordered.filter((kept) => !kept.superseded)

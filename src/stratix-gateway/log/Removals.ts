@@ -21,7 +21,9 @@ export const removalOf = (event: Pick<Draft, "agentId" | "commandId" | "key">, s
     commandId,
     key: undefined,
     removes: endedKeys({ eventType, payload }),
+    running: false,
     finished: false,
+    lease: undefined,
     stamp,
     json: jsonOf(eventType, JSON.stringify(payload), stamp)
   }

@@ -68,7 +68,8 @@ const counts = (): ReadonlyArray<Part> => {
       part(Metric.tagged(Metrics.events, "type", kind), ({ log }) => log.appended[kind])
     ),
     part(Metric.tagged(Metrics.keysDropped, "kind", "finished"), ({ log }) => log.finishedDropped),
-    part(Metric.tagged(Metrics.keysDropped, "kind", "unfinished"), ({ log }) => log.keysDropped)
+    part(Metric.tagged(Metrics.keysDropped, "kind", "unfinished"), ({ log }) => log.keysDropped),
+    part(Metrics.leasesExpired, ({ log }) => log.leasesExpired)
   ]
 }
 
@@ -81,7 +82,9 @@ const levels = (): ReadonlyArray<Part> => {
     part(Metrics.unsentBytes, ({ farthest }) => farthest.unsentBytes),
     part(Metrics.historyEvents, ({ log }) => log.historyEvents),
     part(Metrics.historyBytes, ({ log }) => log.historyBytes),
-    part(Metrics.keys, ({ log }) => log.keys)
+    part(Metrics.keys, ({ log }) => log.keys),
+    part(Metrics.removalMarks, ({ log }) => log.removalMarks),
+    part(Metrics.leases, ({ log }) => log.leases)
   ]
 }
 

@@ -1,11 +1,12 @@
 /**
  * Any number of timers on one fiber, each expiring at its own moment of the wall clock.
  *
- * A binary heap: O(log n) to set and to cancel. `TimeoutQueues` is for timeouts of equal length.
+ * A heap: O(log n) to set and to cancel. `TimeoutQueues` is for timeouts of equal length.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Heap } from "./Heap.js"
 import * as SleepLoop from "./SleepLoop.js"
 
 /** A timer for one moment. */
@@ -33,68 +34,11 @@ export interface ExpiryTimers {
  */
 const LONGEST_SLEEP = Duration.toMillis("6 hours")
 
-class Heap {
-  private readonly timers: Array<ExpiryTimer> = []
-
-  get size(): number {
-    return this.timers.length
-  }
-
-  nearest(): ExpiryTimer | undefined {
-    return this.timers[0]
-  }
-
-  add(timer: ExpiryTimer): void {
-    this.rise(timer, this.timers.length)
-  }
-
-  remove(timer: ExpiryTimer): void {
-    const { place } = timer
-    if (place === -1) return
-    timer.place = -1
-    const last = this.timers.pop()
-    if (last === undefined || last === timer) return
-    // The last timer moves into the free place, and may belong above or below it.
-    this.rise(last, place)
-    this.sink(last)
-  }
-
-  private put(timer: ExpiryTimer, place: number): void {
-    this.timers[place] = timer
-    timer.place = place
-  }
-
-  private rise(timer: ExpiryTimer, from: number): void {
-    let place = from
-    while (place > 0) {
-      const above = this.timers[(place - 1) >> 1]
-      if (above === undefined || above.at <= timer.at) break
-      this.put(above, place)
-      place = (place - 1) >> 1
-    }
-    this.put(timer, place)
-  }
-
-  private sink(timer: ExpiryTimer): void {
-    let { place } = timer
-    while (true) {
-      const left = this.timers[2 * place + 1]
-      const right = this.timers[2 * place + 2]
-      const nearer = left !== undefined && right !== undefined && right.at < left.at ? right : left
-      if (nearer === undefined || nearer.at >= timer.at) break
-      const free = nearer.place
-      this.put(nearer, place)
-      place = free
-    }
-    this.put(timer, place)
-  }
-}
-
 /** Expiry timers until the scope closes. */
 export const make: Effect.Effect<ExpiryTimers, never, Scope.Scope> = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const now = () => clock.unsafeCurrentTimeMillis()
-  const heap = new Heap()
+  const heap = new Heap<ExpiryTimer>()
   const loop = yield* SleepLoop.make({
     now,
     longest: LONGEST_SLEEP,

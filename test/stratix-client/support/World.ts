@@ -81,7 +81,7 @@ export class FakeSocket implements WebSocketLike {
     const sync = protocol === Types.SYNC_PROTOCOL
     this.message(Types.CONNECTED, {
       message: Types.WELCOME_MESSAGE,
-      ...(sync && { connectionId: "conn-1", head: "head", log, heartbeat })
+      ...(sync && { connectionId: "conn-1", head: "head", epoch: log, heartbeat })
     })
   }
 

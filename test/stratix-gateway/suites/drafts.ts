@@ -12,7 +12,9 @@ export const agent = (agentId: string, n = 0): Draft => ({
   commandId: undefined,
   key: `agent:${agentId}`,
   removes: [],
+  running: false,
   finished: false,
+  lease: undefined,
   stamp,
   json: `{"agent":"${agentId}","n":${n}}`
 })
@@ -23,7 +25,9 @@ export const command = (commandId: string, finished: boolean, n = 0): Draft => (
   commandId,
   key: `command:${commandId}`,
   removes: [],
+  running: false,
   finished,
+  lease: undefined,
   stamp,
   json: `{"command":"${commandId}","finished":${finished},"n":${n}}`
 })
@@ -39,7 +43,9 @@ export const removal = (agentId: string): Draft => ({
   commandId: undefined,
   key: undefined,
   removes: [`agent:${agentId}`, `agent-info:${agentId}`],
+  running: false,
   finished: false,
+  lease: undefined,
   stamp,
   json: `{"removed":"${agentId}"}`
 })
@@ -49,7 +55,9 @@ export const note = (n = 0): Draft => ({
   commandId: undefined,
   key: undefined,
   removes: [],
+  running: false,
   finished: false,
+  lease: undefined,
   stamp,
   json: `{"note":${n}}`
 })

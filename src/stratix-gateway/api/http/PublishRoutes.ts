@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../../stratix-core/stratix-protocol.js"
 import * as Limits from "../../admission/Limits.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as EventLog from "../../log/EventLog.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import * as StatusSync from "../websocket/StatusSync.js"
 import { CurrentPrincipal } from "./CurrentPrincipal.js"
@@ -74,10 +75,27 @@ const notPublished = ({ detail, field, reason }: StatusSync.PublishError, isPayl
   return Problem.response(statusOf[reason], reason, at === "" ? detail : `${at}: ${detail}`, { field: at })
 }
 
-const accepted = (body: unknown): Response => HttpServerResponse.unsafeJson(body, { status: 202 })
+/** Names the log, so that a publisher sees that it is another one. */
+const epoch = Effect.map(EventLog.EventLog, ({ id }) => id)
+
+const accepted = (body: object) =>
+  Effect.map(epoch, (name) => HttpServerResponse.unsafeJson({ ...body, epoch: name }, { status: 202 }))
 
 const answered = <R>(effect: Effect.Effect<Response, Response, R>): Effect.Effect<Response, never, R> =>
   Effect.catchAll(effect, Effect.succeed)
+
+/** What says of an agent's status how long it holds stands in the body beside its payload. */
+const eventOf = (eventType: string, body: object): StatusSync.EventInput => {
+  if (eventType !== AGENT_STATUS_UPDATE) return { eventType, payload: body }
+  const { endCommands, leaseMs, ...payload }: LeaseFields = body
+  return { eventType, payload, leaseMs, endCommands }
+}
+
+interface LeaseFields {
+  // What each of them has to be, `broadcast` checks.
+  readonly leaseMs?: number
+  readonly endCommands?: boolean
+}
 
 /** Publishes the one event of a route that says its type: the payload is the path and the body together. */
 const publishPayload = (eventType: string, request: HttpServerRequest.HttpServerRequest, path: object) =>
@@ -90,9 +108,23 @@ const publishPayload = (eventType: string, request: HttpServerRequest.HttpServer
     }
     yield* spend(1)
     const offset = yield* sync
-      .broadcast({ eventType, payload: { ...path, ...body } })
+      .broadcast(eventOf(eventType, { ...path, ...body }))
       .pipe(Effect.mapError((error) => notPublished(error, true)))
-    return accepted({ offset })
+    return yield* accepted({ offset })
+  }).pipe(answered)
+
+/** Renews the lease of an agent. */
+const renewLease = (agentId: string) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    const { spend } = yield* CurrentPrincipal
+    yield* spend(1)
+    const renewed = yield* sync.renewLease(agentId).pipe(Effect.mapError((error) => notPublished(error, true)))
+    if (!renewed) {
+      const message = `agent ${JSON.stringify(agentId)} has no lease: publish its status with leaseMs`
+      return Problem.response(404, "NoLease", message, { field: "agentId" })
+    }
+    return HttpServerResponse.unsafeJson({ epoch: yield* epoch })
   }).pipe(answered)
 
 /** Ends an agent, with its commands where the query asks for it. */
@@ -104,7 +136,7 @@ const removeAgent = (agentId: string, commands: boolean) =>
     const offset = yield* sync
       .notifyAgentRemove(agentId, { commands })
       .pipe(Effect.mapError((error) => notPublished(error, true)))
-    return accepted({ offset })
+    return yield* accepted({ offset })
   }).pipe(answered)
 
 // What each of them has to be, `broadcastAll` checks.
@@ -124,14 +156,14 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
       }
       yield* spend(body.length)
       const offsets = yield* sync.broadcastAll(body).pipe(Effect.mapError((error) => notPublished(error, false)))
-      return accepted({ offsets })
+      return yield* accepted({ offsets })
     }
     const event = yield* object(body)
     yield* spend(1)
     const offset = yield* sync
       .broadcast({ eventType: "", payload: undefined, ...event })
       .pipe(Effect.mapError((error) => notPublished(error, false)))
-    return accepted({ offsets: [offset] })
+    return yield* accepted({ offsets: [offset] })
   }).pipe(answered)
 
 /** The group `publish`. */
@@ -140,6 +172,7 @@ export const layer = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
     .handleRaw("publishEvents", ({ request }) => publishEvents(request))
     .handleRaw("publishAgentStatus", ({ path, request }) => publishPayload(AGENT_STATUS_UPDATE, request, path))
     .handleRaw("publishCommandStatus", ({ path, request }) => publishPayload(COMMAND_STATUS_UPDATE, request, path))
+    .handleRaw("renewLease", ({ path }) => renewLease(path.agentId))
     .handleRaw("removeAgent", ({ path, urlParams }) => removeAgent(path.agentId, urlParams.commands === "true"))
     .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
 )

@@ -30,6 +30,19 @@ export { Problem } from "./Problem.js"
  * @category constants */
 export const MAX_EVENTS = 1000
 
+const leaseFields = {
+  leaseMs: Schema.optionalWith(
+    Schema.Positive.pipe(Schema.int()).annotations({
+      description: "milliseconds for which an agent's status holds without being renewed"
+    }),
+    { exact: true }
+  ),
+  endCommands: Schema.optionalWith(
+    Schema.Boolean.annotations({ description: "when the lease expires, the agent's running commands have failed" }),
+    { exact: true }
+  )
+}
+
 /** An event to publish.
  * @since 0.1.0
  * @category schemas */
@@ -37,7 +50,8 @@ export const EventBody = Schema.Struct({
   eventType: Schema.String,
   payload: AnyPayload,
   timestamp: Schema.optionalWith(Timestamp, { exact: true }),
-  requestId: Schema.optionalWith(RequestId, { exact: true })
+  requestId: Schema.optionalWith(RequestId, { exact: true }),
+  ...leaseFields
 }).annotations({ identifier: "EventBody" })
 
 const EventsBody = Schema.Union(
@@ -45,8 +59,13 @@ const EventsBody = Schema.Union(
   Schema.Array(EventBody).pipe(Schema.minItems(1), Schema.maxItems(MAX_EVENTS))
 )
 
-const Published = Schema.Struct({ offset: Offset }).annotations({ identifier: "Published" })
-const AllPublished = Schema.Struct({ offsets: Schema.Array(Offset) }).annotations({ identifier: "AllPublished" })
+/** Names the log: another name than before says that it was restarted, and that publishers should say again what is so. */
+const epoch = Schema.String.annotations({
+  description: "names the log; another one knows nothing of what was published"
+})
+const Renewed = Schema.Struct({ epoch }).annotations({ identifier: "Renewed" })
+const Published = Schema.Struct({ offset: Offset, epoch }).annotations({ identifier: "Published" })
+const AllPublished = Schema.Struct({ offsets: Schema.Array(Offset), epoch }).annotations({ identifier: "AllPublished" })
 const accepted = { status: 202 } as const
 
 /** The newest event of every key, as on the wire, with its offset.
@@ -137,8 +156,14 @@ export const PublishGroup = HttpApiGroup.make("publish")
   .add(
     HttpApiEndpoint.put("publishAgentStatus")`/api/stratix/agents/${agentPath}/status`
       .annotate(OpenApi.Summary, "The status of an agent")
-      .setPayload(AgentStatusPayload.omit("agentId"))
+      .setPayload(Schema.extend(AgentStatusPayload.omit("agentId"), Schema.Struct(leaseFields)))
       .addSuccess(Published, accepted)
+  )
+  .add(
+    HttpApiEndpoint.put("renewLease")`/api/stratix/agents/${agentPath}/lease`
+      .annotate(OpenApi.Summary, "Renews the lease of an agent's status, without an event; 404 if it has none")
+      .addSuccess(Renewed)
+      .addError(Problem, { status: 404 })
   )
   .add(
     HttpApiEndpoint.put("publishCommandStatus")`/api/stratix/commands/${commandPath}/status`

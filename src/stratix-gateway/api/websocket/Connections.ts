@@ -179,7 +179,7 @@ const make = Effect.gen(function* () {
       ...(connection.admission.sync && {
         connectionId: connection.id,
         head: broadcast.head(),
-        log: log.id,
+        epoch: log.id,
         heartbeat: {
           intervalMs: Duration.toMillis(config.heartbeatInterval),
           timeoutMs: Duration.toMillis(config.heartbeatTimeout),

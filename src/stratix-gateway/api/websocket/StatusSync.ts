@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -28,11 +29,13 @@ import * as Filter from "../../log/Filter.js"
 import * as Stamps from "../../log/Stamps.js"
 import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
+import * as ScopedAgent from "./ScopedAgent.js"
 import type { SubscribedEvent } from "./Subscription.js"
 import * as Subscription from "./Subscription.js"
 
 export { type EventInput, PublishError } from "../../log/EventEncoder.js"
 export { withRequestId } from "../../log/Stamps.js"
+export type { AgentStatusOptions, ScopedAgent, ScopedAgentOptions } from "./ScopedAgent.js"
 export type { SubscribedEvent } from "./Subscription.js"
 
 /**
@@ -49,7 +52,19 @@ export class StatusSync extends Context.Tag("stratix/StatusSync")<
     readonly broadcast: (event: EventInput) => Effect.Effect<Offset, PublishError>
     /** Publishes events next to each other in the log, all or none; a field of the second one is named `1.payload.status`. */
     readonly broadcastAll: (events: ReadonlyArray<EventInput>) => Effect.Effect<ReadonlyArray<Offset>, PublishError>
-    readonly notifyAgentStatus: (agentId: string, status: AgentStatus) => Effect.Effect<Offset, PublishError>
+    /** With a `lease`, the agent is `offline` after that time unless the status is renewed or another is published. */
+    readonly notifyAgentStatus: (
+      agentId: string,
+      status: AgentStatus,
+      options?: ScopedAgent.AgentStatusOptions
+    ) => Effect.Effect<Offset, PublishError>
+    /** Renews the lease of an agent, without an event. `false`: it has none, because it expired, or the last status came without one. */
+    readonly renewLease: (agentId: string) => Effect.Effect<boolean, PublishError>
+    /** An agent that is online while its scope lives, and offline on release. It renews its own lease. */
+    readonly agent: (
+      agentId: string,
+      options?: ScopedAgent.ScopedAgentOptions
+    ) => Effect.Effect<ScopedAgent.ScopedAgent, PublishError, Scope.Scope>
     /** `progress` is in percent, `result` any JSON. What is `undefined` is absent on the wire. */
     readonly notifyCommandStatus: (
       commandId: string,
@@ -96,7 +111,7 @@ const make = Effect.gen(function* () {
       Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
     const drafts: Array<EventLog.Draft> = []
     for (const event of events) {
-      const draft = encode(event, fallback, config.maxEventBytes)
+      const draft = encode(event, fallback, config)
       if (draft._tag === "Left") {
         const { detail, field, reason } = draft.left
         const at = events.length > 1 ? [`${drafts.length}`, ...(field === "" ? [] : [field])].join(".") : field
@@ -151,11 +166,26 @@ const make = Effect.gen(function* () {
 
   const subscribe = Subscription.make(log)
 
+  const notifyAgentStatus = (
+    agentId: string,
+    status: AgentStatus,
+    { endCommands, lease, reason }: ScopedAgent.AgentStatusOptions = {}
+  ) =>
+    broadcastOne({
+      eventType: AGENT_STATUS_UPDATE,
+      payload: { agentId, status, ...(reason !== undefined && { reason }) },
+      leaseMs: lease === undefined ? undefined : Duration.toMillis(lease),
+      endCommands
+    })
+
+  const renewLease = (agentId: string) => Effect.mapError(log.renew(agentId), refused)
+
   return StatusSync.of({
     broadcast: broadcastOne,
     broadcastAll,
-    notifyAgentStatus: (agentId, status) =>
-      broadcastOne({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status } }),
+    notifyAgentStatus,
+    renewLease,
+    agent: (agentId, options) => ScopedAgent.make({ notifyAgentStatus, renewLease }, agentId, options),
     notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
       broadcastOne({
         eventType: COMMAND_STATUS_UPDATE,

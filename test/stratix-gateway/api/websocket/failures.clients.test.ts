@@ -296,6 +296,8 @@ describe("what cannot be published", () => {
         commandId: undefined,
         key: undefined,
         removes: [],
+        running: false,
+        lease: undefined,
         stamp: { timestamp: 0, requestId: "r" },
         finished: false
       }
