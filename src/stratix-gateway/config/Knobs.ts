@@ -104,6 +104,20 @@ export const knobs = {
     default: "1 hour",
     doc: "Longest lease of a status: an agent that does not renew it in time is said to be offline"
   }),
+  idempotencyRetention: Knob.duration({
+    env: "STRATIX_IDEMPOTENCY_RETENTION",
+    default: "10 minutes",
+    doc: "Time for which a publication with an Idempotency-Key is answered as the first time"
+  }),
+  // The publications of ten minutes at 160 events a second, in about 6 MB.
+  idempotencyCapacity: Knob.count({
+    env: "STRATIX_IDEMPOTENCY_CAPACITY",
+    default: 100_000,
+    min: 0,
+    max: MAX_ENTRIES,
+    unit: "offsets",
+    doc: "Offsets remembered of publications with an Idempotency-Key; above it the oldest publication is forgotten"
+  }),
   maxEventBytes: Knob.bytes({
     env: "STRATIX_MAX_EVENT_BYTES",
     default: 256 * KiB,

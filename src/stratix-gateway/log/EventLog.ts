@@ -118,6 +118,14 @@ export interface Latest {
   readonly entries: ReadonlyArray<LogEntry>
 }
 
+/** How to append.
+ * @since 0.1.0
+ * @category models */
+export interface AppendOptions {
+  /** Appended before under this key, and not too long ago: nothing is appended, and the answer is that of then. */
+  readonly idempotencyKey?: string | undefined
+}
+
 /** The log did not take or give events; nothing was appended.
  * @since 0.1.0
  * @category errors */
@@ -140,7 +148,10 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     readonly id: string
     /** Gives all events their places, next to each other, or none. Completes once they have them. What leaves `latest` by age or by a cap leaves it by
      * a removal that the log itself appends, and what ends a lease is an event of the log's own as well. */
-    readonly append: (drafts: ReadonlyArray<Draft>) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
+    readonly append: (
+      drafts: ReadonlyArray<Draft>,
+      options?: AppendOptions
+    ) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
     /** Renews the lease of an agent, without an event: it runs its full length from now on. `false`: the agent has none. */
     readonly renew: (agentId: string) => Effect.Effect<boolean, EventLogError>
     /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */

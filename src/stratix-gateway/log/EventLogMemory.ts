@@ -12,8 +12,9 @@ import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as SleepLoop from "../runtime/SleepLoop.js"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import { type EventKind, eventKind } from "../telemetry/Metrics.js"
-import { type Draft, EventLog, EventLogError, type LogEntry } from "./EventLog.js"
+import { type AppendOptions, type Draft, EventLog, EventLogError, type LogEntry } from "./EventLog.js"
 import * as Filter from "./Filter.js"
+import { KeyedAppends } from "./Idempotency.js"
 import { Mirror } from "./Mirror.js"
 import { emptyLog, isKeyless } from "./Records.js"
 
@@ -29,6 +30,7 @@ const make = Effect.gen(function* () {
   const epoch =
     (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0") +
     clock.unsafeCurrentTimeMillis().toString(36)
+  const keyed = new KeyedAppends(config)
   const mirror = new Mirror(config, emptyLog(epoch))
 
   // Bound: historyCapacity entries; a slower subscriber loses the oldest (sliding), as it would from history.
@@ -84,14 +86,21 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const append = (drafts: ReadonlyArray<Draft>): Effect.Effect<ReadonlyArray<Offset>, EventLogError> =>
+  const append = (
+    drafts: ReadonlyArray<Draft>,
+    { idempotencyKey }: AppendOptions = {}
+  ): Effect.Effect<ReadonlyArray<Offset>, EventLogError> =>
     Effect.suspend(() => {
       if (closed) return Effect.fail(new EventLogError({ reason: "Closed" }))
       const time = now()
+      const given = idempotencyKey === undefined ? undefined : keyed.find(idempotencyKey, time)
+      if (given !== undefined) return Effect.succeed(given)
       const entries = drafts.map((draft) => appendOne(draft, time))
       announce([...entries, ...overdue(time)])
       aging.wake(looksAt)
-      return Effect.succeed(entries.map((entry) => entry.offset))
+      const offsets = entries.map((entry) => entry.offset)
+      if (idempotencyKey !== undefined) keyed.add(idempotencyKey, offsets, time)
+      return Effect.succeed(offsets)
     })
 
   return EventLog.of({

@@ -249,6 +249,17 @@ export const eventLogSuite = <E>(
       }).pipe(run({ historyBytes: 200 }))
     )
 
+    it.effect("appends once under one idempotency key, and answers every try with the same offsets", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const first = yield* log.append([agent("a"), note()], { idempotencyKey: "k" })
+        const again = yield* log.append([agent("a"), note()], { idempotencyKey: "k" })
+        assert.deepStrictEqual(again, first)
+        assert.strictEqual(log.stats().historyEvents, 2)
+        assert.notDeepEqual(yield* log.append([agent("a"), note()], { idempotencyKey: "other" }), first)
+      }).pipe(run())
+    )
+
     it.effect("announces every event to its subscribers, and to the tail", () =>
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog

@@ -4,7 +4,12 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
-import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../../stratix-core/stratix-protocol.js"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  COMMAND_STATUS_UPDATE,
+  MAX_ID_LENGTH
+} from "../../../stratix-core/stratix-protocol.js"
 import * as Limits from "../../admission/Limits.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as EventLog from "../../log/EventLog.js"
@@ -84,6 +89,22 @@ const accepted = (body: object) =>
 const answered = <R>(effect: Effect.Effect<Response, Response, R>): Effect.Effect<Response, never, R> =>
   Effect.catchAll(effect, Effect.succeed)
 
+/** Publishes once, however often the same request comes with the same `Idempotency-Key`. */
+const once =
+  (request: HttpServerRequest.HttpServerRequest) =>
+  <A, E, R>(publication: Effect.Effect<A, E, R>): Effect.Effect<A, E | Response, R | CurrentPrincipal> =>
+    Effect.gen(function* () {
+      const key = request.headers["idempotency-key"]
+      if (key === undefined) return yield* publication
+      if (key === "" || key.length > MAX_ID_LENGTH) {
+        return yield* invalid(`Idempotency-Key must have 1 to ${MAX_ID_LENGTH} characters`, "Idempotency-Key")
+      }
+      // One publisher's key means nothing to another.
+      const { principal } = yield* CurrentPrincipal
+      const scoped = JSON.stringify([principal.name, request.method, request.url, key])
+      return yield* StatusSync.withIdempotencyKey(scoped)(publication)
+    })
+
 /** What says of an agent's status how long it holds stands in the body beside its payload. */
 const eventOf = (eventType: string, body: object): StatusSync.EventInput => {
   if (eventType !== AGENT_STATUS_UPDATE) return { eventType, payload: body }
@@ -107,9 +128,10 @@ const publishPayload = (eventType: string, request: HttpServerRequest.HttpServer
       if (name in body) return yield* invalid(`${name}: is in the path already`, name)
     }
     yield* spend(1)
-    const offset = yield* sync
-      .broadcast(eventOf(eventType, { ...path, ...body }))
-      .pipe(Effect.mapError((error) => notPublished(error, true)))
+    const offset = yield* sync.broadcast(eventOf(eventType, { ...path, ...body })).pipe(
+      Effect.mapError((error) => notPublished(error, true)),
+      once(request)
+    )
     return yield* accepted({ offset })
   }).pipe(answered)
 
@@ -127,15 +149,34 @@ const renewLease = (agentId: string) =>
     return HttpServerResponse.unsafeJson({ epoch: yield* epoch })
   }).pipe(answered)
 
+const isStrings = (value: unknown): value is ReadonlyArray<string> =>
+  Array.isArray(value) && value.every((item) => typeof item === "string")
+
+/** Renews the leases of many agents, and names those that have none. */
+const renewLeases = (request: HttpServerRequest.HttpServerRequest) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    const { spend } = yield* CurrentPrincipal
+    const { agents }: { readonly agents?: unknown } = yield* Effect.flatMap(json(request), object)
+    if (!isStrings(agents) || agents.length < 1 || agents.length > MAX_EVENTS)
+      return yield* invalid(`agents: must be a list of 1 to ${MAX_EVENTS} agent ids`, "agents")
+    yield* spend(agents.length)
+    const missing = yield* Effect.filter(agents, (agentId) => Effect.negate(sync.renewLease(agentId))).pipe(
+      Effect.mapError((error) => notPublished(error, true))
+    )
+    return HttpServerResponse.unsafeJson({ epoch: yield* epoch, missing })
+  }).pipe(answered)
+
 /** Ends an agent, with its commands where the query asks for it. */
-const removeAgent = (agentId: string, commands: boolean) =>
+const removeAgent = (request: HttpServerRequest.HttpServerRequest, agentId: string, commands: boolean) =>
   Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
     const { spend } = yield* CurrentPrincipal
     yield* spend(1)
-    const offset = yield* sync
-      .notifyAgentRemove(agentId, { commands })
-      .pipe(Effect.mapError((error) => notPublished(error, true)))
+    const offset = yield* sync.notifyAgentRemove(agentId, { commands }).pipe(
+      Effect.mapError((error) => notPublished(error, true)),
+      once(request)
+    )
     return yield* accepted({ offset })
   }).pipe(answered)
 
@@ -155,14 +196,18 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
         return yield* invalid(`an array must have 1 to ${MAX_EVENTS} events, has ${body.length}`)
       }
       yield* spend(body.length)
-      const offsets = yield* sync.broadcastAll(body).pipe(Effect.mapError((error) => notPublished(error, false)))
+      const offsets = yield* sync.broadcastAll(body).pipe(
+        Effect.mapError((error) => notPublished(error, false)),
+        once(request)
+      )
       return yield* accepted({ offsets })
     }
     const event = yield* object(body)
     yield* spend(1)
-    const offset = yield* sync
-      .broadcast({ eventType: "", payload: undefined, ...event })
-      .pipe(Effect.mapError((error) => notPublished(error, false)))
+    const offset = yield* sync.broadcast({ eventType: "", payload: undefined, ...event }).pipe(
+      Effect.mapError((error) => notPublished(error, false)),
+      once(request)
+    )
     return yield* accepted({ offsets: [offset] })
   }).pipe(answered)
 
@@ -173,6 +218,9 @@ export const layer = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
     .handleRaw("publishAgentStatus", ({ path, request }) => publishPayload(AGENT_STATUS_UPDATE, request, path))
     .handleRaw("publishCommandStatus", ({ path, request }) => publishPayload(COMMAND_STATUS_UPDATE, request, path))
     .handleRaw("renewLease", ({ path }) => renewLease(path.agentId))
-    .handleRaw("removeAgent", ({ path, urlParams }) => removeAgent(path.agentId, urlParams.commands === "true"))
+    .handleRaw("renewLeases", ({ request }) => renewLeases(request))
+    .handleRaw("removeAgent", ({ path, request, urlParams }) =>
+      removeAgent(request, path.agentId, urlParams.commands === "true")
+    )
     .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
 )

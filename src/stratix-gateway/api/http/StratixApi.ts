@@ -11,6 +11,7 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import {
   AgentCreatePayload,
+  AgentId,
   AgentStatusPayload,
   AnyPayload,
   CommandStatusPayload,
@@ -29,6 +30,15 @@ export { Problem } from "./Problem.js"
  * @since 0.1.0
  * @category constants */
 export const MAX_EVENTS = 1000
+
+/** Of a publication: another try with the same key is answered as the first, and publishes nothing. */
+const once = Schema.Struct({
+  "idempotency-key": Schema.optional(
+    Schema.String.annotations({
+      description: "a retry with the same key publishes nothing and is answered as the first time"
+    })
+  )
+})
 
 const leaseFields = {
   leaseMs: Schema.optionalWith(
@@ -64,6 +74,7 @@ const epoch = Schema.String.annotations({
   description: "names the log; another one knows nothing of what was published"
 })
 const Renewed = Schema.Struct({ epoch }).annotations({ identifier: "Renewed" })
+const AllRenewed = Schema.Struct({ epoch, missing: Schema.Array(AgentId) }).annotations({ identifier: "AllRenewed" })
 const Published = Schema.Struct({ offset: Offset, epoch }).annotations({ identifier: "Published" })
 const AllPublished = Schema.Struct({ offsets: Schema.Array(Offset), epoch }).annotations({ identifier: "AllPublished" })
 const accepted = { status: 202 } as const
@@ -151,12 +162,14 @@ export const PublishGroup = HttpApiGroup.make("publish")
     HttpApiEndpoint.post("publishEvents", "/api/stratix/events")
       .annotate(OpenApi.Summary, `One event, or up to ${MAX_EVENTS} of them: all or nothing`)
       .setPayload(EventsBody)
+      .setHeaders(once)
       .addSuccess(AllPublished, accepted)
   )
   .add(
     HttpApiEndpoint.put("publishAgentStatus")`/api/stratix/agents/${agentPath}/status`
       .annotate(OpenApi.Summary, "The status of an agent")
       .setPayload(Schema.extend(AgentStatusPayload.omit("agentId"), Schema.Struct(leaseFields)))
+      .setHeaders(once)
       .addSuccess(Published, accepted)
   )
   .add(
@@ -166,21 +179,35 @@ export const PublishGroup = HttpApiGroup.make("publish")
       .addError(Problem, { status: 404 })
   )
   .add(
+    HttpApiEndpoint.post("renewLeases", "/api/stratix/leases")
+      .annotate(
+        OpenApi.Summary,
+        `Renews the leases of up to ${MAX_EVENTS} agents; \`missing\` are those that have none`
+      )
+      .setPayload(
+        Schema.Struct({ agents: Schema.Array(AgentId).pipe(Schema.minItems(1), Schema.maxItems(MAX_EVENTS)) })
+      )
+      .addSuccess(AllRenewed)
+  )
+  .add(
     HttpApiEndpoint.put("publishCommandStatus")`/api/stratix/commands/${commandPath}/status`
       .annotate(OpenApi.Summary, "The status of a command")
       .setPayload(CommandStatusPayload.omit("commandId"))
+      .setHeaders(once)
       .addSuccess(Published, accepted)
   )
   .add(
     HttpApiEndpoint.del("removeAgent")`/api/stratix/agents/${agentPath}`
       .annotate(OpenApi.Summary, "The end of an agent: it leaves every state, with commands=true its commands too")
       .setUrlParams(Schema.Struct({ commands: Schema.optional(Schema.Literal("true", "false")) }))
+      .setHeaders(once)
       .addSuccess(Published, accepted)
   )
   .add(
     HttpApiEndpoint.post("publishAgentCreate", "/api/stratix/agents")
       .annotate(OpenApi.Summary, "A new agent")
       .setPayload(AgentCreatePayload)
+      .setHeaders(once)
       .addSuccess(Published, accepted)
   )
   .addError(Problem, { status: 400 })

@@ -26,6 +26,7 @@ import * as Broadcast from "../../fanout/Broadcast.js"
 import { decodeRequestId, type EventInput, encode, PublishError } from "../../log/EventEncoder.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Filter from "../../log/Filter.js"
+import * as Idempotency from "../../log/Idempotency.js"
 import * as Stamps from "../../log/Stamps.js"
 import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
@@ -34,6 +35,7 @@ import type { SubscribedEvent } from "./Subscription.js"
 import * as Subscription from "./Subscription.js"
 
 export { type EventInput, PublishError } from "../../log/EventEncoder.js"
+export { withIdempotencyKey } from "../../log/Idempotency.js"
 export { withRequestId } from "../../log/Stamps.js"
 export type { AgentStatusOptions, ScopedAgent, ScopedAgentOptions } from "./ScopedAgent.js"
 export type { SubscribedEvent } from "./Subscription.js"
@@ -91,6 +93,12 @@ export class StatusSync extends Context.Tag("stratix/StatusSync")<
   }
 >() {}
 
+/** What publishing takes from the caller's context. */
+interface Caller {
+  readonly requestId: Option.Option<string>
+  readonly idempotencyKey: string | undefined
+}
+
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
@@ -103,7 +111,7 @@ const make = Effect.gen(function* () {
 
   const publish = Effect.fnUntraced(function* (
     events: ReadonlyArray<EventInput>,
-    requestId: Option.Option<string>,
+    { idempotencyKey, requestId }: Caller,
     makeSpan?: () => Tracer.Span
   ) {
     if (Option.isSome(requestId)) yield* decodeRequestId(requestId.value)
@@ -119,18 +127,18 @@ const make = Effect.gen(function* () {
       }
       drafts.push(draft.right)
     }
-    const offsets = yield* Effect.mapError(log.append(drafts), refused)
+    const offsets = yield* Effect.mapError(log.append(drafts, { idempotencyKey }), refused)
     broadcast.published(makeSpan?.())
     return offsets
   })
 
   /** In two spans: that of the publication, and one from the request it is part of to the last socket write. */
-  const publishTraced = (events: ReadonlyArray<EventInput>, requestId: Option.Option<string>, tracer: Tracer.Tracer) =>
+  const publishTraced = (events: ReadonlyArray<EventInput>, caller: Caller, tracer: Tracer.Tracer) =>
     Effect.useSpan(
       Tracing.spans.publish,
       { kind: "producer", captureStackTrace: false, attributes: { "stratix.events": events.length } },
       (span) =>
-        publish(events, requestId, () => {
+        publish(events, caller, () => {
           const request = Tracing.requestOf(span)
           const { startTime } = request.status
           return tracer.span(
@@ -146,10 +154,11 @@ const make = Effect.gen(function* () {
 
   const broadcastAll = (events: ReadonlyArray<EventInput>) =>
     Effect.withFiberRuntime<ReadonlyArray<Offset>, PublishError>((fiber) => {
-      const requestId = fiber.getFiberRef(Stamps.currentRequestId)
-      return Tracing.isTraced(fiber)
-        ? publishTraced(events, requestId, fiber.currentTracer)
-        : publish(events, requestId)
+      const caller = {
+        requestId: fiber.getFiberRef(Stamps.currentRequestId),
+        idempotencyKey: Option.getOrUndefined(fiber.getFiberRef(Idempotency.currentIdempotencyKey))
+      }
+      return Tracing.isTraced(fiber) ? publishTraced(events, caller, fiber.currentTracer) : publish(events, caller)
     })
 
   const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")

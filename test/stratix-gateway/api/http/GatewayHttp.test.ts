@@ -218,6 +218,41 @@ describe("HTTP routes", () => {
       }).pipe(Effect.provide(over()))
   )
 
+  it.live("leases of many agents are renewed in one request, which names those that have none", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const { id } = yield* EventLog.EventLog
+      for (const agentId of ["a", "b"]) yield* sync.notifyAgentStatus(agentId, "busy", { lease: "1 minute" })
+      const renew = (body: unknown) => request("POST", "/api/stratix/leases", { body })
+      assert.deepStrictEqual((yield* renew({ agents: ["a", "c", "b"] })).body, { epoch: id, missing: ["c"] })
+      for (const wrong of [{}, { agents: [] }, { agents: [1] }, []])
+        assert.strictEqual((yield* renew(wrong)).status, 400)
+    }).pipe(Effect.provide(over()))
+  )
+
+  it.live("the same request with the same Idempotency-Key is published once, and answered as the first time", () =>
+    Effect.gen(function* () {
+      const { stats } = yield* EventLog.EventLog
+      const put = (agentId: string, key: string) =>
+        request("PUT", `/api/stratix/agents/${agentId}/status`, {
+          body: { status: "busy" },
+          headers: { "idempotency-key": key }
+        })
+      const first = yield* put("a", "k")
+      assert.deepStrictEqual((yield* put("a", "k")).body, first.body)
+      yield* put("b", "k")
+      yield* put("a", "other")
+      const events = () =>
+        request("POST", "/api/stratix/events", {
+          body: [event("stratix:note", { n: 1 }), event("stratix:note", { n: 2 })],
+          headers: { "idempotency-key": "k" }
+        })
+      assert.deepStrictEqual((yield* events()).body, (yield* events()).body)
+      assert.strictEqual(stats().historyEvents, 5)
+      assert.strictEqual((yield* put("a", "k".repeat(300))).status, 400)
+    }).pipe(Effect.provide(over()))
+  )
+
   it.live("the state is the newest event of every key, each with its offset", () =>
     Effect.gen(function* () {
       for (const status of ["online", "busy"])
