@@ -7,7 +7,7 @@
 import assert from "node:assert/strict"
 import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -95,8 +95,8 @@ const importEach = async (project, specifiers) => {
 const typeCheck = async (project, specifiers) => {
   const lines = specifiers.map((specifier, i) => `import * as export${i} from "${specifier}"\nexport { export${i} }`)
   await writeFile(join(project, "exports.ts"), `${lines.join("\n")}\n`)
-  for (const example of ["gateway.ts", "quickstart.ts", "dashboard.ts", "dashboard-agent.ts", "dashboard-effect.ts"])
-    await cp(join(root, "examples", example), join(project, example))
+  for (const example of await readdir(join(root, "examples")))
+    if (/(?<!\.test)\.ts$/.test(example)) await cp(join(root, "examples", example), join(project, example))
   for (const [module, moduleResolution] of [
     ["NodeNext", "NodeNext"],
     ["ESNext", "Bundler"]

@@ -9,7 +9,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
-import { type ConnectionReports, type State, StratixApi } from "../stratix-gateway/api/http/StratixApi.js"
+import { type ConnectionReports, GatewayApi, type State } from "../stratix-gateway/api/http/StratixApi.js"
 import * as ParseIssue from "../stratix-gateway/runtime/ParseIssue.js"
 import { CliError, failed } from "./CliError.js"
 import { explain, explainStatus, type Gateway } from "./Gateway.js"
@@ -79,7 +79,7 @@ const explained = (gateway: Gateway) => (error: unknown) => {
 /** The routes by their names, each with its answer decoded; a refusal is a `CliError` that explains it. */
 const client = (gateway: Gateway) =>
   Effect.flatMap(HttpClient.HttpClient, (platform) =>
-    HttpApiClient.makeWith(StratixApi, {
+    HttpApiClient.makeWith(GatewayApi, {
       baseUrl: gateway.http,
       httpClient: platform.pipe(
         HttpClient.mapRequest(authorized(gateway)),
@@ -94,14 +94,14 @@ const client = (gateway: Gateway) =>
 
 /** The newest event of every key. */
 export const state = (gateway: Gateway): Effect.Effect<typeof State.Type, CliError, HttpClient.HttpClient> =>
-  Effect.flatMap(client(gateway), ({ state }) => state.state({})).pipe(
+  Effect.flatMap(client(gateway), (routes) => routes["stratix.state"].state({})).pipe(
     Effect.mapError(explained(gateway)),
     inTime(gateway)
   )
 
 /** Every connection. */
 export const connections = (gateway: Gateway): Effect.Effect<ConnectionReports, CliError, HttpClient.HttpClient> =>
-  Effect.flatMap(client(gateway), ({ operations }) => operations.connections({})).pipe(
+  Effect.flatMap(client(gateway), (routes) => routes["stratix.operations"].connections({})).pipe(
     Effect.mapError(explained(gateway)),
     inTime(gateway)
   )

@@ -7,64 +7,28 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
-import * as Handshake from "./admission/Handshake.js"
-import * as Limits from "./admission/Limits.js"
 import * as GatewayHttp from "./api/http/GatewayHttp.js"
 import * as Connections from "./api/websocket/Connections.js"
-import * as Heartbeat from "./api/websocket/Heartbeat.js"
-import * as StatusSync from "./api/websocket/StatusSync.js"
 import * as Authenticator from "./auth/Authenticator.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
-import * as Broadcast from "./fanout/Broadcast.js"
 import type * as EventLog from "./log/EventLog.js"
 import * as EventLogMemory from "./log/EventLogMemory.js"
-import * as Stamps from "./log/Stamps.js"
-import * as MetricsCollector from "./operations/MetricsCollector.js"
 import { isLoopback } from "./runtime/IpAddress.js"
 import { version } from "./runtime/Version.js"
-import * as Refusals from "./telemetry/Refusals.js"
+import { layerCore, originWarning, type Services } from "./StatusSyncService.js"
 import * as NodeServer from "./transport/NodeServer.js"
-import type { Transport } from "./transport/Transport.js"
 import * as TransportWs from "./transport/TransportWs.js"
+import * as WebSockets from "./transport/WebSockets.js"
 
-/** Everything the service offers.
- * @since 0.1.0
- * @category models */
-export type Services =
-  | StatusSync.StatusSync
-  | Connections.Connections
-  | Broadcast.Broadcast
-  | Heartbeat.Heartbeat
-  | Handshake.Handshake
-  | Limits.Limits
-  | Refusals.Refusals
-  | Stamps.Stamps
-  | MetricsCollector.MetricsCollector
-
-/** The service on a transport, a log and an authenticator of your choice.
- * @since 0.1.0
- * @category layers */
-export const layerCore: Layer.Layer<
-  Services,
-  never,
-  StatusSyncConfig.StatusSyncConfig | Transport | EventLog.EventLog | Authenticator.Authenticator
-> = Layer.mergeAll(StatusSync.layer, MetricsCollector.layer).pipe(
-  Layer.provideMerge(Connections.layer),
-  Layer.provideMerge(Broadcast.layer),
-  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamps.layer)),
-  Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer))
-)
+export { layerCore, type Services } from "./StatusSyncService.js"
 
 /** Tells the operator of a gateway that is open to more than this machine. A host application may start to listen later, so the server is watched. */
-const warnings = Layer.scopedDiscard(
+const openWarning = Layer.scopedDiscard(
   Effect.gen(function* () {
     const config = yield* StatusSyncConfig.StatusSyncConfig
     const authenticator = yield* Authenticator.Authenticator
     const server = yield* NodeServer.NodeServer
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-    if (config.allowedOrigins.includes("*")) {
-      yield* Effect.logWarning("STRATIX_ALLOWED_ORIGINS is *: web pages of every origin can connect and publish")
-    }
     if (!authenticator.open) return
     const onListening = () => {
       const bound = server.address()
@@ -85,14 +49,18 @@ const warnings = Layer.scopedDiscard(
   })
 )
 
-/** The service on a server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`.
+const onNodeServer = layerCore.pipe(Layer.provide(TransportWs.layer), Layer.provide(WebSockets.layer))
+
+const warnings = Layer.merge(openWarning, originWarning)
+
+/** The service on a node server of the host application: its WebSocket at `path`, on sockets the host accepts. The host listens, routes and closes. For the HTTP routes see `GatewayHttp.app`.
  * @since 0.1.0
  * @category layers */
 export const layerMounted: Layer.Layer<
   Services | EventLog.EventLog,
   never,
   StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer | Authenticator.Authenticator
-> = Layer.merge(layerCore, warnings).pipe(Layer.provide(TransportWs.layer), Layer.provideMerge(EventLogMemory.layer))
+> = Layer.merge(onNodeServer, warnings).pipe(Layer.provideMerge(EventLogMemory.layer))
 
 const ready = Layer.scopedDiscard(
   Effect.gen(function* () {
@@ -125,8 +93,7 @@ export const layerOn = <E, R>(
 > =>
   ready.pipe(
     Layer.provideMerge(Layer.merge(GatewayHttp.layer, warnings)),
-    Layer.provideMerge(layerCore),
-    Layer.provide(TransportWs.layer),
+    Layer.provideMerge(onNodeServer),
     Layer.provideMerge(EventLogMemory.layer),
     Layer.provideMerge(server)
   )

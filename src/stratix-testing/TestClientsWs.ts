@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { IncomingMessage } from "node:http"
+import * as HttpServer from "@effect/platform/HttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import WebSocket from "ws"
@@ -77,18 +78,22 @@ const open = (url: string, options: TestClients.ConnectOptions): Effect.Effect<T
     )
   })
 
-const make = Effect.gen(function* () {
-  const server = yield* NodeServer
-  const config = yield* StatusSyncConfig.StatusSyncConfig
-  return TestClients.TestClients.of({
+const clientsOf = (port: () => number, path: string) =>
+  TestClients.TestClients.of({
     connect: (options = {}) =>
       Effect.suspend(() => {
-        const address = server.address()
-        const port = typeof address === "object" && address !== null ? address.port : config.port
         const query = options.query === undefined ? "" : `?${options.query}`
-        return open(`ws://127.0.0.1:${port}${options.path ?? config.path}${query}`, options)
+        return open(`ws://127.0.0.1:${port()}${options.path ?? path}${query}`, options)
       })
   })
+
+const make = Effect.gen(function* () {
+  const server = yield* NodeServer
+  const { path, port } = yield* StatusSyncConfig.StatusSyncConfig
+  return clientsOf(() => {
+    const address = server.address()
+    return typeof address === "object" && address !== null ? address.port : port
+  }, path)
 })
 
 /** Clients of the gateway on the `NodeServer`.
@@ -96,3 +101,14 @@ const make = Effect.gen(function* () {
  * @category layers */
 export const layer: Layer.Layer<TestClients.TestClients, never, NodeServer | StatusSyncConfig.StatusSyncConfig> =
   Layer.effect(TestClients.TestClients, make)
+
+/** Clients of the WebSocket at this path of an application on the `HttpServer`, which listens on 127.0.0.1.
+ * @since 0.1.0
+ * @category layers */
+export const layerHttpServer = (path: string): Layer.Layer<TestClients.TestClients, never, HttpServer.HttpServer> =>
+  Layer.effect(
+    TestClients.TestClients,
+    Effect.map(HttpServer.HttpServer, ({ address }) =>
+      clientsOf(() => (address._tag === "TcpAddress" ? address.port : 0), path)
+    )
+  )

@@ -17,4 +17,6 @@ export interface Admission extends Accepted {
   readonly filter: Filter.Filter
   readonly start: Broadcast.Start
   readonly principal: Authenticator.Principal
+  /** What it may see: what its principal may, within what the host application lets through. */
+  readonly visible: Filter.Filter
 }

@@ -30,6 +30,16 @@ import * as Host from "./Host.js"
 import * as Limits from "./Limits.js"
 import * as Origin from "./Origin.js"
 
+/** What a host application decided before the handshake. It routed the request, so any path is right.
+ * @since 0.1.0
+ * @category models */
+export interface HostDecision {
+  /** Whom it authenticated. The client's own token is not looked at then, but the principal must not have expired and must not be revoked. */
+  readonly principal?: Authenticator.Principal | undefined
+  /** The most that this connection may see, within what its principal may. */
+  readonly visible?: Filter.Filter | undefined
+}
+
 /** Decides on upgrade requests.
  * @since 0.1.0
  * @category tags */
@@ -37,7 +47,7 @@ export class Handshake extends Context.Tag("stratix/Handshake")<
   Handshake,
   {
     /** Decides on an upgrade. If the authenticator decides at once, the result is an `Exit`, which needs no fiber: nearly every handshake is like that, and a crowd of reconnecting clients is accepted 1.4 times as fast (docs/decisions/0007). */
-    readonly decide: (request: UpgradeRequest) => Effect.Effect<Admission, Refusal>
+    readonly decide: (request: UpgradeRequest, host?: HostDecision) => Effect.Effect<Admission, Refusal>
     /** The client's address: the peer's, or the one a trusted proxy names. */
     readonly addressOf: (request: UpgradeRequest) => string
   }
@@ -77,6 +87,17 @@ export const challenge = (error: Authenticator.Unauthenticated): string =>
 export const scopeChallenge = (permission: Authenticator.Permission): string =>
   `Bearer realm="stratix", error="insufficient_scope", scope="stratix:${permission}"`
 
+/** Refuses a principal that has expired at this time.
+ * @since 0.1.0
+ * @category credentials */
+export const unexpired = (
+  principal: Authenticator.Principal,
+  now: number
+): Exit.Exit<Authenticator.Principal, Authenticator.Unauthenticated> =>
+  principal.expiresAt === undefined || DateTime.toEpochMillis(principal.expiresAt) > now
+    ? Exit.succeed(principal)
+    : Exit.fail(new Authenticator.Unauthenticated({ reason: "Expired", message: "the token has expired" }))
+
 /** Finds the principal of these credentials, within the handshake timeout, and refuses it if it has expired. An immediate decision of the authenticator is an `Exit`.
  * @since 0.1.0
  * @category credentials */
@@ -95,12 +116,7 @@ export const verifier: Effect.Effect<
     reason: "Unavailable",
     message: "it took too long to find out whether the token is good"
   })
-  const inTime = (
-    principal: Authenticator.Principal
-  ): Exit.Exit<Authenticator.Principal, Authenticator.Unauthenticated> =>
-    principal.expiresAt === undefined || DateTime.toEpochMillis(principal.expiresAt) > clock.unsafeCurrentTimeMillis()
-      ? Exit.succeed(principal)
-      : Exit.fail(new Authenticator.Unauthenticated({ reason: "Expired", message: "the token has expired" }))
+  const inTime = (principal: Authenticator.Principal) => unexpired(principal, clock.unsafeCurrentTimeMillis())
 
   return (credentials) => {
     const deciding = authenticate(credentials)
@@ -133,6 +149,14 @@ const make = Effect.gen(function* () {
   const limits = yield* Limits.Limits
   const { recordRefusal } = yield* Refusals.Refusals
   const verify = yield* verifier
+  const { isStillValid } = yield* Authenticator.Authenticator
+  const clock = yield* Effect.clock
+
+  /** A principal that the host application gives must be as good as one that the authenticator finds. */
+  const vet = (principal: Authenticator.Principal) =>
+    isStillValid(principal)
+      ? unexpired(principal, clock.unsafeCurrentTimeMillis())
+      : Exit.fail(new Authenticator.Unauthenticated({ reason: "Revoked", message: "the token was revoked" }))
 
   const refusedAs =
     (label: RefusalReason, address: string) =>
@@ -141,13 +165,13 @@ const make = Effect.gen(function* () {
       return refusal
     }
 
-  const shape = (request: UpgradeRequest, address: string): Either.Either<Filter.Query, Refusal> => {
+  const shape = (request: UpgradeRequest, address: string, routed: boolean): Either.Either<Filter.Query, Refusal> => {
     const header = (name: string) => one(request.headers[name])
     const cut = request.url.indexOf("?")
     const path = cut === -1 ? request.url : request.url.slice(0, cut)
     const fail = (label: RefusalReason, ...args: Parameters<typeof refuse>) =>
       Either.left(refusedAs(label, address)(refuse(...args)))
-    if (path !== config.path) {
+    if (!routed && path !== config.path) {
       return fail("not_found", "not-found", 404, `there is no WebSocket at ${path}: it is at ${config.path}`)
     }
     if (request.method !== "GET") {
@@ -247,9 +271,10 @@ const make = Effect.gen(function* () {
   const admit = (
     request: UpgradeRequest,
     address: string,
-    permit: Limits.Permit
+    permit: Limits.Permit,
+    host: HostDecision | undefined
   ): Effect.Effect<Admission, Refusal> => {
-    const shaped = shape(request, address)
+    const shaped = shape(request, address, host !== undefined)
     if (Either.isLeft(shaped)) return Exit.fail(shaped.left)
     const query = shaped.right
     const offered = protocols(request)
@@ -277,11 +302,16 @@ const make = Effect.gen(function* () {
           : sync || query.snapshot
             ? Broadcast.atSnapshot
             : Broadcast.atHead
-      return Exit.succeed({ subprotocol, sync, filter: query.filter, start, principal, address, permit })
+      const visible =
+        host?.visible === undefined ? principal.visible : Filter.intersect(principal.visible, host.visible)
+      return Exit.succeed({ subprotocol, sync, filter: query.filter, start, principal, visible, address, permit })
     }
     const unrecognised = (error: Authenticator.Unauthenticated): Refusal =>
       unauthorized(error, error.reason === "Missing" && query.token !== undefined, address)
 
+    if (host?.principal !== undefined) {
+      return Exit.flatMap(Exit.mapError(vet(host.principal), unrecognised), recognised)
+    }
     const recognition = verify({
       token:
         bearerToken(one(request.headers["authorization"])) ?? (shown === undefined ? undefined : Redacted.make(shown)),
@@ -325,7 +355,8 @@ const make = Effect.gen(function* () {
   const within = (
     request: UpgradeRequest,
     address: string,
-    permit: Limits.Permit
+    permit: Limits.Permit,
+    host: HostDecision | undefined
   ): Effect.Effect<Admission, Refusal> => {
     const handshakeDone = (exit: Exit.Exit<Admission, Refusal>) => {
       permit.handshakeDone()
@@ -333,7 +364,7 @@ const make = Effect.gen(function* () {
     }
     let decision: Effect.Effect<Admission, Refusal>
     try {
-      decision = admit(request, address, permit)
+      decision = admit(request, address, permit, host)
     } catch (defect) {
       decision = Exit.die(defect)
     }
@@ -347,12 +378,12 @@ const make = Effect.gen(function* () {
 
   return Handshake.of({
     addressOf,
-    decide: (request) => {
+    decide: (request, host) => {
       const address = addressOf(request)
       const decide = () =>
         Either.match(limits.acquire(address), {
           onLeft: (over) => Exit.fail(full(over, address)),
-          onRight: (permit) => within(request, address, permit)
+          onRight: (permit) => within(request, address, permit, host)
         })
       return tracer === undefined ? decide() : traced(request, address, Effect.suspend(decide))
     }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -102,40 +102,5 @@ export const make = (
         pipelines.set(socket, pipeline)
       }
       pipeline.add(request, response)
-    }
-  })
-
-/** Answers that are not written yet, by their sockets.
- * @since 0.1.0
- * @category models */
-export interface OpenResponses {
-  /** Runs when every request that came before on this socket is answered, which mostly is at once; never if the socket ends first. */
-  readonly afterThem: (socket: Duplex, run: () => void) => void
-}
-
-/** Watches the answers of a server until the scope closes.
- * @since 0.1.0
- * @category constructors */
-export const openResponses = (server: Server): Effect.Effect<OpenResponses, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    // Bound: what the server has under way; it keeps these objects itself.
-    const last = new WeakMap<Duplex, ServerResponse>()
-    const onRequest = ({ socket }: IncomingMessage, response: ServerResponse) => {
-      last.set(socket, response)
-    }
-    yield* Effect.acquireRelease(
-      Effect.sync(() => server.prependListener("request", onRequest)),
-      () => Effect.sync(() => server.off("request", onRequest))
-    )
-    return {
-      afterThem: (socket, run) => {
-        const response = last.get(socket)
-        if (response === undefined || response.closed) run()
-        else {
-          response.once("close", () => {
-            if (!socket.destroyed) run()
-          })
-        }
-      }
     }
   })

@@ -22,6 +22,8 @@ import * as NodeError from "../runtime/NodeError.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
 import * as Refusals from "../telemetry/Refusals.js"
 
+export { guard } from "./UpgradeGuard.js"
+
 /** A Node HTTP or HTTPS server. A host application provides its own with `Layer.succeed(NodeServer, server)`.
  * @since 0.1.0
  * @category tags */

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Refusal } from "./Refusal.js"
 
@@ -94,3 +95,8 @@ export class Transport extends Context.Tag("stratix/Transport")<
     readonly serve: <A extends Accepted>(handlers: TransportHandlers<A>) => Effect.Effect<void, never, Scope.Scope>
   }
 >() {}
+
+/** For a service that is a guest: its upgrades come in through the routes of its host.
+ * @since 0.1.0
+ * @category layers */
+export const layerRouted: Layer.Layer<Transport> = Layer.succeed(Transport, { serve: () => Effect.void })

@@ -25,3 +25,11 @@ export const response = (
   const body: Problem = { error, ...(field !== undefined && { field }), message }
   return HttpServerResponse.unsafeJson(body, { status, headers })
 }
+
+/** The answer to a plain request at the path of the WebSocket. */
+export const upgradeRequired: HttpServerResponse.HttpServerResponse = response(
+  426,
+  "UpgradeRequired",
+  "this is a WebSocket: connect to it with new WebSocket(url)",
+  { headers: { upgrade: "websocket", connection: "Upgrade" } }
+)

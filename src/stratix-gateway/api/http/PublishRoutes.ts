@@ -1,4 +1,5 @@
 /** The routes that publish, at work. */
+import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -19,7 +20,7 @@ import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as RequestAddress from "./RequestAddress.js"
 import * as RequestBody from "./RequestBody.js"
-import { MAX_EVENTS, StratixApi } from "./StratixApi.js"
+import { MAX_EVENTS, type PublishGroup } from "./StratixApi.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -211,16 +212,17 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
     return yield* accepted({ offsets: [offset] })
   }).pipe(answered)
 
-/** The group `publish`. */
-export const layer = HttpApiBuilder.group(StratixApi, "publish", (handlers) =>
-  handlers
-    .handleRaw("publishEvents", ({ request }) => publishEvents(request))
-    .handleRaw("publishAgentStatus", ({ path, request }) => publishPayload(AGENT_STATUS_UPDATE, request, path))
-    .handleRaw("publishCommandStatus", ({ path, request }) => publishPayload(COMMAND_STATUS_UPDATE, request, path))
-    .handleRaw("renewLease", ({ path }) => renewLease(path.agentId))
-    .handleRaw("renewLeases", ({ request }) => renewLeases(request))
-    .handleRaw("removeAgent", ({ path, request, urlParams }) =>
-      removeAgent(request, path.agentId, urlParams.commands === "true")
-    )
-    .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
-)
+/** The group `stratix.publish`, as it is in an API. */
+export const layer = <Id extends string>(id: Id, group: typeof PublishGroup) =>
+  HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.publish", (handlers) =>
+    handlers
+      .handleRaw("publishEvents", ({ request }) => publishEvents(request))
+      .handleRaw("publishAgentStatus", ({ path, request }) => publishPayload(AGENT_STATUS_UPDATE, request, path))
+      .handleRaw("publishCommandStatus", ({ path, request }) => publishPayload(COMMAND_STATUS_UPDATE, request, path))
+      .handleRaw("renewLease", ({ path }) => renewLease(path.agentId))
+      .handleRaw("renewLeases", ({ request }) => renewLeases(request))
+      .handleRaw("removeAgent", ({ path, request, urlParams }) =>
+        removeAgent(request, path.agentId, urlParams.commands === "true")
+      )
+      .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
+  )

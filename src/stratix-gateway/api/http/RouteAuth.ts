@@ -11,6 +11,7 @@ import type * as Authenticator from "../../auth/Authenticator.js"
 import type * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import { CurrentPrincipal, OperatorAuth, PublishAuth, SubscribeAuth } from "./CurrentPrincipal.js"
+import * as PagePolicy from "./PagePolicy.js"
 import * as Problem from "./Problem.js"
 import * as RequestAddress from "./RequestAddress.js"
 
@@ -21,6 +22,7 @@ const make = Effect.gen(function* () {
   const limits = yield* Limits.Limits
   const { recordRefusal } = yield* Refusals.Refusals
   const verify = yield* Handshake.verifier
+  const check = yield* PagePolicy.make
 
   const unauthenticated = (error: Authenticator.Unauthenticated, address: string) => {
     if (error.reason === "Unavailable") {
@@ -47,6 +49,8 @@ const make = Effect.gen(function* () {
 
   return Effect.fnUntraced(function* (permission: Authenticator.Permission) {
     const request = yield* HttpServerRequest.HttpServerRequest
+    // Here too: an application that mounts a group has no other guard before it.
+    yield* Effect.catchAll(check(request), refuse)
     const address = RequestAddress.of(request, limits)
     const principal = yield* verify({
       // Not the token that the platform hands over: that is whatever follows the first seven characters of the header.

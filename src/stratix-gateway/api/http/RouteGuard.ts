@@ -4,18 +4,10 @@ import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Host from "../../admission/Host.js"
-import * as Limits from "../../admission/Limits.js"
-import * as Origin from "../../admission/Origin.js"
-import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
-import { isLoopback } from "../../runtime/IpAddress.js"
-import * as Refusals from "../../telemetry/Refusals.js"
 import type * as Dashboard from "./Dashboard.js"
 import * as Problem from "./Problem.js"
-import * as RequestAddress from "./RequestAddress.js"
 import * as RequestBody from "./RequestBody.js"
 
 /** Lets pages of allowed origins read the answers: a page that may connect may also use the routes. */
@@ -43,41 +35,35 @@ const recovered = <R>(app: HttpApp.Default<never, R>): HttpApp.Default<never, R>
     return Effect.succeed(absent(error.request))
   })
 
+/** What the guard goes by. */
+export interface Guard {
+  /** Fails with the answer to a request that is not allowed. */
+  readonly check: (
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<void, HttpServerResponse.HttpServerResponse>
+  readonly dashboard: Dashboard.Dashboard
+  /** The path of the WebSocket. */
+  readonly path: string
+}
+
 /** Refuses requests to hosts and of web pages that are not allowed, and plain requests to the path of the WebSocket. */
 export const guard = <R>(
   routes: HttpApp.Default<never, R>,
-  dashboard: Dashboard.Dashboard
-): HttpApp.Default<never, R | StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> => {
+  { check, dashboard, path: webSocketPath }: Guard
+): HttpApp.Default<never, R> => {
   const app = recovered(routes)
   const appForPages = cors(app)
-  return Effect.gen(function* () {
-    const config = yield* StatusSyncConfig.StatusSyncConfig
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const { localAddress } = NodeHttpServerRequest.toIncomingMessage(request).socket
-    const { host, origin } = request.headers
-    const local = isLoopback(localAddress ?? "")
-    const forbidden = (reason: "host" | "origin", message: string) =>
-      Effect.gen(function* () {
-        const { recordRefusal } = yield* Refusals.Refusals
-        recordRefusal(reason, message, RequestAddress.of(request, yield* Limits.Limits))
-        return Problem.response(403, "Forbidden", message)
-      })
-    if (host !== undefined && !Host.isAllowed({ host, local }, config)) {
-      return yield* forbidden("host", Host.refusalOf(host))
-    }
-    const hostListed = host !== undefined && Host.isListed(host, config)
-    if (!Origin.isAllowed({ origin, host, local, hostListed }, config.allowedOrigins)) {
-      return yield* forbidden("origin", `pages from ${origin} may not use this gateway: its origin is not allowed`)
-    }
+  const serve = (request: HttpServerRequest.HttpServerRequest) => {
     const page = dashboard(request)
-    if (page !== undefined) return page
+    if (page !== undefined) return Effect.succeed(page)
     const path = request.url.split("?", 1)[0]
-    if (path === config.path) {
-      return Problem.response(426, "UpgradeRequired", "this is a WebSocket: connect to it with new WebSocket(url)", {
-        headers: { upgrade: "websocket", connection: "Upgrade" }
-      })
-    }
-    if (path === undefined || !PLAIN_PATH.test(path)) return absent(request)
-    return yield* origin === undefined ? app : appForPages
-  }).pipe(Effect.tap(() => Effect.flatMap(HttpServerRequest.HttpServerRequest, RequestBody.discarded)))
+    if (path === webSocketPath) return Effect.succeed(Problem.upgradeRequired)
+    if (path === undefined || !PLAIN_PATH.test(path)) return Effect.succeed(absent(request))
+    return request.headers["origin"] === undefined ? app : appForPages
+  }
+  return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.matchEffect(check(request), { onFailure: Effect.succeed, onSuccess: () => serve(request) }).pipe(
+      Effect.tap(() => RequestBody.discarded(request))
+    )
+  )
 }

@@ -16,6 +16,7 @@ import {
   AnyPayload,
   CommandStatusPayload,
   FilterFields,
+  MAX_ID_LENGTH,
   Offset,
   RequestId,
   Timestamp
@@ -157,7 +158,7 @@ const commandPath = HttpApiSchema.param("commandId", id)
 /** Routes that publish.
  * @since 0.1.0
  * @category groups */
-export const PublishGroup = HttpApiGroup.make("publish")
+export const PublishGroup = HttpApiGroup.make("stratix.publish")
   .add(
     HttpApiEndpoint.post("publishEvents", "/api/stratix/events")
       .annotate(OpenApi.Summary, `One event, or up to ${MAX_EVENTS} of them: all or nothing`)
@@ -222,7 +223,7 @@ export const PublishGroup = HttpApiGroup.make("publish")
 /** The route that returns the state.
  * @since 0.1.0
  * @category groups */
-export const StateGroup = HttpApiGroup.make("state")
+export const StateGroup = HttpApiGroup.make("stratix.state")
   .add(
     HttpApiEndpoint.get("state", "/api/stratix/state")
       .annotate(OpenApi.Summary, "The newest event of every key that the token may see, in offset order")
@@ -236,7 +237,7 @@ export const StateGroup = HttpApiGroup.make("state")
 /** Routes for operators: connections and metrics.
  * @since 0.1.0
  * @category groups */
-export const OperationsGroup = HttpApiGroup.make("operations")
+export const OperationsGroup = HttpApiGroup.make("stratix.operations")
   .add(
     HttpApiEndpoint.get("connections", "/api/stratix/connections")
       .annotate(OpenApi.Summary, "Every connection: its filter, lag, unsent bytes and round trip")
@@ -256,7 +257,7 @@ export const OperationsGroup = HttpApiGroup.make("operations")
 /** Routes for health checks.
  * @since 0.1.0
  * @category groups */
-export const HealthGroup = HttpApiGroup.make("health")
+export const HealthGroup = HttpApiGroup.make("stratix.health")
   .add(
     HttpApiEndpoint.get("healthz", "/healthz")
       .annotate(OpenApi.Summary, "The process is alive; 503 while faults of its own repeat")
@@ -270,14 +271,30 @@ export const HealthGroup = HttpApiGroup.make("health")
       .addError(Readiness, { status: 503 })
   )
 
-/** All routes.
+/** The routes that publish and tell the state, to add to the API of a host application: `HttpApi.make("gateway").addHttpApi(StratixApi)`. Without annotations, because `addHttpApi` would copy them onto the groups.
  * @since 0.1.0
  * @category api */
-export class StratixApi extends HttpApi.make("stratix")
-  .add(PublishGroup)
-  .add(StateGroup)
-  .add(OperationsGroup)
-  .add(HealthGroup)
+export class StratixApi extends HttpApi.make("stratix").add(PublishGroup).add(StateGroup) {}
+
+/** The routes for operators and health checks, which a host application may have already.
+ * @since 0.1.0
+ * @category api */
+export class OperationsApi extends HttpApi.make("stratix-operations").add(OperationsGroup).add(HealthGroup) {}
+
+/** All routes of a gateway on its own server.
+ * @since 0.1.0
+ * @category api */
+export class GatewayApi extends HttpApi.make("stratix-gateway")
+  .addHttpApi(StratixApi)
+  .addHttpApi(OperationsApi)
   .annotate(OpenApi.Title, "Stratix status sync")
   .annotate(OpenApi.Description, "Publishes agent and command status to every connected dashboard.")
   .annotate(OpenApi.Version, "1") {}
+
+/** The most characters that one UTF-16 unit of an id takes in a path: three bytes, each as `%XX`. */
+const ENCODED_LENGTH = 9
+
+/** What the routes need of a router: the platform's own limit of 100 characters would answer longer ids with 404. `StatusSyncRoutes.drained` sees to it, but for a `HttpLayerRouter.serve` that is given a `routerConfig`: include this in it.
+ * @since 0.1.0
+ * @category constants */
+export const routerConfig = { maxParamLength: MAX_ID_LENGTH * ENCODED_LENGTH }

@@ -139,7 +139,7 @@ export class Connection implements SocketHandlers {
     private readonly context: ConnectionContext
   ) {
     this.openedAt = context.clock.unsafeCurrentTimeMillis()
-    this.filter = Filter.intersect(admission.filter, admission.principal.visible)
+    this.filter = Filter.intersect(admission.filter, admission.visible)
   }
 
   get info(): ConnectionInfo {
@@ -298,7 +298,7 @@ export class Connection implements SocketHandlers {
   }
 
   private subscribe(asked: Filter.Filter): void {
-    this.filter = Filter.intersect(asked, this.admission.principal.visible)
+    this.filter = Filter.intersect(asked, this.admission.visible)
     // Flush what was published under the old filter: after the answer, nothing arrives that the new filter keeps out.
     this.context.broadcast.flushNow()
     // A filter must not change silently: the client comes back with it when it can read.

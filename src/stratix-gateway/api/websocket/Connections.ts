@@ -22,6 +22,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { CLOSING, CONNECTED, HEARTBEAT, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
+import type { Admission } from "../../admission/Admission.js"
 import * as Handshake from "../../admission/Handshake.js"
 import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
@@ -65,6 +66,13 @@ export class Connections extends Context.Tag("stratix/Connections")<
     readonly all: Effect.Effect<ReadonlyArray<Connection>>
     /** Joins, leaves and errors from now on. A consumer more than 1,024 behind loses the oldest. */
     readonly changes: Stream.Stream<ConnectionEvent>
+    /** Decides on an upgrade; those that a host application routed come with what the host decided. */
+    readonly decide: (
+      request: Transport.UpgradeRequest,
+      host?: Handshake.HostDecision
+    ) => Effect.Effect<Admission, Refusal>
+    /** Takes the socket of an admitted client. */
+    readonly accept: (socket: Transport.TransportSocket, admission: Admission) => Transport.SocketHandlers
     /** Refuses new connections, delivers what is pending, closes with 1001, and terminates after `drainTimeout` the connections that remain. Runs when the layer is released. */
     readonly drain: Effect.Effect<void>
   }
@@ -322,26 +330,28 @@ const make = Effect.gen(function* () {
 
   // Released in reverse order: the transport first, then the pool.
   yield* Effect.addFinalizer(() => drain)
-  yield* transport.serve({
-    decide: (request) => {
-      if (draining) return Exit.fail(lateRefusal(handshake.addressOf(request)))
-      const decision = handshake.decide(request)
-      if (isImmediate(decision)) return decision
-      // The drain may have begun, and even ended, while the authenticator was deciding.
-      return Effect.flatMap(decision, (admission) => {
-        if (!draining) return Exit.succeed(admission)
-        admission.permit.release()
-        return Exit.fail(lateRefusal(admission.address))
-      })
-    },
-    accept: (socket, admission) => new Connection(`conn-${++opened}`, socket, admission, context)
-  })
+  const decide = (request: Transport.UpgradeRequest, host?: Handshake.HostDecision) => {
+    if (draining) return Exit.fail(lateRefusal(handshake.addressOf(request)))
+    const decision = handshake.decide(request, host)
+    if (isImmediate(decision)) return decision
+    // The drain may have begun, and even ended, while the authenticator was deciding.
+    return Effect.flatMap(decision, (admission) => {
+      if (!draining) return Exit.succeed(admission)
+      admission.permit.release()
+      return Exit.fail(lateRefusal(admission.address))
+    })
+  }
+  const accept = (socket: Transport.TransportSocket, admission: Admission) =>
+    new Connection(`conn-${++opened}`, socket, admission, context)
+  yield* transport.serve({ decide: (request) => decide(request), accept })
 
   return Connections.of({
     count: Effect.sync(() => pool.size),
     accepting: Effect.sync(() => !draining),
     all: Effect.sync(() => [...pool.keys()]),
     changes: Stream.fromPubSub(changes),
+    decide,
+    accept,
     drain
   })
 })

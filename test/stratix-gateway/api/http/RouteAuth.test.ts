@@ -12,7 +12,7 @@ import { bearer, quiet, secretOf, token } from "../../support/gateway.js"
 /** An application that mounts a group of routes in an API of its own, on the platform's server. */
 class Host extends HttpApi.make("host").add(StratixApi.StateGroup) {}
 
-const state = HttpApiBuilder.group(Host, "state", (handlers) =>
+const state = HttpApiBuilder.group(Host, "stratix.state", (handlers) =>
   handlers.handleRaw("state", () =>
     Effect.map(CurrentPrincipal, ({ principal }) => HttpServerResponse.text(`served ${principal.name}`))
   )

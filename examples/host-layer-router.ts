@@ -1,0 +1,31 @@
+/** A gateway on `HttpLayerRouter`: the service's groups are in its own API, and in its one OpenAPI document. */
+import { createServer } from "node:http"
+import { fileURLToPath } from "node:url"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpLayerRouter } from "@effect/platform"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Config, Layer, Schema } from "effect"
+import { Authenticator, NodeServer, StatusSyncRoutes, StatusSyncService, StratixApi } from "stratix-status-sync"
+import { echo, work } from "./host-own.js"
+
+const Tasks = HttpApiGroup.make("tasks").add(HttpApiEndpoint.post("work", "/work").addSuccess(Schema.String))
+
+class Api extends HttpApi.make("gateway").add(Tasks).addHttpApi(StratixApi.StratixApi) {}
+
+const tasks = HttpApiBuilder.group(Api, "tasks", (handlers) => handlers.handle("work", () => work))
+
+const routes = Layer.mergeAll(
+  HttpLayerRouter.addHttpApi(Api, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide([tasks, StatusSyncRoutes.groups(Api)])
+  ),
+  HttpLayerRouter.add("GET", "/echo", echo),
+  StatusSyncRoutes.layer({ path: "/status" })
+)
+
+export const gateway = HttpLayerRouter.serve(routes).pipe(
+  StatusSyncRoutes.drained,
+  Layer.provide(StatusSyncService.layerConfig),
+  Layer.provide(Authenticator.layerConfig),
+  Layer.provideMerge(NodeHttpServer.layerConfig(NodeServer.guard(createServer), { port: Config.integer("PORT") }))
+)
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) NodeRuntime.runMain(Layer.launch(gateway))

@@ -1,0 +1,103 @@
+/**
+ * The service without a server, for an application that has one: its routes are `StatusSyncRoutes`.
+ *
+ * @since 0.1.0
+ */
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Handshake from "./admission/Handshake.js"
+import * as Limits from "./admission/Limits.js"
+import * as Connections from "./api/websocket/Connections.js"
+import * as Heartbeat from "./api/websocket/Heartbeat.js"
+import * as StatusSync from "./api/websocket/StatusSync.js"
+import type * as Authenticator from "./auth/Authenticator.js"
+import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
+import * as Broadcast from "./fanout/Broadcast.js"
+import type * as EventLog from "./log/EventLog.js"
+import * as EventLogMemory from "./log/EventLogMemory.js"
+import * as Stamps from "./log/Stamps.js"
+import * as MetricsCollector from "./operations/MetricsCollector.js"
+import * as Refusals from "./telemetry/Refusals.js"
+import * as Transport from "./transport/Transport.js"
+import * as WebSockets from "./transport/WebSockets.js"
+
+/** Everything the service offers.
+ * @since 0.1.0
+ * @category models */
+export type Services =
+  | StatusSync.StatusSync
+  | Connections.Connections
+  | Broadcast.Broadcast
+  | Heartbeat.Heartbeat
+  | Handshake.Handshake
+  | Limits.Limits
+  | Refusals.Refusals
+  | WebSockets.WebSockets
+  | Stamps.Stamps
+  | MetricsCollector.MetricsCollector
+
+/** The service on a transport, a log and an authenticator of your choice.
+ * @since 0.1.0
+ * @category layers */
+export const layerCore: Layer.Layer<
+  Services,
+  never,
+  StatusSyncConfig.StatusSyncConfig | Transport.Transport | EventLog.EventLog | Authenticator.Authenticator
+> = Layer.mergeAll(StatusSync.layer, MetricsCollector.layer).pipe(
+  Layer.provideMerge(Connections.layer),
+  Layer.provideMerge(Broadcast.layer),
+  Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamps.layer)),
+  Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer, WebSockets.layer))
+)
+
+/** Tells the operator what web pages may do. */
+export const originWarning: Layer.Layer<never, never, StatusSyncConfig.StatusSyncConfig> = Layer.effectDiscard(
+  Effect.flatMap(StatusSyncConfig.StatusSyncConfig, ({ allowedOrigins }) =>
+    allowedOrigins.includes("*")
+      ? Effect.logWarning("STRATIX_ALLOWED_ORIGINS is *: web pages of every origin can connect and publish")
+      : Effect.void
+  )
+)
+
+// Fresh, here and below: several services in one program are several, though they are made of the same layers.
+const guest = Layer.fresh(
+  Layer.merge(layerCore, originWarning).pipe(
+    Layer.provideMerge(EventLogMemory.layer),
+    Layer.provide(Transport.layerRouted)
+  )
+)
+
+/**
+ * The service, its log in memory, with settings given in code. It requires an `Authenticator`. Settings of the server (`host`, `port`, TLS and
+ * the timeouts of HTTP) are the host application's own and mean nothing here.
+ *
+ * @example
+ * ```ts
+ * const Main = HttpLayerRouter.serve(StatusSyncRoutes.layer({ path: "/status" })).pipe(
+ *   StatusSyncRoutes.drained,
+ *   Layer.provide(StatusSyncService.layer()),
+ *   Layer.provide(Authenticator.layerTokensFile("tokens.json")),
+ *   Layer.provide(NodeHttpServer.layer(NodeServer.guard(createServer), { port: 3001 }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Partial<StatusSyncConfig.Settings> = {}
+): Layer.Layer<
+  Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
+  StatusSyncConfig.ConfigInvalid,
+  Authenticator.Authenticator
+> => Layer.provideMerge(guest, StatusSyncConfig.layer(options))
+
+/** The service, its log in memory, by the environment. It requires an `Authenticator`; `Authenticator.layerConfig` is by the environment, too.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfig: Layer.Layer<
+  Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
+  StatusSyncConfig.ConfigInvalid | ConfigError,
+  Authenticator.Authenticator
+> = Layer.provideMerge(guest, StatusSyncConfig.layerConfig)

@@ -1,0 +1,110 @@
+/** The groups of routes at work, as they are in any API: with its prefixes and its middleware. */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as Broadcast from "../../fanout/Broadcast.js"
+import * as EventLog from "../../log/EventLog.js"
+import * as MetricsCollector from "../../operations/MetricsCollector.js"
+import { version } from "../../runtime/Version.js"
+import * as Prometheus from "../../telemetry/Prometheus.js"
+import * as Connections from "../websocket/Connections.js"
+import * as ConnectionReports from "./ConnectionReports.js"
+import { CurrentPrincipal } from "./CurrentPrincipal.js"
+import * as Problem from "./Problem.js"
+import * as PublishRoutes from "./PublishRoutes.js"
+import * as RouteAuth from "./RouteAuth.js"
+import { HealthGroup, OperationsGroup, PublishGroup, StateGroup } from "./StratixApi.js"
+
+const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
+  HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.state", (handlers) =>
+    handlers.handleRaw("state", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        const { principal } = yield* CurrentPrincipal
+        const { entries, head } = yield* log.latest(principal.visible)
+        const events = entries.map((entry) => EventLog.withOffset(entry))
+        return HttpServerResponse.text(`{"head":${JSON.stringify(head)},"events":[${events.join(",")}]}`, {
+          contentType: "application/json"
+        })
+      }).pipe(Effect.catchAll((error) => Effect.succeed(Problem.response(503, error.reason, error.message))))
+    )
+  )
+
+/** Prefix of the gateway's own metrics: a host application has others in the same registry, and an exporter of its own for them. */
+const OWN_METRICS = "stratix_"
+
+const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
+  HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.operations", (handlers) =>
+    handlers
+      .handleRaw("connections", () =>
+        Effect.map(ConnectionReports.json, (text) => HttpServerResponse.text(text, { contentType: "application/json" }))
+      )
+      .handleRaw("metrics", () =>
+        Effect.gen(function* () {
+          const { metrics } = yield* StatusSyncConfig.StatusSyncConfig
+          if (!metrics) return Problem.response(404, "NotFound", "metrics are switched off: STRATIX_METRICS is false")
+          yield* Effect.flatMap(MetricsCollector.MetricsCollector, ({ collect }) => collect)
+          return HttpServerResponse.text(Prometheus.render(yield* Metric.snapshot, OWN_METRICS), {
+            contentType: Prometheus.CONTENT_TYPE
+          })
+        })
+      )
+  )
+
+const health = <Id extends string>(id: Id, group: typeof HealthGroup) =>
+  HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.health", (handlers) =>
+    handlers
+      .handle("healthz", () =>
+        Effect.flatMap(Broadcast.Broadcast, ({ isFailing }) =>
+          isFailing()
+            ? Effect.fail({ status: "failing" as const, version })
+            : Effect.succeed({ status: "ok" as const, version })
+        )
+      )
+      .handle("readyz", () =>
+        Effect.gen(function* () {
+          const connections = yield* Connections.Connections
+          return (yield* connections.accepting)
+            ? { status: "ok" as const }
+            : yield* Effect.fail({ status: "draining" as const })
+        })
+      )
+  )
+
+/** An API, as far as its groups go. */
+export interface Api<Id extends string> {
+  readonly identifier: Id
+  readonly groups: { readonly [name: string]: HttpApiGroup.HttpApiGroup.Any }
+}
+
+/** The copy of a group that an API has. The API may have prefixed its paths and added middleware; the rest is what we gave it. */
+const groupIn = <Group extends HttpApiGroup.HttpApiGroup.Any & { readonly identifier: string }>(
+  api: Api<string>,
+  ours: Group
+): Group => {
+  const isOurs = (group: unknown): group is Group =>
+    HttpApiGroup.isHttpApiGroup(group) && "identifier" in group && group.identifier === ours.identifier
+  const found = Object.values(api.groups).find(isOurs)
+  if (found === undefined)
+    throw new Error(`the API has no group ${ours.identifier}: add it with .addHttpApi(StratixApi.StratixApi)`)
+  return found
+}
+
+/** `stratix.publish` and `stratix.state`. */
+export const stratix = <Id extends string>(api: Api<Id>) =>
+  Layer.mergeAll(
+    PublishRoutes.layer(api.identifier, groupIn(api, PublishGroup)),
+    state(api.identifier, groupIn(api, StateGroup))
+  ).pipe(Layer.provide(RouteAuth.layer))
+
+/** `stratix.operations` and `stratix.health`. */
+export const operationsAndHealth = <Id extends string>(api: Api<Id>) =>
+  Layer.mergeAll(
+    operations(api.identifier, groupIn(api, OperationsGroup)),
+    health(api.identifier, groupIn(api, HealthGroup))
+  ).pipe(Layer.provide(RouteAuth.layer))

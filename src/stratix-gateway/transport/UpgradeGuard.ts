@@ -1,0 +1,128 @@
+/**
+ * What stands between a node server and whoever takes its upgrades.
+ *
+ * Between the `upgrade` event and a WebSocket lie several turns, and node has taken its own listeners off the socket by then: a reset
+ * would end the process. And an upgrade may be pipelined behind a request whose answer is not written yet.
+ *
+ * @since 0.1.0
+ */
+import * as Http from "node:http"
+import { Socket } from "node:net"
+import { Duplex } from "node:stream"
+import { isLoopback } from "../runtime/IpAddress.js"
+import type { UpgradeRequest } from "./Transport.js"
+
+/** An upgrade, as node announces it. */
+export interface Upgrade {
+  readonly request: Http.IncomingMessage
+  readonly socket: Duplex
+  /** What came with the request and is of the new protocol already. */
+  readonly head: Buffer
+}
+
+/** The listener for errors of a socket that is not a WebSocket yet; `close` follows, and says all there is to say. */
+export const ignoreError = (): void => undefined
+
+/** The upgrades under way on guarded servers. Node hands the head to listeners of `upgrade`, and the platform's keeps it for itself. */
+const upgrades = new WeakMap<Http.IncomingMessage, Upgrade>()
+
+/** The upgrade that asked with this request; `undefined` where the server is not guarded. */
+export const upgradeOf = (request: Http.IncomingMessage): Upgrade | undefined => upgrades.get(request)
+
+/** The request as the handshake sees it. */
+export const upgradeRequest = ({ request, socket }: Pick<Upgrade, "request" | "socket">): UpgradeRequest => ({
+  method: request.method ?? "",
+  url: request.url ?? "/",
+  headers: request.headers,
+  remoteAddress: (socket instanceof Socket ? socket.remoteAddress : undefined) ?? "",
+  // A getter: only the origin policy for browsers asks, and it costs a system call.
+  get local() {
+    return socket instanceof Socket && isLoopback(socket.localAddress ?? "")
+  }
+})
+
+const upgradeIn = ([request, socket, head]: ReadonlyArray<unknown>): Upgrade | undefined =>
+  request instanceof Http.IncomingMessage && socket instanceof Duplex && head instanceof Buffer
+    ? { request, socket, head }
+    : undefined
+
+/** A socket whose answer is written is destroyed when its peer has kept it for this long, in milliseconds: longer than most round trips. Node itself would wait for the peer, without end. */
+const LINGER = 1000
+
+/** The servers that are guarded. */
+const guarded = new WeakSet<Http.Server>()
+
+/** Guards the upgrades of a server: those that `intercept` takes are not announced. Answers what ends the guard; it does nothing to a server that is guarded. */
+export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => boolean = () => false): (() => void) => {
+  if (guarded.has(server)) return () => undefined
+  guarded.add(server)
+  // Bound: what the server has under way; it keeps these objects itself.
+  const answers = new WeakMap<Duplex, Http.ServerResponse>()
+  const onRequest = ({ socket }: Http.IncomingMessage, response: Http.ServerResponse) => {
+    answers.set(socket, response)
+  }
+  const { emit } = server
+  const announce = (upgrade: Upgrade) => {
+    const { head, request, socket } = upgrade
+    if (!intercept(upgrade)) Reflect.apply(emit, server, ["upgrade", request, socket, head])
+  }
+  server.emit = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
+    const upgrade = event === "upgrade" ? upgradeIn(args) : undefined
+    if (upgrade === undefined) return Reflect.apply(emit, server, [event, ...args])
+    const { request, socket } = upgrade
+    socket.on("error", ignoreError)
+    if (socket instanceof Socket) socket.once("finish", () => socket.setTimeout(LINGER, () => socket.destroy()))
+    upgrades.set(request, upgrade)
+    const before = answers.get(socket)
+    // The answers to what was pipelined before must not get into the stream of the new protocol.
+    if (before === undefined || before.closed) announce(upgrade)
+    else before.once("close", () => (socket.destroyed ? undefined : announce(upgrade)))
+    return true
+  }
+  server.prependListener("request", onRequest)
+  return () => {
+    server.off("request", onRequest)
+    server.emit = emit
+    guarded.delete(server)
+  }
+}
+
+const BODY = JSON.stringify({ error: "closing", message: "the gateway is going away" })
+
+const UNAVAILABLE = { "content-type": "application/json", "retry-after": "1", connection: "close" }
+
+/**
+ * A node server whose upgrades are safe, for the layers of `NodeHttpServer`: a client that resets its socket does not end the process, what a
+ * client sends right behind its upgrade is not lost, and an upgrade pipelined behind another request waits for its answer. While nothing
+ * serves, which is so before the routes are built and after a drain, it answers with 503.
+ *
+ * @example
+ * ```ts
+ * NodeHttpServer.layer(NodeServer.guard(createServer), { port: 3001 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const guard =
+  (evaluate: () => Http.Server, intercept?: (upgrade: Upgrade) => boolean): (() => Http.Server) =>
+  () => {
+    const server = evaluate()
+    install(server, intercept)
+    server.on("request", (_request, response: Http.ServerResponse) => {
+      if (server.listenerCount("request") === OWN_LISTENERS) response.writeHead(503, UNAVAILABLE).end(BODY)
+    })
+    server.on("upgrade", (request, socket) => {
+      if (server.listenerCount("upgrade") > 1) return
+      const response = new Http.ServerResponse(request)
+      if (socket instanceof Socket) response.assignSocket(socket)
+      response
+        .once("finish", () => socket.end())
+        .writeHead(503, UNAVAILABLE)
+        .end(BODY)
+    })
+    return server
+  }
+
+/** Of `request`: the one that watches answers, and the one that gives them where no other does. */
+const OWN_LISTENERS = 2
