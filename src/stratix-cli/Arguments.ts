@@ -8,7 +8,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Durations from "./Durations.js"
+import { parseDuration } from "../stratix-gateway/config/Knob.js"
 import { visible } from "./Output.js"
 
 /** A description with examples. An example is what is typed after the name of the program, and what it does. */
@@ -63,7 +63,7 @@ export const durationOption = (name: string, description: string): Options.Optio
     Options.withPseudoName("time"),
     Options.withDescription(description),
     Options.mapEffect((text) =>
-      Option.match(Durations.parse(text), {
+      Option.match(Option.fromNullable(parseDuration(text.trim())), {
         onNone: () =>
           Effect.fail(invalid(`--${name} must be a time like 30s, 5m or "30 seconds", is "${visible(text)}"`)),
         onSome: Effect.succeed

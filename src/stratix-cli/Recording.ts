@@ -15,9 +15,12 @@ export const Header = Schema.Struct({
 })
 export type Header = typeof Header.Type
 
+/** A year in milliseconds: no recording goes on for longer, and a replay must not wait for ever for a slip of the pen. */
+const LATEST = 31_536_000_000
+
 /** Every other line: `at` is when the event arrived, in milliseconds since the recording began. */
 export const Entry = Schema.Struct({
-  at: Schema.NonNegative,
+  at: Schema.Number.pipe(Schema.between(0, LATEST)),
   event: Schema.Struct({
     eventType: Schema.String,
     payload: Schema.Unknown,
@@ -39,7 +42,8 @@ export const parseHeader = (line: string): Either.Either<Header, string> =>
 export const parseEntry = (line: string): Either.Either<Entry, string> =>
   Either.mapLeft(
     decodeEntry(line),
-    () => 'must be like {"at":0,"event":{"eventType","payload","timestamp","requestId"}}'
+    () =>
+      `must be like {"at":0,"event":{"eventType","payload","timestamp","requestId"}}, with "at" in milliseconds up to a year`
   )
 
 export const headerLine = ({ startedAt, url }: Pick<Header, "startedAt" | "url">): string =>

@@ -181,6 +181,22 @@ describe("publish", () => {
     }).pipe(Effect.provide(gateway()))
   )
 
+  it.scopedLive("refuses a line that is not UTF-8, by its number, and publishes nothing made up", () =>
+    Effect.gen(function* () {
+      const address = yield* url
+      const text = `${status("a1", "busy")}\n${status("b?", "busy")}\n${status("a3", "busy")}\n`
+      const input = Buffer.from(text)
+      input[input.indexOf("?")] = 0xff
+      const { code, err } = yield* run(["publish", "--keep-going", "--url", address], { input })
+      assert.strictEqual(code, 1)
+      assert.include(err, "line 2: is not UTF-8\n")
+      assert.deepStrictEqual(yield* payloads, [
+        { agentId: "a1", status: "busy" },
+        { agentId: "a3", status: "busy" }
+      ])
+    }).pipe(Effect.provide(gateway()))
+  )
+
   it.scopedLive("takes what watch --json writes: one gateway into another", () =>
     Effect.gen(function* () {
       const sync = yield* StatusSync.StatusSync

@@ -179,11 +179,18 @@ describe("record and replay", () => {
         join(path, "wrong.ndjson"),
         recording(0, 0, 0).replace('"busy"},"timestamp":1001', '"asleep"},"timestamp":1001')
       )
+      writeFileSync(join(path, "never.ndjson"), recording(0, 5).replace('"at":5', '"at":1e400'))
+      writeFileSync(join(path, "latin1.ndjson"), Buffer.from(recording(0, 0).replace('"a1"', '"ä"'), "latin1"))
       for (const [file, message] of [
         ["missing.ndjson", /missing\.ndjson cannot be read: it does not exist/],
         ["other.txt", /no recording: its first line must be a header/],
         ["empty", /no recording: it is empty/],
         ["broken.ndjson", /line 4: must be like .*the 2 events before it were published/],
+        [
+          "never.ndjson",
+          /line 3: must be like .*"at" in milliseconds up to a year.*the 1 event before it was published/
+        ],
+        ["latin1.ndjson", /line 3: is not UTF-8; the 1 event before it was published/],
         ["wrong.ndjson", /line 3: payload\.status: must be one of .*the 1 event before it was published/]
       ] as const) {
         const { code, err } = yield* run(["replay", file, address], { cwd: path })

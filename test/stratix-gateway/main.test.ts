@@ -163,6 +163,55 @@ describe("the stand-alone gateway on SIGTERM", () => {
   }
 })
 
+describe("the stand-alone gateway whose log cannot be written", () => {
+  /** Refusals are logged, the first at once. */
+  const isRefused = async (port: number) => {
+    const { status } = await fetch(`http://127.0.0.1:${port}/healthz`, { headers: { origin: "https://evil.example" } })
+    return status === 403
+  }
+  const linesLost = async (port: number) => {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    return Number(/^stratix_log_lines_lost_total (\d+)/m.exec(text)?.[1])
+  }
+
+  it("because the pipe is closed goes on, and counts the lines", async () => {
+    const gateway = await startGateway()
+    const port = await portOf(gateway)
+    gateway.child.stdout?.destroy()
+    assert.isTrue(await isRefused(port))
+    await until(
+      () => linesLost(port),
+      (lost) => lost > 0
+    )
+    gateway.child.kill("SIGTERM")
+    assert.strictEqual((await gateway.ended).code, 0)
+  }, 60_000)
+
+  it.skipIf(process.platform !== "linux")(
+    "because the disk is full goes on, and counts the lines",
+    async () => {
+      const free = createServer().listen(0, "127.0.0.1")
+      await once(free, "listening")
+      const address = free.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      free.close()
+      await once(free, "close")
+      const gateway = await startGateway({ STRATIX_PORT: String(port) }, "exec >/dev/full")
+      await until(
+        () => isRefused(port).catch(() => false),
+        (refused) => refused
+      )
+      await until(
+        () => linesLost(port),
+        (lost) => lost > 1
+      )
+      gateway.child.kill("SIGTERM")
+      assert.deepInclude(await gateway.ended, { code: 0, output: "" })
+    },
+    60_000
+  )
+})
+
 describe("the stand-alone gateway that cannot start", () => {
   const complaint = async (environment: Record<string, string>) => {
     const { code, output } = await (await startGateway(environment)).ended

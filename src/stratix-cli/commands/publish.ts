@@ -4,7 +4,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -23,6 +22,7 @@ import {
 import { described, textArg, wordArg } from "../Arguments.js"
 import { failed, usage } from "../CliError.js"
 import * as Gateway from "../Gateway.js"
+import * as Lines from "../Lines.js"
 import { Output, visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
 
@@ -63,21 +63,18 @@ const fromInput = (given: Given, keepGoing: boolean) =>
     const begin = yield* Clock.currentTimeMillis
     const publisher = yield* Publisher.make(gateway, keepGoing)
     let number = 0
-    yield* NodeStream.stdin.pipe(
-      Stream.decodeText(),
-      Stream.splitLines,
-      Stream.chunks,
+    yield* Lines.split(NodeStream.stdin).pipe(
       Stream.runForEach((lines) =>
         Effect.gen(function* () {
-          for (const text of lines) {
+          for (const line of lines) {
             number++
-            if (text.trim() === "") continue
-            const parsed = parseLine(text)
+            if (Either.isRight(line) && line.right.trim() === "") continue
+            const parsed = Either.flatMap(line, parseLine)
             if (Either.isLeft(parsed)) yield* publisher.refuse(number, parsed.left)
             else yield* publisher.add({ number, json: parsed.right })
           }
           // A slow writer expects each line to be published when it is written.
-          if (Chunk.isNonEmpty(lines)) yield* publisher.flush
+          if (lines.length > 0) yield* publisher.flush
         })
       ),
       Publisher.tellIfCutOff(publisher)

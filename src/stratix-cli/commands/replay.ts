@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { described, textArg } from "../Arguments.js"
 import { type CliError, failed } from "../CliError.js"
 import * as Gateway from "../Gateway.js"
+import * as Lines from "../Lines.js"
 import { visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
 import * as Recording from "../Recording.js"
@@ -33,7 +34,7 @@ const speedOption = Options.text("speed").pipe(
   })
 )
 
-const linesOf = (file: string): Stream.Stream<string, CliError, FileSystem.FileSystem> => {
+const linesOf = (file: string): Stream.Stream<Lines.Line, CliError, FileSystem.FileSystem> => {
   const bytes =
     file === "-" ? NodeStream.stdin : Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => fs.stream(file)))
   return bytes.pipe(
@@ -42,8 +43,8 @@ const linesOf = (file: string): Stream.Stream<string, CliError, FileSystem.FileS
         `${visible(file)} cannot be read: ${error._tag === "SystemError" ? (error.reason === "NotFound" ? "it does not exist" : error.reason) : error.message}`
       )
     ),
-    Stream.decodeText(),
-    Stream.splitLines
+    Lines.split,
+    Stream.mapConcat((lines) => lines)
   )
 }
 
@@ -66,13 +67,13 @@ export const replay = Command.make(
           Effect.gen(function* () {
             number++
             if (number === 1) {
-              const header = Recording.parseHeader(line)
+              const header = Either.flatMap(line, Recording.parseHeader)
               return Either.isLeft(header)
                 ? yield* failed(`${visible(file)} is no recording: ${header.left}`)
                 : undefined
             }
-            if (line.trim() === "") return
-            const entry = Recording.parseEntry(line)
+            if (Either.isRight(line) && line.right.trim() === "") return
+            const entry = Either.flatMap(line, Recording.parseEntry)
             if (Either.isLeft(entry)) return yield* publisher.refuse(number, entry.left)
             const due = begin + entry.right.at / speed
             const early = due - (yield* Clock.currentTimeMillis)

@@ -1,13 +1,16 @@
 /** Where the keys of JSON Web Tokens come from: a secret, a key set, a file or an address. */
-import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Jose from "jose"
 import * as FileWatch from "../runtime/FileWatch.js"
 import { isLoopback } from "../runtime/IpAddress.js"
+import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import { AuthenticatorError, Unauthenticated } from "./Principal.js"
 
 /** What tokens are signed with: a secret shared with the issuer (HS256, HS384, HS512), or the issuer's public keys (RS, PS, ES and EdDSA).
@@ -79,7 +82,7 @@ const fileSource = Effect.fnUntraced(function* (path: string) {
   return fixed(() => keys)
 })
 
-/** Age at which keys from an address are fetched again. Issuers announce a new key hours before they sign with it. */
+/** Age at which keys from an address are fetched again, behind the tokens that they go on to serve. Issuers announce a new key hours before they sign with it. */
 const MAX_AGE = Duration.toMillis("10 minutes")
 /** Shortest time between two fetches: a token with an unknown key asks for newer keys, and must not make the gateway fetch without end. */
 const COOLDOWN = Duration.toMillis("30 seconds")
@@ -110,36 +113,61 @@ const fetchText = (url: string): Effect.Effect<string, Error> =>
   )
 
 const urlSource = Effect.fnUntraced(function* (url: string) {
-  const mutex = yield* Effect.makeSemaphore(1)
+  const scope = yield* Effect.scope
+  const clock = yield* Effect.clock
+  const now = () => monotonicMillis(clock)
   let found: { readonly keys: Key; readonly at: number } | undefined
   let fetchedAt = Number.NEGATIVE_INFINITY
+  let fetching: Deferred.Deferred<void> | undefined
 
-  const refresh = Effect.gen(function* () {
-    fetchedAt = yield* Clock.currentTimeMillis
+  const age = () => now() - (found?.at ?? Number.NEGATIVE_INFINITY)
+
+  const fetchKeys = Effect.gen(function* () {
     const text = yield* fetchText(url)
     found = { keys: yield* parseKeys(text, url), at: fetchedAt }
   }).pipe(Effect.catchAll((error) => Effect.logError(`no JWT keys from ${url}: ${error.message}`)))
-  /** The newest keys, fetched again if they are at least this old. One caller fetches, the others wait for its answer. */
-  const notOlderThan = (age: number) =>
-    mutex.withPermits(1)(
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        if (now - (found?.at ?? Number.NEGATIVE_INFINITY) >= age && now - fetchedAt >= COOLDOWN) yield* refresh
-        return found
-      })
+
+  /** The fetch under way, or a new one, unless the last one began just now. It belongs to no caller: it goes on when all have left. */
+  const fetched: Effect.Effect<void> = Effect.suspend(() => {
+    if (fetching !== undefined) return Deferred.await(fetching)
+    if (now() - fetchedAt < COOLDOWN) return Effect.void
+    fetchedAt = now()
+    const done = Deferred.unsafeMake<void>(FiberId.none)
+    fetching = done
+    const over = Effect.sync(() => {
+      fetching = undefined
+      Deferred.unsafeDone(done, Exit.void)
+    })
+    return fetchKeys.pipe(
+      Effect.ensuring(over),
+      Effect.zipRight(again),
+      Effect.forkIn(scope),
+      Effect.zipRight(Deferred.await(done))
     )
+  })
+
+  /** Ahead of the tokens that will need them, so that these do not wait. */
+  const again: Effect.Effect<void> = Effect.sleep(MAX_AGE).pipe(
+    Effect.zipRight(Effect.suspend(() => (age() >= MAX_AGE ? fetched : Effect.void)))
+  )
 
   return {
     algorithms: PUBLIC_ALGORITHMS,
-    keys: Effect.gen(function* () {
-      const known = yield* notOlderThan(MAX_AGE)
-      const now = yield* Clock.currentTimeMillis
-      return known === undefined || now - known.at > MAX_AGE + MAX_STALE ? yield* unavailable : known.keys
+    keys: Effect.suspend(() => {
+      if (found === undefined || age() > MAX_AGE + MAX_STALE) {
+        return Effect.zipRight(
+          fetched,
+          Effect.suspend(() =>
+            found === undefined || age() > MAX_AGE + MAX_STALE ? unavailable : Effect.succeed(found.keys)
+          )
+        )
+      }
+      const { keys } = found
+      return age() < MAX_AGE ? Effect.succeed(keys) : Effect.as(Effect.forkIn(fetched, scope), keys)
     }),
-    newer: Effect.gen(function* () {
+    newer: Effect.suspend(() => {
       const before = found
-      const after = yield* notOlderThan(COOLDOWN)
-      return after === before ? undefined : after?.keys
+      return Effect.map(fetched, () => (found === before ? undefined : found?.keys))
     })
   } satisfies JwkSource
 })

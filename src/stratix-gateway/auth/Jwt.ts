@@ -4,6 +4,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -47,7 +48,8 @@ const SCOPE_PREFIX = "stratix:"
 const Claims = Schema.Struct({
   sub: Name,
   scope: Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String))),
-  stratix_visible: Schema.optional(FilterFields)
+  // A field that is not understood could be the one that narrows: it must not count as no limit.
+  stratix_visible: Schema.optional(FilterFields.annotations({ parseOptions: { onExcessProperty: "error" } }))
 })
 
 const decodeClaims = Schema.decodeUnknownEither(Claims)
@@ -62,7 +64,12 @@ const isPermission = Schema.is(Permission)
  */
 export const fromClaims = (claims: Jose.JWTPayload): Either.Either<Grant, string> =>
   Either.mapBoth(decodeClaims(claims), {
-    onLeft: (error) => `its claim ${ParseIssue.first(error).path} is missing or not valid`,
+    onLeft: (error) => {
+      const { kind, path } = ParseIssue.first(error)
+      return kind === "Unexpected"
+        ? `its claim ${path} is none that this gateway understands`
+        : `its claim ${path} is missing or not valid`
+    },
     onRight: ({ scope = [], stratix_visible = {}, sub }) => ({
       name: sub,
       permissions: new Set(
@@ -93,7 +100,7 @@ const claimsOf = async (token: string, key: JwkSource.Key, rules: Jose.JWTVerify
   }
 }
 
-/** The last moment of a JavaScript `Date`, to which later times are cut. */
+/** The last moment of a JavaScript `Date`, to which a later `exp` is cut. */
 const LAST_MOMENT = 8.64e15
 
 const invalid = (message: string) => new Unauthenticated({ reason: "Invalid", message })
@@ -149,9 +156,14 @@ export const make = Effect.fnUntraced(function* (
     const grant = grantOf(payload)
     if (Either.isLeft(grant)) return yield* invalid(`the token is not valid: ${grant.left}`)
     const { exp = 0, iat } = payload
+    // Revocations go by it: one that is no moment must not outlive them all.
+    const issuedAt = iat === undefined ? Option.none() : DateTime.make(iat * 1000)
+    if (iat !== undefined && Option.isNone(issuedAt)) {
+      return yield* invalid('the token is not valid: its claim "iat" is not a moment')
+    }
     return {
       ...grant.right,
-      issuedAt: iat === undefined ? undefined : DateTime.unsafeMake(Math.min(iat * 1000, LAST_MOMENT)),
+      issuedAt: Option.getOrUndefined(issuedAt),
       expiresAt: DateTime.unsafeMake(Math.min(exp * 1000 + skew, LAST_MOMENT))
     }
   })

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { knobs, type Settings } from "../config/StatusSyncConfig.js"
+import * as StandardOutput from "./StandardOutput.js"
 
 const forms: { readonly [F in Settings["logFormat"]]: Layer.Layer<never> } = {
   pretty: Logger.pretty,
@@ -28,11 +29,11 @@ const levels: { readonly [L in Settings["logLevel"]]: LogLevel.LogLevel } = {
   none: LogLevel.None
 }
 
-/** Logs to standard output in the format and at the level of these settings. With `json` each line is one object: `message`, `logLevel`, `timestamp`, `cause`, `annotations`, `spans`, `fiberId`.
+/** Logs to standard output in the format and at the level of these settings; lines that cannot be written are counted. With `json` each line is one object: `message`, `logLevel`, `timestamp`, `cause`, `annotations`, `spans`, `fiberId`.
  * @since 0.1.0
  * @category layers */
 export const layer = (settings: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> =>
-  Layer.merge(forms[settings.logFormat], Logger.minimumLogLevel(levels[settings.logLevel]))
+  Layer.mergeAll(forms[settings.logFormat], Logger.minimumLogLevel(levels[settings.logLevel]), StandardOutput.layer)
 
 /** Logs as configured by the environment. For the entry point of a program; a host application has its own logger.
  * @since 0.1.0

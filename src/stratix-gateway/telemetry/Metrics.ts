@@ -123,6 +123,14 @@ export const fanoutFaults = counter(
   "Faults of the gateway's own while events were written; the connections concerned are caught up, or end"
 )
 
+/** Lines of the log that standard output did not take.
+ * @since 0.1.0
+ * @category metrics */
+export const logLinesLost = counter(
+  "stratix_log_lines_lost_total",
+  "Lines of the log that could not be written: the disk is full, or the pipe is closed"
+)
+
 /** Times a connection exceeded the high-water mark.
  * @since 0.1.0
  * @category metrics */
@@ -264,6 +272,7 @@ export const register = (): void => {
     roundTrip,
     stalls,
     fanoutFaults,
+    logLinesLost,
     conflations,
     lostEvents,
     maxLagEvents,

@@ -26,6 +26,9 @@ const CLOSE_TIMEOUT = 30_000
 /** Pieces in which one frame may arrive. The largest message is about fifty packets; a client that sends it byte by byte would make the gateway keep an object for each. */
 const MAX_CHUNKS = 1024
 
+/** Unsent bytes above which pings are not answered: some hundred of the largest pongs, more than a client that reads leaves unread. */
+const MAX_UNREAD_PONGS = 16 * 1024
+
 /** Makes WebSockets of upgrades.
  * @since 0.1.0
  * @category tags */
@@ -86,6 +89,11 @@ class GatewaySocket extends WebSocket implements TransportSocket {
     return this.raw?.writableLength ?? 0
   }
 
+  /** Unless the client is being closed, or does not read the answers it has. */
+  answerPing(data: Buffer): void {
+    if (this.readyState === WebSocket.OPEN && this.unsentBytes() <= MAX_UNREAD_PONGS) this.pong(data, false)
+  }
+
   end(code: number, reason: string): void {
     if (this.readyState === WebSocket.OPEN) this.close(code, reason)
   }
@@ -100,8 +108,10 @@ function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean):
   else this.handlers.onText(data.toString())
 }
 
-function onPing(this: WebSocket): void {
-  if (this instanceof GatewaySocket) this.handlers?.onSignOfLife()
+function onPing(this: WebSocket, data: Buffer): void {
+  if (!(this instanceof GatewaySocket)) return
+  this.handlers?.onSignOfLife()
+  this.answerPing(data)
 }
 
 function onPong(this: WebSocket): void {
@@ -152,6 +162,8 @@ const make = Effect.gen(function* () {
     maxPayload: config.maxMessageBytes,
     maxFragments: config.maxFragments,
     maxBufferedChunks: MAX_CHUNKS,
+    // `ws` would terminate a client with many pings in one packet; here they count towards the message rate, which has a close code.
+    autoPong: false,
     // Without context takeover a message compresses the same for every client, so it is compressed once.
     perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,

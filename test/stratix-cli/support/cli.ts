@@ -33,7 +33,7 @@ export interface Running {
 
 export interface Options {
   readonly env?: Record<string, string>
-  readonly input?: string
+  readonly input?: string | Uint8Array
   readonly cwd?: string
 }
 

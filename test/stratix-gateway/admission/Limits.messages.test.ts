@@ -61,18 +61,36 @@ describe("what a client sends", () => {
     }).pipe(Effect.provide(over()))
   )
 
-  it.live("as pings of the protocol counts, too", () =>
+  it.live("as pings of the protocol counts, too: as many as may be at once are answered, one more closes", () =>
     Effect.gen(function* () {
       const to = yield* port
-      const code = yield* Effect.async<number>((resume) => {
-        const socket = new WebSocket(`ws://127.0.0.1:${to}/`)
-        // One after the other: `ws` itself ends the socket of one who does not wait for the pongs.
-        socket.on("open", () => socket.ping())
-        socket.on("pong", () => socket.ping())
-        socket.on("error", () => undefined)
-        socket.on("close", (closed) => resume(Effect.succeed(closed)))
-      })
-      assert.strictEqual(code, 1008)
+      const ended = (pings: number) =>
+        Effect.async<readonly [pongs: number, code: number]>((resume) => {
+          const socket = new WebSocket(`ws://127.0.0.1:${to}/`)
+          let pongs = 0
+          socket.on("open", () => {
+            // All in one packet.
+            socket.pause()
+            for (let n = 0; n < pings; n++) socket.ping()
+            socket.resume()
+          })
+          socket.on("pong", () => {
+            if (++pongs === pings) socket.close()
+          })
+          socket.on("error", () => undefined)
+          socket.on("close", (code) => resume(Effect.succeed([pongs, code])))
+        })
+      const count = yield* refusedBy(
+        "message_rate",
+        Effect.gen(function* () {
+          assert.deepStrictEqual(yield* ended(61), [61, 1005])
+          const [pongs, code] = yield* ended(300)
+          assert.strictEqual(code, 1008)
+          assert.isAtLeast(pongs, 200)
+          assert.isBelow(pongs, 300)
+        })
+      )
+      assert.strictEqual(count, 1)
     }).pipe(Effect.provide(overWs({ messageRate: 100 })))
   )
 

@@ -1,9 +1,9 @@
 import * as Http from "node:http"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, type Scope, TestClock } from "effect"
+import { Effect, Fiber, Redacted, type Scope, TestClock } from "effect"
 import * as Jose from "jose"
-import { nextTurn } from "../../support/waiting.js"
+import { nextTurn, until } from "../../support/waiting.js"
 import { folder, replace } from "../support/files.js"
 import { recorded } from "../support/gateway.js"
 import { AUDIENCE, bySecret, connect, overJwt, refused, sign, withSecret } from "../support/jwt.js"
@@ -96,16 +96,24 @@ describe("keys", () => {
 describe("keys from an address", () => {
   /** An issuer that counts how often it is asked. */
   const issuer: Effect.Effect<
-    { url: string; asked: () => number; answer: (status: number, body: string) => void },
+    {
+      url: string
+      asked: () => number
+      answer: (status: number, body: string) => void
+      /** What is asked from now on is not answered. */
+      fallSilent: () => void
+    },
     never,
     Scope.Scope
   > = Effect.gen(function* () {
     let asked = 0
+    let silent = false
     let answer = { status: 503, body: "" }
     const server = yield* Effect.acquireRelease(
       Effect.async<Http.Server>((resume) => {
         const made = Http.createServer((_request, response) => {
           asked++
+          if (silent) return
           response.writeHead(answer.status, answer.status === 302 ? { location: "/elsewhere" } : {}).end(answer.body)
         })
         made.listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
@@ -121,6 +129,9 @@ describe("keys from an address", () => {
     return {
       url: `http://127.0.0.1:${port}/keys`,
       asked: () => asked,
+      fallSilent: () => {
+        silent = true
+      },
       answer: (status, body) => {
         answer = { status, body }
       }
@@ -150,7 +161,30 @@ describe("keys from an address", () => {
         assert.strictEqual(asked(), 2)
         yield* TestClock.adjust("1 seconds")
         yield* connect(first)
-        assert.strictEqual(asked(), 3)
+        yield* until(() => asked() === 3)
+      }).pipe(Effect.provide(overJwt({ keys: { _tag: "JwksUrl", url }, audience: AUDIENCE })))
+    })
+  )
+
+  it.scoped("that are at hand serve at once while the issuer does not answer", () =>
+    Effect.gen(function* () {
+      const { answer, asked, fallSilent, url } = yield* issuer
+      const [one, two] = [yield* keyPair("ES256", "one"), yield* keyPair("ES256", "two")]
+      const good = yield* sign(one.privateKey, "ES256", { exp: 1e6 }, { kid: "one" })
+      const unknown = yield* sign(two.privateKey, "ES256", { exp: 1e6 }, { kid: "two" })
+      answer(200, JSON.stringify({ keys: [one.jwk] }))
+      yield* Effect.gen(function* () {
+        yield* connect(good)
+        fallSilent()
+        yield* TestClock.adjust("30 seconds")
+        // It waits for newer keys, in virtual time that does not pass.
+        const waiting = yield* Effect.fork(refused(unknown))
+        yield* until(() => asked() === 2)
+        yield* connect(good)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual((yield* Fiber.join(waiting)).status, 401)
+        yield* TestClock.adjust("10 minutes")
+        yield* connect(good)
       }).pipe(Effect.provide(overJwt({ keys: { _tag: "JwksUrl", url }, audience: AUDIENCE })))
     })
   )

@@ -83,6 +83,10 @@ describe("a JWT", () => {
         [yield* bySecret({ sub: "" }), /claim sub/],
         [yield* bySecret({ sub: "alice\u009b2J" }), /claim sub/],
         [yield* bySecret({ stratix_visible: { agents: "mine" } }), /claim stratix_visible\.agents/],
+        [yield* bySecret({ stratix_visible: { agent: ["mine"] } }), /claim stratix_visible\.agent is none that/],
+        [yield* bySecret({ stratix_visible: { agents: ["mine"], all: true } }), /claim stratix_visible\.all is none/],
+        [yield* bySecret({ iat: -1e20 }), /claim "iat" is not a moment/],
+        [yield* bySecret({ iat: 1e20 }), /claim "iat" is not a moment/],
         [yield* bySecret({ scope: 7 }), /claim scope/]
       ]
       for (const [jwt, text] of cases) {

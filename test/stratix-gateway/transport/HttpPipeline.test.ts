@@ -135,10 +135,17 @@ describe("a path that only looks like a route", () => {
         "//healthz",
         "/api//stratix/state",
         "/api/stratix/%73tate",
-        "/%68ealthz"
+        "/%68ealthz",
+        "/healthz/",
+        "/healthz;x",
+        "/api/stratix/state/",
+        "/api/stratix/state;x"
       ]) {
         assert.strictEqual((yield* request("GET", path)).status, 404, path)
       }
+      // To the router, "a;b" would be the agent "a".
+      assert.strictEqual((yield* request("DELETE", "/api/stratix/agents/a;b")).status, 404)
+      assert.strictEqual((yield* request("DELETE", "/api/stratix/agents/a%3Bb")).status, 202)
     }).pipe(over(), Effect.provide(quiet))
   )
 })

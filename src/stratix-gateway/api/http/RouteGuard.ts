@@ -23,8 +23,11 @@ const cors = HttpMiddleware.cors({
 const absent = ({ method, url }: HttpServerRequest.HttpServerRequest) =>
   Problem.response(404, "NotFound", `there is no ${method} ${url.split("?", 1)[0]}: see /openapi.json`)
 
-/** Nothing is percent-encoded but the id, which is the fourth part: a proxy that guards a route by its path must not see another path than the router. */
-const PLAIN_PATH = /^(?:\/[^%/]*){1,3}$|^(?:\/[^%/]*){3}\/[^/]*(?:\/[^%]*)?$/
+/**
+ * Nothing is percent-encoded but the id, which is the fourth part, no part is empty, and no `;` or `#` ends the path for the router only: a
+ * proxy that guards a route by its path must not see another path than the router.
+ */
+const PLAIN_PATH = /^(?:\/[^%/;#]+){1,3}$|^(?:\/[^%/;#]+){3}\/[^/;#]+(?:\/[^%/;#]+)?$/
 
 /** Answers a refusal of a middleware as it is, and an unknown route in JSON. Any other cause is a defect, and stays one. */
 const recovered = <R>(app: HttpApp.Default<never, R>): HttpApp.Default<never, R> =>
