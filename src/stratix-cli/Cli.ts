@@ -11,14 +11,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../stratix-gateway/runtime/Version.js"
 import type { CliError } from "./CliError.js"
-import { connections } from "./commands/connections.js"
-import { doctor } from "./commands/doctor.js"
-import { publish } from "./commands/publish.js"
-import { record } from "./commands/record.js"
-import { replay } from "./commands/replay.js"
-import { serve } from "./commands/serve.js"
-import { state } from "./commands/state.js"
-import { watch } from "./commands/watch.js"
 import { layerConsole } from "./Help.js"
 import * as Output from "./Output.js"
 
@@ -29,8 +21,7 @@ const section = (heading: string, ...lines: ReadonlyArray<string>): ReadonlyArra
   ...lines.map((line) => HelpDoc.p(line))
 ]
 
-/** The program's name with its commands under it. */
-export const command = Command.make(NAME).pipe(
+const program = Command.make(NAME).pipe(
   Command.withDescription(
     HelpDoc.blocks([
       HelpDoc.p("Tells every open dashboard what each agent and each command is doing."),
@@ -67,15 +58,58 @@ export const command = Command.make(NAME).pipe(
         "130   Ctrl-C before the work was done"
       )
     ])
-  ),
-  Command.withSubcommands([serve, watch, publish, state, record, replay, connections, doctor])
+  )
 )
 
-const parse = Command.run(command, { name: NAME, version })
+const described = { name: NAME, version }
+
+/** A command that is loaded when it is asked for: together they take most of the time of a start. */
+const lazily = <Name extends string, R, E, A>(load: () => Promise<Command.Command<Name, R, E, A>>) => ({
+  load,
+  alone: async () => Command.run(Command.withSubcommands(program, [await load()]), described)
+})
+
+const commands = {
+  serve: lazily(() => import("./commands/serve.js").then(({ serve }) => serve)),
+  watch: lazily(() => import("./commands/watch.js").then(({ watch }) => watch)),
+  publish: lazily(() => import("./commands/publish.js").then(({ publish }) => publish)),
+  state: lazily(() => import("./commands/state.js").then(({ state }) => state)),
+  record: lazily(() => import("./commands/record.js").then(({ record }) => record)),
+  replay: lazily(() => import("./commands/replay.js").then(({ replay }) => replay)),
+  connections: lazily(() => import("./commands/connections.js").then(({ connections }) => connections)),
+  doctor: lazily(() => import("./commands/doctor.js").then(({ doctor }) => doctor))
+}
+
+const isCommand = (word: string): word is keyof typeof commands => Object.hasOwn(commands, word)
+
+/** All commands, for what concerns them all: completions, the wizard, and what is not understood. */
+const all = async () => {
+  const { connections, doctor, publish, record, replay, serve, state, watch } = commands
+  const loaded = Command.withSubcommands(program, [
+    await serve.load(),
+    await watch.load(),
+    await publish.load(),
+    await state.load(),
+    await record.load(),
+    await replay.load(),
+    await connections.load(),
+    await doctor.load()
+  ])
+  return Command.run(loaded, described)
+}
+
+/** The program, as far as these words need it. */
+const parser = async (words: ReadonlyArray<string>) => {
+  const [first, second] = words
+  if (first !== undefined && isCommand(first)) return commands[first].alone()
+  const isAboutProgram = second === undefined && (first === undefined || ["-h", "--help", "--version"].includes(first))
+  return isAboutProgram ? Command.run(program, described) : all()
+}
 
 /** Runs the program with these arguments, which begin with Node's own two, and reports a failure on standard error. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>
-  parse(argv).pipe(
+  Effect.promise(() => parser(argv.slice(2))).pipe(
+    Effect.flatMap((parse) => parse(argv)),
     Effect.tapErrorTag("CliError", ({ message, reason }) =>
       reason === "ReaderGone"
         ? Effect.void

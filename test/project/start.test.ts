@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it, onTestFinished } from "@effect/vitest"
 import { version } from "../../src/stratix-gateway/runtime/Version.js"
 import { buildProgram } from "../stratix-cli/support/build.js"
@@ -17,8 +17,10 @@ beforeAll(async () => {
     join(folder, "package.json"),
     JSON.stringify({ name, type: "module", scripts: { start: scripts.start } })
   )
-  mkdirSync(join(folder, "dist", "stratix-gateway"), { recursive: true })
-  copyFileSync(await buildProgram("stratix-gateway"), join(folder, "dist", "stratix-gateway", "main.js"))
+  const program = await buildProgram("stratix-gateway")
+  const target = join(folder, "dist", "stratix-gateway")
+  cpSync(dirname(program), target, { recursive: true })
+  renameSync(join(target, basename(program)), join(target, "main.js"))
 }, 60_000)
 afterAll(() => rmSync(folder, { recursive: true }))
 

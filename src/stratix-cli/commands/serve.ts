@@ -4,7 +4,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Signals from "../../stratix-gateway/runtime/Signals.js"
-import * as StatusSyncServer from "../../stratix-gateway/StatusSyncServer.js"
 import * as Logging from "../../stratix-gateway/telemetry/Logging.js"
 import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
@@ -12,7 +11,9 @@ import { asLongAsWanted } from "../ExitCode.js"
 import * as SettingsFlags from "../SettingsFlags.js"
 
 export const serve = Command.make("serve", SettingsFlags.flags, (typed) =>
-  Signals.launch(StatusSyncServer.layerStandAlone).pipe(
+  // Loaded here, so that the help does not wait for the gateway.
+  Effect.promise(() => import("../../stratix-gateway/StatusSyncServer.js")).pipe(
+    Effect.flatMap(({ layerStandAlone }) => Signals.launch(layerStandAlone)),
     Effect.provide(Logging.layerConfig),
     Effect.mapError((error) => failed(`the gateway cannot start: ${SettingsFlags.messageOf(error)}`)),
     SettingsFlags.withTyped(typed),

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { build } from "esbuild"
+import { bundlePrograms } from "../../../scripts/lib/bundle-program.mjs"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const cache = join(root, ".cache", "programs")
@@ -14,12 +14,8 @@ const sources = (): ReadonlyArray<string> =>
 /** Builds that nobody starts any more: a test run is long over after this time. */
 const OLD_MS = 60 * 60 * 1000
 
-/** `ws` and others are CommonJS, and ask for modules of node. */
-const REQUIRE =
-  'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);'
-
-/** The programs as JavaScript, built once for each state of the sources; answers the path of one. Each is one file, because it is started
- * some hundred times and the hundreds of modules it is otherwise read from take most of a start. `npm run check-package` starts them as
+/** The programs as JavaScript, built once for each state of the sources; answers the path of one. Bundled, because they are
+ * started some hundred times. `npm run check-package` starts them as
  * they are in the package. */
 export const buildProgram = async (folder: "stratix-cli" | "stratix-gateway"): Promise<string> => {
   const paths = sources()
@@ -29,17 +25,10 @@ export const buildProgram = async (folder: "stratix-cli" | "stratix-gateway"): P
   if (!existsSync(target)) {
     mkdirSync(cache, { recursive: true })
     const scratch = `${target}.${process.pid}`
-    await build({
-      entryPoints: [join(root, "src", "stratix-cli", "main.ts"), join(root, "src", "stratix-gateway", "main.ts")],
-      outdir: scratch,
-      outbase: join(root, "src"),
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      target: "node20",
-      banner: { js: REQUIRE },
-      logLevel: "error"
-    })
+    await bundlePrograms(
+      { "stratix-cli": "stratix-cli/main.ts", "stratix-gateway": "stratix-gateway/main.ts" },
+      scratch
+    )
     try {
       renameSync(scratch, target)
     } catch {
@@ -51,7 +40,7 @@ export const buildProgram = async (folder: "stratix-cli" | "stratix-gateway"): P
       if (other !== name && Date.now() - statSync(path).mtimeMs > OLD_MS) rmSync(path, { recursive: true, force: true })
     }
   }
-  return join(target, folder, "main.js")
+  return join(target, `${folder}.js`)
 }
 
 /** `stratix-status-sync`. */

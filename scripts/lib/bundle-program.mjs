@@ -1,0 +1,31 @@
+// @ts-check
+import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
+
+const source = (/** @type {string} */ name) => fileURLToPath(new URL(`../../src/${name}`, import.meta.url))
+
+/** `ws` and others are CommonJS, and ask for modules of node. */
+const REQUIRE =
+  'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);'
+
+/** Bundles programs with all they need, in few files: read one by one, hundreds of modules take most of the time of a start. What is
+ * imported dynamically is a file of its own, which is read when it is needed.
+ * @param {{ readonly [name: string]: string }} entries what each is called in the folder, without `.js`, and its source below src
+ * @param {string} folder */
+export const bundlePrograms = (entries, folder) =>
+  build({
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, source(path)])),
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    chunkNames: "chunks/[name]-[hash]",
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    // Names stay, for whoever reads a stack trace.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    banner: { js: REQUIRE },
+    metafile: true,
+    logLevel: "warning"
+  })
