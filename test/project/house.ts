@@ -18,9 +18,10 @@ export const sourceFiles = (folder: string): ReadonlyArray<SourceFile> =>
 const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   "stratix-core": [],
   "stratix-client": ["stratix-core"],
+  "stratix-publisher": ["stratix-core"],
   "stratix-gateway": ["stratix-core"],
   "stratix-testing": ["stratix-core", "stratix-gateway"],
-  "stratix-cli": ["stratix-core", "stratix-client", "stratix-gateway"],
+  "stratix-cli": ["stratix-core", "stratix-client", "stratix-publisher", "stratix-gateway"],
   "stratix-dashboard": ["stratix-core", "stratix-client"]
 }
 
