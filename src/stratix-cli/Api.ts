@@ -41,12 +41,14 @@ const inTime =
 export const post = (
   gateway: Gateway,
   path: string,
-  json: string
+  json: string,
+  idempotencyKey: string
 ): Effect.Effect<Answer, CliError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const client = yield* HttpClient.HttpClient
     const request = HttpClientRequest.post(`${gateway.http}${path}`).pipe(
       HttpClientRequest.bodyText(json, "application/json"),
+      HttpClientRequest.setHeader("idempotency-key", idempotencyKey),
       authorized(gateway)
     )
     const response = yield* client.execute(request)

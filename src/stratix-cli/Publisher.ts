@@ -5,6 +5,8 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { MAX_EVENTS } from "../stratix-gateway/api/http/StratixApi.js"
+import { answerOf } from "../stratix-publisher/Answer.js"
+import * as Platform from "../stratix-publisher/Environment.js"
 import * as Api from "./Api.js"
 import { type CliError, failed } from "./CliError.js"
 import { explainStatus, type Gateway } from "./Gateway.js"
@@ -43,22 +45,6 @@ type Outcome =
   | { readonly _tag: "Refused"; readonly index: number; readonly why: string }
   | { readonly _tag: "TooLarge" }
 
-/** Which event a problem is about, and what is wrong with it. */
-const problemOf = (body: string, count: number): { readonly index: number; readonly why: string } => {
-  try {
-    const value: unknown = JSON.parse(body)
-    if (typeof value === "object" && value !== null && "message" in value) {
-      const field = "field" in value ? String(value.field) : ""
-      const at = count > 1 ? /^(\d+)(?:\.|$)/.exec(field)?.[1] : undefined
-      const message = at === undefined ? String(value.message) : String(value.message).replace(/^\d+(\.|: )/, "")
-      return { index: Number(at ?? 0), why: visible(message) }
-    }
-  } catch {
-    // Not the answer of a gateway.
-  }
-  return { index: 0, why: visible(body.slice(0, 200)) }
-}
-
 /** Publishes one batch, retrying while the gateway is busy. Succeeds with its answer. */
 export const publish = (
   gateway: Gateway,
@@ -68,14 +54,16 @@ export const publish = (
     const output = yield* Output
     const begin = yield* Clock.currentTimeMillis
     const json = events.length === 1 ? events.join() : `[${events.join()}]`
+    const idempotencyKey = Platform.platform.newKey()
     while (true) {
-      const { body, retryAfter, status } = yield* Api.post(gateway, "/api/stratix/events", json)
-      if (status === 202) return { _tag: "Accepted", body }
-      if (status === 400) return { _tag: "Refused", ...problemOf(body, events.length) }
-      if (status === 413) return { _tag: "TooLarge" }
+      const { body, retryAfter, status } = yield* Api.post(gateway, "/api/stratix/events", json, idempotencyKey)
+      const answer = answerOf(status, body, events.length)
+      if (answer._tag === "Accepted") return { _tag: "Accepted", body }
+      if (answer._tag === "Refused") return { _tag: "Refused", index: answer.index, why: visible(answer.message) }
+      if (answer._tag === "TooLarge") return answer
       const now = yield* Clock.currentTimeMillis
       const wait = (retryAfter ?? DEFAULT_RETRY) * 1000
-      if ((status !== 429 && status !== 503) || now - begin + wait > PATIENCE) {
+      if (answer._tag !== "Busy" || now - begin + wait > PATIENCE) {
         return yield* failed(explainStatus(status, body, gateway))
       }
       yield* output.progress(`the gateway answers ${status}: waiting ${shortDuration(wait)}`)

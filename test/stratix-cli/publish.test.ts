@@ -49,6 +49,21 @@ describe("publish", () => {
     }).pipe(Effect.provide(gateway()))
   )
 
+  it.scopedLive("a status with a lease, a reason, and an end for its commands", () =>
+    Effect.gen(function* () {
+      const { stats } = yield* EventLog.EventLog
+      const env = { STRATIX_URL: yield* url }
+      const publish = (...args: ReadonlyArray<string>) => run(["publish", "agent-status", ...args], { env })
+      const leased = yield* publish("a1", "busy", "--lease", "10m", "--end-commands", "--reason", "compiling")
+      assert.strictEqual(leased.code, 0, leased.err)
+      assert.strictEqual(stats().leases, 1)
+      assert.deepStrictEqual(yield* payloads, [{ agentId: "a1", status: "busy", reason: "compiling" }])
+      assert.include((yield* publish("a1", "busy", "--lease", "soon")).err, "--lease must be a time")
+      const refused = yield* publish("a1", "busy", "--lease", "2h")
+      assert.match(refused.err, /leaseMs: must be whole milliseconds from 1 to 3600000/)
+    }).pipe(Effect.provide(gateway()))
+  )
+
   it.scopedLive("works in a terminal, where it has nothing on standard input to read", () =>
     Effect.gen(function* () {
       const env = { STRATIX_URL: yield* url }

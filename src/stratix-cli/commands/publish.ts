@@ -5,6 +5,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -19,7 +20,7 @@ import {
   CommandStatus,
   Offset
 } from "../../stratix-core/stratix-protocol.js"
-import { described, textArg, wordArg } from "../Arguments.js"
+import { described, durationOption, textArg, wordArg } from "../Arguments.js"
 import { failed, usage } from "../CliError.js"
 import * as Gateway from "../Gateway.js"
 import * as Lines from "../Lines.js"
@@ -110,7 +111,12 @@ const publishParent = Command.make(
 /** Publishes one event, and prints its offset. */
 const one = (
   given: Given,
-  event: { readonly eventType: string; readonly payload: object },
+  event: {
+    readonly eventType: string
+    readonly payload: object
+    readonly leaseMs?: number
+    readonly endCommands?: boolean
+  },
   requestId: Option.Option<string>
 ) =>
   Effect.gen(function* () {
@@ -150,15 +156,38 @@ const agentId = textArg("agent", "Id of the agent")
 
 const agentStatus = Command.make(
   "agent-status",
-  { agentId, status: wordArg("status", AgentStatus.literals), requestId, ...common },
-  ({ agentId: id, requestId: request, status, ...given }) =>
-    one(given, { eventType: AGENT_STATUS_UPDATE, payload: { agentId: id, status } }, request)
+  {
+    agentId,
+    status: wordArg("status", AgentStatus.literals),
+    lease: durationOption(
+      "lease",
+      "How long it holds without being published again, like 30s; then the agent is offline"
+    ),
+    endCommands: Options.boolean("end-commands").pipe(
+      Options.withDescription("With a lease: when it expires, the commands that the agent is running have failed")
+    ),
+    reason: Options.text("reason").pipe(Options.withDescription("Why the agent has this status"), Options.optional),
+    requestId,
+    ...common
+  },
+  ({ agentId: id, endCommands, lease, reason, requestId: request, status, ...given }) =>
+    one(
+      given,
+      {
+        eventType: AGENT_STATUS_UPDATE,
+        payload: { agentId: id, status, ...(Option.isSome(reason) && { reason: reason.value }) },
+        ...(Option.isSome(lease) && { leaseMs: Duration.toMillis(lease.value) }),
+        ...(endCommands && { endCommands })
+      },
+      request
+    )
 ).pipe(
   Command.withDescription(
-    described("Publishes the status of an agent, and prints the offset of the event.", [
-      "publish agent-status agent-001 busy",
-      "agent-001 is busy"
-    ])
+    described(
+      "Publishes the status of an agent, and prints the offset of the event.",
+      ["publish agent-status agent-001 busy", "agent-001 is busy"],
+      ["publish agent-status agent-001 busy --lease 30s", "for 30 seconds, then it is offline"]
+    )
   )
 )
 
