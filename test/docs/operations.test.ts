@@ -70,6 +70,9 @@ const Dashboard = Schema.Struct({
   uid: Schema.NonEmptyString,
   title: Schema.NonEmptyString,
   schemaVersion: Schema.Int,
+  annotations: Schema.Struct({
+    list: Schema.Array(Schema.Struct({ name: Schema.NonEmptyString, expr: Schema.NonEmptyString }))
+  }),
   templating: Schema.Struct({
     list: Schema.Array(Schema.Struct({ name: Schema.NonEmptyString, type: Schema.NonEmptyString }))
   }),
@@ -116,7 +119,10 @@ describe("docs/operations/dashboard.json", () => {
   })
 
   it("asks what Prometheus understands", () => {
-    const asked = charts.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m")))
+    const ofCharts = charts.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+    const ofAnnotations = dashboard.annotations.list.map(({ expr }) => expr)
+    for (const expr of ofAnnotations) assert.deepStrictEqual(strangers(expr), [])
+    const asked = [...ofCharts, ...ofAnnotations].map((expr) => expr.replaceAll("$__rate_interval", "5m"))
     const file = { groups: [{ name: "dashboard", rules: asked.map((expr, i) => ({ record: `panel:${i}`, expr })) }] }
     const scratch = mkdtempSync(join(tmpdir(), "stratix-dashboard-"))
     try {

@@ -8,7 +8,9 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import {
   AGENT_STATUS_UPDATE,
+  AgentStatus,
   COMMAND_STATUS_UPDATE,
+  CommandStatus,
   EventType,
   endedKeys,
   eventKey,
@@ -182,6 +184,16 @@ const stringField = (payload: unknown, name: string): string | undefined => {
   return typeof value === "string" ? value : undefined
 }
 
+const isAgentStatus = Schema.is(AgentStatus)
+const isCommandStatus = Schema.is(CommandStatus)
+
+/** The status that an event of a known type gives. */
+const statusOf = (eventType: string, payload: unknown): AgentStatus | CommandStatus | undefined => {
+  const ofAgent = eventType === AGENT_STATUS_UPDATE ? stringField(payload, "status") : undefined
+  const ofCommand = eventType === COMMAND_STATUS_UPDATE ? stringField(payload, "commandStatus") : undefined
+  return isAgentStatus(ofAgent) ? ofAgent : isCommandStatus(ofCommand) ? ofCommand : undefined
+}
+
 /** Checks an event and encodes it.
  * @since 0.1.0
  * @category constructors */
@@ -217,16 +229,16 @@ export const encode = (
     }
     const agentId = stringField(payload, "agentId")
     const commandId = stringField(payload, "commandId")
-    const lease = yield* leaseOf(input, stringField(payload, "status"), maxLease)
-    const commandStatus = eventType === COMMAND_STATUS_UPDATE ? stringField(payload, "commandStatus") : undefined
+    const status = statusOf(eventType, payload)
+    const lease = yield* leaseOf(input, status, maxLease)
     return {
       eventType,
       agentId,
       commandId,
       key: eventKey({ eventType, payload: { agentId, commandId } }),
       removes: endedKeys({ eventType, payload: { agentId, commandId } }),
-      running: commandStatus === "running",
-      finished: commandStatus === "success" || commandStatus === "failed",
+      status,
+      finished: status === "success" || status === "failed",
       lease,
       stamp,
       json

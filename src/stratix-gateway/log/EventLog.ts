@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
+import type { AgentStatus, CommandStatus, Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import type { EventKind } from "../telemetry/Metrics.js"
 import * as Filter from "./Filter.js"
 import type { Stamp } from "./Stamps.js"
@@ -30,8 +30,8 @@ export interface Draft extends Filter.Filterable {
   readonly key: string | undefined
   /** Keys that it ends: they leave `latest`. An event that ends keys has none itself. */
   readonly removes: ReadonlyArray<string>
-  /** The status of a command that is under way. */
-  readonly running: boolean
+  /** Of an agent's or a command's status. */
+  readonly status: AgentStatus | CommandStatus | undefined
   /** The last word on its key: the key may leave `latest` after the retention time. */
   readonly finished: boolean
   /** Of an agent's status: it holds for so long. One without a lease ends the one before. */
@@ -190,6 +190,10 @@ export interface Stats {
   readonly historyBytes: number
   readonly keys: number
   readonly removalMarks: number
+  /** Agents that have a status, by status. */
+  readonly agents: ReadonlyMap<string, number>
+  /** Commands that are held, by status. */
+  readonly commands: ReadonlyMap<string, number>
   /** Finished commands that the log removed by age or above the cap. */
   readonly finishedDropped: number
   /** Other agents and commands that the log removed because there were too many keys. */

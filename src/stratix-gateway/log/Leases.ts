@@ -118,7 +118,7 @@ const draft = (
     commandId,
     key: eventKey(event),
     removes: [],
-    running: false,
+    status: event.eventType === COMMAND_STATUS_UPDATE ? event.payload.commandStatus : event.payload.status,
     finished: commandId !== undefined,
     lease: undefined,
     stamp,

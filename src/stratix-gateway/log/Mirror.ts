@@ -26,6 +26,7 @@ import type { Effects, Kept, Origin, Recorded } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import { RunningCommands } from "./RunningCommands.js"
 import type { Stamp } from "./Stamps.js"
+import { StatusCounts } from "./StatusCounts.js"
 
 interface Stored extends LogEntry, Place {
   readonly appendedAt: number
@@ -67,6 +68,7 @@ export class Mirror {
   private lastForgotten = 0
   private readonly leases = new Leases()
   private readonly running = new RunningCommands()
+  private readonly statuses = new StatusCounts()
   private finishedDropped = 0
   private keysDropped = 0
   private leasesExpired = 0
@@ -219,6 +221,8 @@ export class Mirror {
       removalMarks: this.marks.size,
       finishedDropped: this.finishedDropped,
       keysDropped: this.keysDropped,
+      agents: this.statuses.agents,
+      commands: this.statuses.commands,
       leases: this.leases.size,
       leasesExpired: this.leasesExpired
     }
@@ -255,6 +259,7 @@ export class Mirror {
     this.ordered.push(entry)
     this.latestBytes += entry.json.length
     this.running.add(entry)
+    this.statuses.add(entry)
     this.lease(entry)
     if (!entry.finished) return
     this.finished.push(entry)
@@ -272,7 +277,7 @@ export class Mirror {
       commandId: draft.commandId,
       key: draft.key,
       removes: draft.removes,
-      running: draft.running,
+      status: draft.status,
       finished: draft.finished,
       lease: draft.lease,
       stamp: draft.stamp,
@@ -327,6 +332,7 @@ export class Mirror {
     if (!isMark(entry)) this.latestBytes -= entry.json.length
     this.dead++
     this.running.remove(entry)
+    this.statuses.remove(entry)
     if (entry.finished) this.finishedLive--
     if (this.dead > this.ordered.length - this.dead + COMPACT_SLACK) {
       this.ordered = this.ordered.filter((kept) => !kept.superseded)

@@ -21,7 +21,7 @@ export const removalOf = (event: Pick<Draft, "agentId" | "commandId" | "key">, s
     commandId,
     key: undefined,
     removes: endedKeys({ eventType, payload }),
-    running: false,
+    status: undefined,
     finished: false,
     lease: undefined,
     stamp,

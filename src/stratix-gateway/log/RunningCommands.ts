@@ -7,15 +7,15 @@ import type { Draft } from "./EventLog.js"
 export class RunningCommands {
   private readonly byAgent = new Map<string, Set<string>>()
 
-  add({ agentId, commandId, running }: Draft): void {
-    if (!running || agentId === undefined || commandId === undefined) return
+  add({ agentId, commandId, status }: Draft): void {
+    if (status !== "running" || agentId === undefined || commandId === undefined) return
     const commands = this.byAgent.get(agentId)
     if (commands === undefined) this.byAgent.set(agentId, new Set([commandId]))
     else commands.add(commandId)
   }
 
-  remove({ agentId, commandId, running }: Draft): void {
-    if (!running || agentId === undefined || commandId === undefined) return
+  remove({ agentId, commandId, status }: Draft): void {
+    if (status !== "running" || agentId === undefined || commandId === undefined) return
     const commands = this.byAgent.get(agentId)
     if (commands === undefined) return
     commands.delete(commandId)

@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import { SyncMode } from "../../stratix-core/stratix-protocol.js"
+import { AgentStatus, CommandStatus, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import * as Connections from "../api/websocket/Connections.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
@@ -83,6 +83,12 @@ const levels = (): ReadonlyArray<Part> => {
     part(Metrics.historyEvents, ({ log }) => log.historyEvents),
     part(Metrics.historyBytes, ({ log }) => log.historyBytes),
     part(Metrics.keys, ({ log }) => log.keys),
+    ...AgentStatus.literals.map((status) =>
+      part(Metric.tagged(Metrics.agents, "status", status), ({ log }) => log.agents.get(status) ?? 0)
+    ),
+    ...CommandStatus.literals.map((status) =>
+      part(Metric.tagged(Metrics.commands, "status", status), ({ log }) => log.commands.get(status) ?? 0)
+    ),
     part(Metrics.removalMarks, ({ log }) => log.removalMarks),
     part(Metrics.leases, ({ log }) => log.leases)
   ]
@@ -100,6 +106,8 @@ const reportProcess = (): void => {
   const active = performance.eventLoopUtilization().active / 1000
   Metrics.eventLoopActive.unsafeUpdate(active - Metrics.eventLoopActive.unsafeValue([]).count, [])
   Metrics.residentMemory.unsafeUpdate(process.memoryUsage.rss(), [])
+  Metrics.startTime.unsafeUpdate(performance.timeOrigin / 1000, [])
+  Metrics.buildInfo.unsafeUpdate(1, [])
 }
 
 const make = Effect.gen(function* () {

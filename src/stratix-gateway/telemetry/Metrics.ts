@@ -6,7 +6,8 @@
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
-import { SyncMode } from "../../stratix-core/stratix-protocol.js"
+import { AgentStatus, CommandStatus, SyncMode } from "../../stratix-core/stratix-protocol.js"
+import { version } from "../runtime/Version.js"
 import {
   connectionStates,
   droppedKinds,
@@ -228,6 +229,16 @@ export const keysDropped = counter(
   "Keys dropped, by kind: finished commands by age or number, unfinished ones because there were too many keys"
 )
 
+/** Agents that have a status, by `status`.
+ * @since 0.1.0
+ * @category metrics */
+export const agents = gauge("stratix_agents", "Agents by status")
+
+/** Commands that are held, by `status`.
+ * @since 0.1.0
+ * @category metrics */
+export const commands = gauge("stratix_commands", "Commands by status; finished ones for as long as they are held")
+
 /** Removals remembered for clients that come back.
  * @since 0.1.0
  * @category metrics */
@@ -259,6 +270,19 @@ export const eventLoopActive = counter(
  * @category metrics */
 export const residentMemory = gauge("stratix_resident_memory_bytes", "Resident memory of the process")
 
+/** When this process started: what changes it is a restart.
+ * @since 0.1.0
+ * @category metrics */
+export const startTime = gauge("stratix_start_time_seconds", "When the process started, in seconds since 1970")
+
+/** What runs: always 1, by `version` and `node`.
+ * @since 0.1.0
+ * @category metrics */
+export const buildInfo = gauge("stratix_build_info", "What runs: version of the gateway and of Node").pipe(
+  Metric.tagged("version", version),
+  Metric.tagged("node", process.versions.node)
+)
+
 /** Registers every metric and label at zero, so that a scrape also shows what has not happened yet.
  * @since 0.1.0
  * @category registry */
@@ -287,7 +311,9 @@ export const register = (): void => {
     leases,
     leasesExpired,
     eventLoopActive,
-    residentMemory
+    residentMemory,
+    startTime,
+    buildInfo
   ]) {
     metric.unsafeValue([])
   }
@@ -300,7 +326,9 @@ export const register = (): void => {
     [slowClients, "reason", slowReasons],
     [events, "type", eventKinds],
     [catchUps, "mode", SyncMode.literals],
-    [keysDropped, "kind", droppedKinds]
+    [keysDropped, "kind", droppedKinds],
+    [agents, "status", AgentStatus.literals],
+    [commands, "status", CommandStatus.literals]
   ] as const
   for (const [metric, name, values] of labels) {
     for (const value of values) metric.unsafeValue([MetricLabel.make(name, value)])

@@ -165,6 +165,32 @@ describe("metrics of the fan-out", () => {
   )
 })
 
+describe("metrics of the state", () => {
+  it.effect("agents and commands are counted by the status they have, and no longer when they are gone", () =>
+    Effect.gen(function* () {
+      const service = yield* StatusSync.StatusSync
+      const by = yield* changes(
+        Effect.gen(function* () {
+          yield* service.notifyAgentStatus("a1", "busy")
+          yield* service.notifyAgentStatus("a2", "busy")
+          yield* service.notifyAgentStatus("a3", "online")
+          yield* service.notifyAgentStatus("a3", "error")
+          yield* service.notifyCommandStatus("c1", "a1", "running")
+          yield* service.notifyCommandStatus("c2", "a1", "failed")
+          yield* service.notifyAgentRemove("a2")
+        })
+      )
+      assert.deepInclude(by, {
+        'stratix_agents{status="busy"}': 1,
+        'stratix_agents{status="error"}': 1,
+        'stratix_commands{status="running"}': 1,
+        'stratix_commands{status="failed"}': 1
+      })
+      assert.notProperty(by, 'stratix_agents{status="online"}')
+    }).pipe(Effect.provide(over()))
+  )
+})
+
 describe("metrics of connections", () => {
   it.effect("how they ended is counted by close code; codes that clients invent are one label", () =>
     Effect.gen(function* () {

@@ -296,7 +296,7 @@ describe("what cannot be published", () => {
         commandId: undefined,
         key: undefined,
         removes: [],
-        running: false,
+        status: undefined,
         lease: undefined,
         stamp: { timestamp: 0, requestId: "r" },
         finished: false
