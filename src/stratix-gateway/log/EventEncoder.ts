@@ -21,6 +21,7 @@ import {
 import type { Settings } from "../config/StatusSyncConfig.js"
 import * as ParseIssue from "../runtime/ParseIssue.js"
 import { type Draft, jsonOf, type Lease } from "./EventLog.js"
+import * as JsonValue from "./JsonValue.js"
 import type { Stamp } from "./Stamps.js"
 
 /** An event that cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
@@ -52,15 +53,10 @@ export interface EventInput {
   readonly endCommands?: boolean | undefined
 }
 
-/** Levels of nesting in a payload: far more than a status has, far fewer than overflow a stack. */
-const MAX_DEPTH = 64
-
 const invalid = (field: string, detail: string) =>
   Either.left(new PublishError({ reason: "InvalidField", field, detail }))
 
-/** The one name that `copy[name] = value` does not copy but takes as the prototype of the copy, as the Schemas here do and dashboards may. */
-const PROTO = "__proto__"
-const PROTO_DETAIL = "cannot name a field: copying it would change the prototype of the copy"
+const tooLarge = (detail: string) => Either.left(new PublishError({ reason: "TooLarge", field: "payload", detail }))
 
 const strict = { onExcessProperty: "error", errors: "first" } as const
 
@@ -85,8 +81,8 @@ export const decodeRequestId = decoder(RequestId, "requestId")
 const payloadDecoders = new Map<Schema.Schema.AnyNoContext, (value: unknown) => Either.Either<unknown, PublishError>>()
 const decodePayload = (eventType: string, payload: unknown): Either.Either<unknown, PublishError> => {
   const schema: Schema.Schema.AnyNoContext = payloadSchema(eventType)
-  if (typeof payload === "object" && payload !== null && Object.hasOwn(payload, PROTO)) {
-    return invalid(`payload.${PROTO}`, PROTO_DETAIL)
+  if (typeof payload === "object" && payload !== null && Object.hasOwn(payload, JsonValue.PROTO)) {
+    return invalid(`payload.${JsonValue.PROTO}`, JsonValue.PROTO_DETAIL)
   }
   let decode = payloadDecoders.get(schema)
   if (decode === undefined) {
@@ -96,55 +92,10 @@ const decodePayload = (eventType: string, payload: unknown): Either.Either<unkno
   return decode(payload)
 }
 
-interface Problem {
-  readonly path: string
-  readonly detail: string
-}
-
-const hasToJson = (value: object): value is { readonly toJSON: () => unknown } =>
-  "toJSON" in value && typeof value.toJSON === "function"
-
-/** The first part of a value that JSON cannot express. `JSON.stringify` throws at some such parts and silently changes others. */
-const problemIn = (value: unknown, path: string, above: ReadonlyArray<object>): Problem | undefined => {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return undefined
-    case "number":
-      return Number.isFinite(value) ? undefined : { path, detail: `${value} is not a JSON number` }
-    case "object":
-      break
-    default:
-      return { path, detail: `a ${typeof value} is not JSON` }
-  }
-  if (value === null) return undefined
-  if (above.includes(value)) return { path, detail: "a cycle is not JSON" }
-  if (above.length >= MAX_DEPTH) return { path, detail: `is nested deeper than ${MAX_DEPTH} levels` }
-  // A payload is an object of its own, whose fields say what it is about; toJSON must not replace it.
-  if (hasToJson(value) && above.length === 0) return { path: `${path}.toJSON`, detail: "a function is not JSON" }
-  if (hasToJson(value)) return problemIn(value.toJSON(), path, [...above, value])
-  const inside = [...above, value]
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      const problem = problemIn(value[i], `${path}.${i}`, inside)
-      if (problem !== undefined) return problem
-    }
-    return undefined
-  }
-  if (value instanceof Map || value instanceof Set)
-    return { path, detail: "a Map or Set is not JSON: make it an object or an array" }
-  for (const [name, item] of Object.entries(value)) {
-    if (name === PROTO) return { path: `${path}.${name}`, detail: PROTO_DETAIL }
-    const problem = item === undefined ? undefined : problemIn(item, `${path}.${name}`, inside)
-    if (problem !== undefined) return problem
-  }
-  return undefined
-}
-
 const toJson = (payload: unknown): Either.Either<string, PublishError> =>
   Either.try({
     try: () => {
-      const problem = problemIn(payload, "payload", [])
+      const problem = JsonValue.problemIn(payload, "payload")
       return problem ?? JSON.stringify(payload)
     },
     // A getter or a toJSON of the caller threw.
@@ -210,6 +161,10 @@ export const encode = (
         return yield* invalid(name, `is not a field of an event: those are ${eventFieldNames}`)
     }
     const eventType = yield* decodeEventType(input.eventType)
+    // Before it is decoded, which takes longer for each field than this for all of them.
+    if (JsonValue.isLargerThan(input.payload, maxEventBytes)) {
+      return yield* tooLarge(`the event is larger than the ${maxEventBytes} bytes allowed`)
+    }
     const payload = yield* decodePayload(eventType, input.payload)
     const payloadJson = yield* toJson(payload)
     const givenTime = input.timestamp === undefined ? undefined : yield* decodeTimestamp(input.timestamp)
@@ -219,13 +174,7 @@ export const encode = (
     const json = jsonOf(eventType, payloadJson, stamp)
     const bytes = Buffer.byteLength(json)
     if (bytes > maxEventBytes) {
-      return yield* Either.left(
-        new PublishError({
-          reason: "TooLarge",
-          field: "payload",
-          detail: `the event is ${bytes} bytes as JSON, more than the ${maxEventBytes} allowed`
-        })
-      )
+      return yield* tooLarge(`the event is ${bytes} bytes as JSON, more than the ${maxEventBytes} allowed`)
     }
     const agentId = stringField(payload, "agentId")
     const commandId = stringField(payload, "commandId")

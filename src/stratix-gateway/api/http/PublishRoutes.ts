@@ -14,22 +14,29 @@ import {
 import * as Limits from "../../admission/Limits.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as EventLog from "../../log/EventLog.js"
+import * as JsonBody from "../../runtime/JsonBody.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import * as StatusSync from "../websocket/StatusSync.js"
 import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as RequestAddress from "./RequestAddress.js"
 import * as RequestBody from "./RequestBody.js"
+
 import { MAX_EVENTS, type PublishGroup } from "./StratixApi.js"
 
 type Response = HttpServerResponse.HttpServerResponse
+
+/** Bytes in which a character of an event may be written in a body: `\\u0041`. */
+const ESCAPED = 6
+
+const arrayLength = (count: number) => `an array must have 1 to ${MAX_EVENTS} events, has ${count}`
 
 /** The body, if it is declared as JSON (which a web page cannot do with a form), is no larger than allowed, and is JSON. */
 const json = (
   request: HttpServerRequest.HttpServerRequest
 ): Effect.Effect<unknown, Response, StatusSyncConfig.StatusSyncConfig | Limits.Limits | Refusals.Refusals> =>
   Effect.gen(function* () {
-    const { maxBodyBytes } = yield* StatusSyncConfig.StatusSyncConfig
+    const { maxBodyBytes, maxEventBytes } = yield* StatusSyncConfig.StatusSyncConfig
     const type = request.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase()
     if (type !== "application/json") {
       return yield* Effect.fail(
@@ -44,18 +51,21 @@ const json = (
       return Effect.fail(Problem.response(413, "TooLarge", message))
     })
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return yield* tooLarge
-    const text = yield* Effect.catchAll(
-      RequestBody.text(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
+    const body = yield* Effect.catchAll(
+      RequestBody.bytes(NodeHttpServerRequest.toIncomingMessage(request), maxBodyBytes),
       () => tooLarge
     )
-    return yield* Effect.try({
-      try: (): unknown => JSON.parse(text),
-      catch: (error) =>
-        Problem.response(
-          400,
-          "NotJson",
-          `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`
-        )
+    const limits = { maxItems: MAX_EVENTS, maxItemBytes: maxEventBytes * ESCAPED }
+    return yield* Effect.catchAll(JsonBody.parse(body, limits), (fault) => {
+      switch (fault._tag) {
+        case "NotJson":
+          return Effect.fail(Problem.response(400, "NotJson", `the body is not JSON: ${fault.message}`))
+        case "TooMany":
+          recordRefusal("array_length", `an array of ${fault.count} events`, address)
+          return Effect.fail(Problem.response(400, "InvalidField", arrayLength(fault.count)))
+        case "ItemTooLarge":
+          return Effect.fail(Problem.response(400, "TooLarge", fault.message))
+      }
     })
   })
 
@@ -194,7 +204,7 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
     if (isEvents(body)) {
       if (body.length < 1 || body.length > MAX_EVENTS) {
         recordRefusal("array_length", `an array of ${body.length} events`)
-        return yield* invalid(`an array must have 1 to ${MAX_EVENTS} events, has ${body.length}`)
+        return yield* invalid(arrayLength(body.length))
       }
       yield* spend(body.length)
       const offsets = yield* sync.broadcastAll(body).pipe(

@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 /** Most bodies are one status, and smaller. */
 const FIRST_BYTES = 4096
 
-/** The body as text; fails if it is larger than this. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread is dropped by node, or by `discarded`. */
-export const text = (source: IncomingMessage, maxBytes: number): Effect.Effect<string, void> =>
+/** The body; fails if it is larger than this. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread is dropped by node, or by `discarded`. */
+export const bytes = (source: IncomingMessage, maxBytes: number): Effect.Effect<Buffer, void> =>
   Effect.async((resume) => {
     // One buffer that grows, and never above the limit: a body that comes byte by byte would else be an object for each.
     let buffer = Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes))
@@ -18,7 +18,7 @@ export const text = (source: IncomingMessage, maxBytes: number): Effect.Effect<s
     }
     const onEnd = () => {
       stop()
-      resume(Effect.sync(() => buffer.toString("utf8", 0, size)))
+      resume(Effect.succeed(buffer.subarray(0, size)))
     }
     const onData = (chunk: Buffer) => {
       if (size + chunk.length <= maxBytes) {

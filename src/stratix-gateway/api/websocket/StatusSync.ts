@@ -28,6 +28,7 @@ import * as EventLog from "../../log/EventLog.js"
 import * as Filter from "../../log/Filter.js"
 import * as Idempotency from "../../log/Idempotency.js"
 import * as Stamps from "../../log/Stamps.js"
+import * as EventLoop from "../../runtime/EventLoop.js"
 import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
 import * as ScopedAgent from "./ScopedAgent.js"
@@ -118,7 +119,10 @@ const make = Effect.gen(function* () {
     const fallback = () =>
       Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
     const drafts: Array<EventLog.Draft> = []
+    const step = EventLoop.makeStep()
     for (const event of events) {
+      // Never before the first: a single event is published within the turn.
+      if (drafts.length > 0) yield* step
       const draft = encode(event, fallback, config)
       if (draft._tag === "Left") {
         const { detail, field, reason } = draft.left
