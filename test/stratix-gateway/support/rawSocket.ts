@@ -21,11 +21,11 @@ export const textFrame = (text: string): Buffer => {
   return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }
 
-/** A socket that has written these bytes; destroyed with the scope. */
+/** A socket that has written these bytes, and does not end because its peer does; destroyed with the scope. */
 export const connected = (port: number, bytes: string | Uint8Array = "") =>
   Effect.acquireRelease(
     Effect.async<Net.Socket>((resume) => {
-      const socket = Net.connect(port, "127.0.0.1", () => {
+      const socket = Net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }, () => {
         if (bytes.length > 0) socket.write(bytes)
         resume(Effect.succeed(socket))
       })
@@ -34,25 +34,29 @@ export const connected = (port: number, bytes: string | Uint8Array = "") =>
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-/** What comes until it matches, or until the socket ends. */
+/** What comes until it matches, or until its peer has ended the socket. */
 export const read = (socket: Net.Socket, until?: RegExp): Effect.Effect<string> =>
   Effect.async((resume) => {
     let all = ""
     const done = () => {
-      socket.off("data", onData).off("close", done)
+      socket.off("data", onData).off("end", done).off("close", done)
       resume(Effect.succeed(all))
     }
     const onData = (chunk: Buffer) => {
       all += chunk.toString("latin1")
       if (until?.test(all)) done()
     }
-    socket.on("data", onData).on("close", done)
+    socket.on("data", onData).on("end", done).on("close", done)
     if (socket.closed) done()
   })
 
-/** The end of a socket. */
+/** The end of a socket, or of what its peer sends. */
 export const ended = (socket: Net.Socket): Effect.Effect<void> =>
   Effect.async((resume) => {
-    if (socket.closed) resume(Effect.void)
-    else socket.resume().once("close", () => resume(Effect.void))
+    if (socket.readableEnded || socket.closed) resume(Effect.void)
+    else
+      socket
+        .resume()
+        .once("end", () => resume(Effect.void))
+        .once("close", () => resume(Effect.void))
   })
