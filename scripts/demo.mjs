@@ -1,7 +1,8 @@
 // @ts-check
-/** Feeds a running gateway with a believable stream of agents and commands, through its HTTP API. */
+/** Feeds a running gateway with a believable stream of agents and commands, as agents of other processes do: through a publisher. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { createPublisher } from "stratix-status-sync/publisher"
 
 const USAGE = `usage: npm run demo -- [--seconds N] [--rate R] [--seed S]
 
@@ -12,11 +13,8 @@ const USAGE = `usage: npm run demo -- [--seconds N] [--rate R] [--seed S]
   STRATIX_URL    where the gateway is, http://127.0.0.1:3001 if absent
   STRATIX_TOKEN  bearer token, if the gateway asks for one`
 
-/** A gateway that takes longer to answer does not answer. */
-const ANSWER_TIMEOUT_MS = 5000
-
-/** Longest wait that a gateway is granted (`Retry-After`), so that a wrong number cannot hold the demo for a day. */
-const LONGEST_WAIT_MS = 60_000
+/** Time for each of the last words, on a gateway that is busy or away. */
+const LAST_WORDS_MS = 5000
 
 /** Something the person at the terminal has to hear; ends the demo with exit code 1. */
 class Complaint extends Error {}
@@ -87,35 +85,44 @@ const ERRORS = [
   "out of budget"
 ]
 
-/** @typedef {{ agentId: string, name: string, type: string, commandId?: string | undefined }} Agent */
-/** @typedef {{ commandStatus: string, progress?: number, result?: object, error?: string }} CommandState */
-/** @typedef {{ method: "POST" | "PUT", path: string, body: object, line: string }} Step */
+/** @typedef {import("stratix-status-sync/publisher").Publisher} Publisher */
+/** @typedef {import("stratix-status-sync/publisher").PublishedAgent} PublishedAgent */
+/** @typedef {Parameters<PublishedAgent["status"]>[0]} AgentStatus */
+/** @typedef {Parameters<PublishedAgent["command"]>[1]} CommandStatus */
+/** @typedef {{ progress?: number, result?: object, error?: string }} Details */
+/** @typedef {{ agentId: string, name: string, type: string, commandId?: string | undefined, published?: PublishedAgent }} Agent */
+/** What is told, and the lines that say so. @typedef {{ tell: (publisher: Publisher) => void, lines: Array<string> }} Step */
+
+/** @type {(agent: Agent, status: AgentStatus) => string} */
+const statusLine = ({ agentId, name }, status) => `agent    ${agentId}  ${status.padEnd(7)}  ${name}`
+
+/** A new agent is online from now on. @type {(agent: Agent) => Step} */
+const created = (agent) => {
+  const { agentId, name, type } = agent
+  return {
+    tell: (publisher) => {
+      agent.published = publisher.agent(agentId, { name, type })
+    },
+    lines: [`agent    ${agentId}  created  ${name} (${type})`, statusLine(agent, "online")]
+  }
+}
+
+/** @type {(agent: Agent, status: AgentStatus) => Step} */
+const agentIs = (agent, status) => ({
+  tell: () => agent.published?.status(status),
+  lines: [statusLine(agent, status)]
+})
 
 /** @type {(agent: Agent) => Step} */
-const created = ({ agentId, name, type }) => ({
-  method: "POST",
-  path: "/api/stratix/agents",
-  body: { agentId, name, type },
-  line: `agent    ${agentId}  created  ${name} (${type})`
-})
+const gone = (agent) => ({ tell: () => agent.published?.close(), lines: [statusLine(agent, "offline")] })
 
-/** @type {(agent: Agent, status: string) => Step} */
-const agentIs = ({ agentId, name }, status) => ({
-  method: "PUT",
-  path: `/api/stratix/agents/${agentId}/status`,
-  body: { status },
-  line: `agent    ${agentId}  ${status.padEnd(7)}  ${name}`
-})
-
-/** @type {(agent: Agent, commandId: string, state: CommandState) => Step} */
-const commandIs = ({ agentId, name }, commandId, state) => {
-  const { commandStatus, error, progress, result } = state
+/** @type {(agent: Agent, commandId: string, status: CommandStatus, details?: Details) => Step} */
+const commandIs = (agent, commandId, status, details = {}) => {
+  const { error, progress, result } = details
   const said = [error, result && JSON.stringify(result), progress !== undefined && `${progress} %`].find(Boolean)
   return {
-    method: "PUT",
-    path: `/api/stratix/commands/${commandId}/status`,
-    body: { agentId, ...state },
-    line: `command  ${commandId.padEnd(9)}  ${commandStatus.padEnd(7)}  ${name}${said ? `: ${said}` : ""}`
+    tell: () => agent.published?.command(commandId, status, details),
+    lines: [`command  ${commandId.padEnd(9)}  ${status.padEnd(7)}  ${agent.name}${said ? `: ${said}` : ""}`]
   }
 }
 
@@ -130,24 +137,23 @@ const storyOf = (random) => {
   /** @param {Agent} agent @returns {Generator<Step, never>} */
   function* lifeOf(agent) {
     yield created(agent)
-    yield agentIs(agent, "online")
     for (;;) {
       const commandId = `cmd-${String(++commands).padStart(4, "0")}`
       const fate = random()
       const endsAt = fate < 0.2 ? between(1, 99) : 100
       agent.commandId = commandId
-      yield commandIs(agent, commandId, { commandStatus: "pending" })
+      yield commandIs(agent, commandId, "pending")
       yield agentIs(agent, "busy")
       for (let progress = 0; progress < endsAt; progress += between(10, 35)) {
-        yield commandIs(agent, commandId, { commandStatus: "running", progress })
+        yield commandIs(agent, commandId, "running", { progress })
       }
       agent.commandId = undefined
       if (endsAt === 100) {
         const result = { files: between(1, 9), tokens: between(200, 9000) }
-        yield commandIs(agent, commandId, { commandStatus: "success", progress: 100, result })
+        yield commandIs(agent, commandId, "success", { progress: 100, result })
       } else {
         const error = ERRORS[between(0, ERRORS.length - 1)] ?? "failed"
-        yield commandIs(agent, commandId, { commandStatus: "failed", error })
+        yield commandIs(agent, commandId, "failed", { error })
         if (fate < 0.07) yield agentIs(agent, "error")
       }
       yield agentIs(agent, "online")
@@ -175,9 +181,9 @@ const storyOf = (random) => {
     *end() {
       for (const { agent } of lives) {
         if (agent.commandId !== undefined) {
-          yield commandIs(agent, agent.commandId, { commandStatus: "failed", error: "the demo was stopped" })
+          yield commandIs(agent, agent.commandId, "failed", { error: "the demo was stopped" })
         }
-        yield agentIs(agent, "offline")
+        yield gone(agent)
       }
     }
   }
@@ -186,41 +192,29 @@ const storyOf = (random) => {
 // ---------------------------------------------------------------------------------------------------------------------
 // The telling
 
-/** How long a refusal asks to wait: `Retry-After` in seconds or as a date; a second where it does not say.
- * @type {(header: string | null) => number} */
-const waitAsked = (header) => {
-  if (header === null) return 1000
-  const seconds = Number(header)
-  const millis = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1000
-  return Number.isNaN(millis) ? 1000 : Math.min(Math.max(millis, 0), LONGEST_WAIT_MS)
-}
-
-/** Publishes one step, as late as the gateway asks for. Answers whether it was published: not if the demo is stopped meanwhile.
- * @type {(settings: ReturnType<typeof readSettings>, step: Step, stop: AbortSignal) => Promise<boolean>} */
-const publish = async ({ token, url }, step, stop) => {
-  for (;;) {
-    const response = await fetch(`${url}${step.path}`, {
-      method: step.method,
-      headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
-      body: JSON.stringify(step.body),
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS)
-    }).catch((error) => {
-      throw new Complaint(
-        `No gateway answers at ${url} (${error.cause?.code ?? error.message}). Start one with: npm start\n` +
-          "If it is elsewhere, say where: STRATIX_URL=http://host:port npm run demo"
+/** What the person at the terminal hears of a problem; what the demo cannot outlast ends it.
+ * @type {(url: string, problem: import("stratix-status-sync/publisher").PublisherProblem, wasReached: boolean) => Complaint | undefined} */
+const complaintOf = (url, problem, wasReached) => {
+  switch (problem._tag) {
+    case "Denied":
+      return new Complaint(
+        `The gateway at ${url} does not let the demo publish. Set STRATIX_TOKEN.\n${problem.message}`
       )
-    })
-    const answer = await response.text()
-    if (response.status === 202) return true
-    if (response.status === 401 || response.status === 403) {
-      throw new Complaint(`The gateway at ${url} does not let the demo publish. Set STRATIX_TOKEN.\n${answer}`)
-    }
-    if (response.status !== 429 && response.status !== 503) {
-      throw new Complaint(`${url} answers ${response.status}, not as a Stratix gateway does: ${answer.slice(0, 200)}`)
-    }
-    const wait = waitAsked(response.headers.get("retry-after"))
-    console.log(`${clock()}  the gateway answers ${response.status}: waiting ${wait / 1000} s`)
-    if (!(await pause(wait, stop))) return false
+    case "Strange":
+    case "Refused":
+      return new Complaint(`${url} answers ${problem.message}, not as a Stratix gateway does`)
+    case "Unreachable":
+      if (!wasReached) {
+        return new Complaint(
+          `No gateway answers at ${url} (${problem.message}). Start one with: npm start\n` +
+            "If it is elsewhere, say where: STRATIX_URL=http://host:port npm run demo"
+        )
+      }
+      console.log(`${clock()}  the gateway is away: ${problem.message}`)
+      return undefined
+    default:
+      console.log(`${clock()}  the gateway answers ${problem.message}: waiting`)
+      return undefined
   }
 }
 
@@ -241,11 +235,24 @@ const main = async () => {
 
   const story = storyOf(seeded(settings.seed))
   let published = 0
+  /** @type {Complaint | undefined} */
+  let complaint
+  const publisher = createPublisher({
+    url: settings.url,
+    token: settings.token,
+    onProblem: (problem) => {
+      complaint ??= complaintOf(settings.url, problem, published > 0)
+      if (complaint !== undefined) stopping.abort()
+    }
+  })
+  const stopped = new Promise((resolve) => stop.addEventListener("abort", () => resolve(false)))
   /** @type {(step: Step) => Promise<void>} */
-  const tell = async (step) => {
-    if (!(await publish(settings, step, stop))) return
-    published++
-    console.log(`${clock()}  ${step.line}`)
+  const tell = async ({ lines, tell }) => {
+    tell(publisher)
+    const told = await Promise.race([publisher.flush(), stopped])
+    if (!told && (complaint !== undefined || !(await publisher.flush(LAST_WORDS_MS)))) return
+    published += lines.length
+    for (const line of lines) console.log(`${clock()}  ${line}`)
   }
   try {
     let due = performance.now()
@@ -255,10 +262,17 @@ const main = async () => {
       due = Math.max(due + 1000 / settings.rate, performance.now())
       await pause(due - performance.now(), stop)
     }
-    for (const step of story.end()) await tell(step)
+    if (complaint !== undefined) throw complaint
+    for (const { lines, tell } of story.end()) {
+      tell(publisher)
+      if (!(await publisher.flush(LAST_WORDS_MS))) break
+      published += lines.length
+      for (const line of lines) console.log(`${clock()}  ${line}`)
+    }
     console.log(`${clock()}  stopped after ${published} events`)
   } finally {
     clearTimeout(timer)
+    await publisher.close(0)
   }
 }
 

@@ -46,6 +46,15 @@ export interface Outcome {
   readonly message: string
 }
 
+/** Why a request failed. In Node the error only says that it did, and its cause why. */
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.message
+  // Of several addresses that were tried there is only the code.
+  return cause.message === "" && "code" in cause ? String(cause.code) : cause.message
+}
+
 /** Sends what is in the outbox. */
 export class Delivery {
   // Bound: what one request was split into, and it is empty before another is taken.
@@ -117,7 +126,7 @@ export class Delivery {
       const answer = answerOf(response.status, await response.text(), count)
       return { answer, retryAfter: retryAfterOf(response.headers.get("retry-after")), message: "" }
     } catch (error) {
-      const reason = aborting.signal.aborted ? "no answer in time" : String(error)
+      const reason = aborting.signal.aborted ? "no answer in time" : reasonOf(error)
       return { answer: undefined, retryAfter: undefined, message: `${url}: ${reason}` }
     } finally {
       cancel()
