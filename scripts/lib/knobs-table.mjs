@@ -1,6 +1,8 @@
 // @ts-check
 /** The table of all knobs in docs/configuration.md, made from the knobs themselves. */
 
+import { Redacted } from "effect"
+
 const BEGIN = "<!-- knobs: made by `npm run docs` -->"
 const END = "<!-- /knobs -->"
 
@@ -19,7 +21,9 @@ const size = (value) => {
 }
 
 /** @type {(knob: Knob) => string} */
-const defaultOf = ({ default: value, kind }) => {
+const defaultOf = ({ default: given, kind }) => {
+  // No default is a secret, whatever else its knob may hold.
+  const value = Redacted.isRedacted(given) ? Redacted.value(given) : given
   if (value === undefined || value === "" || (Array.isArray(value) && value.length === 0)) return "–"
   return typeof value === "number" && kind === "bytes" ? size(value) : `\`${value}\``
 }

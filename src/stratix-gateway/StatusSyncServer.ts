@@ -11,8 +11,8 @@ import * as GatewayHttp from "./api/http/GatewayHttp.js"
 import * as Connections from "./api/websocket/Connections.js"
 import * as Authenticator from "./auth/Authenticator.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
+import * as EventLogs from "./EventLogs.js"
 import type * as EventLog from "./log/EventLog.js"
-import * as EventLogMemory from "./log/EventLogMemory.js"
 import { isLoopback } from "./runtime/IpAddress.js"
 import { version } from "./runtime/Version.js"
 import { layerCore, originWarning, type Services } from "./StatusSyncService.js"
@@ -58,9 +58,9 @@ const warnings = Layer.merge(openWarning, originWarning)
  * @category layers */
 export const layerMounted: Layer.Layer<
   Services | EventLog.EventLog,
-  never,
+  EventLog.EventLogStartError,
   StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer | Authenticator.Authenticator
-> = Layer.merge(onNodeServer, warnings).pipe(Layer.provideMerge(EventLogMemory.layer))
+> = Layer.merge(onNodeServer, warnings).pipe(Layer.provideMerge(EventLogs.layerConfig))
 
 const ready = Layer.scopedDiscard(
   Effect.gen(function* () {
@@ -88,13 +88,13 @@ export const layerOn = <E, R>(
   server: Layer.Layer<NodeServer.NodeServer, E, R>
 ): Layer.Layer<
   Services | EventLog.EventLog | NodeServer.NodeServer,
-  E | NodeServer.ListenError,
+  E | NodeServer.ListenError | EventLog.EventLogStartError,
   R | StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator
 > =>
   ready.pipe(
     Layer.provideMerge(Layer.merge(GatewayHttp.layer, warnings)),
     Layer.provideMerge(onNodeServer),
-    Layer.provideMerge(EventLogMemory.layer),
+    Layer.provideMerge(EventLogs.layerConfig),
     Layer.provideMerge(server)
   )
 
@@ -108,7 +108,11 @@ const withSettings = Layer.fresh(Layer.provideMerge(onOwnServer, Authenticator.l
 /** Why a gateway on its own server does not start.
  * @since 0.1.0
  * @category models */
-export type StartError = StatusSyncConfig.ConfigInvalid | NodeServer.ListenError | NodeServer.TlsError
+export type StartError =
+  | StatusSyncConfig.ConfigInvalid
+  | NodeServer.ListenError
+  | NodeServer.TlsError
+  | EventLog.EventLogStartError
 
 /**
  * The service on its own server, listening. It requires an `Authenticator`.

@@ -236,6 +236,29 @@ export const secret = (spec: Omit<Spec<never>, "default">): Knob<Redacted.Redact
     }
   )
 
+/** A text with a default that may have a secret in it. */
+export const secretText = ({
+  accepts,
+  default: fallback,
+  form,
+  ...spec
+}: Spec<string> & { readonly form: string; readonly accepts: (text: string) => boolean }): Knob<Redacted.Redacted> =>
+  make<Redacted.Redacted>(
+    { ...spec, default: Redacted.make(fallback) },
+    {
+      kind: "secret",
+      bounds: form,
+      form,
+      parse: Redacted.make,
+      accepts: (value) => {
+        if (!Redacted.isRedacted(value)) return false
+        const text = Redacted.value(value)
+        return typeof text === "string" && accepts(text)
+      },
+      found: (value) => (Redacted.isRedacted(value) ? "is something else" : `is of type ${typeof value}`)
+    }
+  )
+
 /** A text with a default. */
 export const text = ({
   accepts = () => true,

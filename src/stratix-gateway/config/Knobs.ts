@@ -62,6 +62,26 @@ export const knobs = {
     min: 1,
     doc: "Characters of encoded events kept for exact catch-up; above it the oldest are dropped"
   }),
+  eventLog: Knob.secretText({
+    env: "STRATIX_EVENT_LOG",
+    default: "memory",
+    form: "memory, file:<path>, or the redis:// URL of a Redis",
+    accepts: (text) => /^(memory|file:.+|rediss?(\+sentinel)?:\/\/.+)$/.test(text),
+    doc: "Where the log is: in memory it ends with the process; in a file it survives restarts; in a Redis it is also shared by many gateways (docs/operations/scale.md)"
+  }),
+  eventLogNamespace: Knob.text({
+    env: "STRATIX_EVENT_LOG_NAMESPACE",
+    default: "default",
+    form: "1 to 64 letters, digits, dots, hyphens and underscores",
+    accepts: (text) => /^[A-Za-z0-9._-]{1,64}$/.test(text),
+    doc: "Which log of a Redis: deployments with different namespaces share nothing"
+  }),
+  // Ten of the calls by which a gateway looks after its log.
+  eventLogStaleness: Knob.duration({
+    env: "STRATIX_EVENT_LOG_STALENESS",
+    default: "10 seconds",
+    doc: "Time without contact to the log after which `GET /readyz` answers 503"
+  }),
   latestCapacity: Knob.count({
     env: "STRATIX_LATEST_CAPACITY",
     default: 100_000,

@@ -290,6 +290,14 @@ const make = Effect.gen(function* () {
 
   const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : nextTurn
 
+  const keepFlushing = (when: Effect.Effect<unknown>) =>
+    Effect.zipRight(when, Effect.sync(flushNow)).pipe(
+      Effect.catchAllCause((cause) => Effect.logError("the fan-out failed", cause)),
+      Effect.forever,
+      Effect.forkScoped,
+      Effect.interruptible
+    )
+
   yield* Queue.take(subscription).pipe(
     Effect.flatMap(() => {
       // An event that did not come through this process's `StatusSync` is first heard of here.
@@ -297,26 +305,18 @@ const make = Effect.gen(function* () {
       return linger
     }),
     Effect.zipRight(Queue.takeAll(subscription)),
-    Effect.zipRight(Effect.sync(flushNow)),
-    Effect.catchAllCause((cause) => Effect.logError("the fan-out failed", cause)),
-    Effect.forever,
-    Effect.forkScoped,
-    Effect.interruptible
+    keepFlushing
   )
+  // What was known before is not in the tail any more: everybody is caught up by cursor.
+  yield* keepFlushing(log.rebuilds)
 
   const subscribe = ({ filter, socket, start, sync }: SubscribeOptions): Subscriber => {
     flushNow()
     const subscriber = subscribers.add(socket, filter, sync)
-    switch (start._tag) {
-      case "Head":
-        catchUps.resume(subscriber, head.offset)
-        break
-      case "Snapshot":
-        subscriber.target = head.offset
-        catchUps.begin(subscriber, undefined)
-        break
-      case "Since":
-        catchUps.begin(subscriber, start.offset)
+    if (start._tag === "Head") catchUps.resume(subscriber, head.offset)
+    else {
+      if (start._tag === "Snapshot") subscriber.target = head.offset
+      catchUps.begin(subscriber, start._tag === "Since" ? start.offset : undefined)
     }
     return subscriber
   }

@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -15,6 +16,7 @@ import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as EventLog from "../log/EventLog.js"
 import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
+import { isImmediate } from "../runtime/Immediate.js"
 import { sentAt } from "../runtime/TimeoutQueues.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Frame from "../transport/Frame.js"
@@ -88,6 +90,7 @@ export const make = (
     const stamp = yield* Stamps.Stamps
     const clock = yield* Effect.clock
     const tracer = yield* Tracing.listening
+    const runFork = yield* FiberSet.makeRuntime<never>()
     // Bound: a subscriber is in it once at the most.
     const behind = yield* Effect.acquireRelease(Queue.unbounded<Subscriber>(), Queue.shutdown)
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
@@ -275,7 +278,23 @@ export const make = (
 
     return {
       counts,
-      begin: later,
+      begin: (subscriber, cursor) => {
+        const arrival = cursor === undefined ? Exit.void : log.reached(cursor)
+        if (isImmediate(arrival)) {
+          later(subscriber, cursor)
+          return
+        }
+        // Parked here, so that no other catch-up waits for it.
+        subscriber.state = "behind"
+        subscriber.cursor = cursor
+        subscriber.queued = true
+        runFork(
+          Effect.zipRight(
+            arrival,
+            Effect.sync(() => Queue.unsafeOffer(behind, subscriber))
+          )
+        )
+      },
       resume: (subscriber, cursor) => {
         if (cursor === head() && subscriber.conflateFrom === undefined) goLive(subscriber)
         else later(subscriber, cursor)

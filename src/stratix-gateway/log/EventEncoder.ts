@@ -24,11 +24,11 @@ import { type Draft, jsonOf, type Lease } from "./EventLog.js"
 import * as JsonValue from "./JsonValue.js"
 import type { Stamp } from "./Stamps.js"
 
-/** An event that cannot be published, or could not be; nothing was sent. `field` names the part of the event that is wrong.
+/** An event that cannot be published, or could not be; nothing was sent, unless the reason is `Uncertain`: then it may have been. `field` names the part of the event that is wrong.
  * @since 0.1.0
  * @category errors */
 export class PublishError extends Schema.TaggedError<PublishError>("stratix/PublishError")("PublishError", {
-  reason: Schema.Literal("InvalidField", "NotJson", "TooLarge", "Closed", "Unavailable"),
+  reason: Schema.Literal("InvalidField", "NotJson", "TooLarge", "Closed", "Unavailable", "Uncertain"),
   field: Schema.String,
   detail: Schema.String
 }) {

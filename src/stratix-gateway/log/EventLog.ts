@@ -9,7 +9,7 @@ import type * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { AgentStatus, CommandStatus, Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
-import type { EventKind } from "../telemetry/Metrics.js"
+import type * as Metrics from "../telemetry/Metrics.js"
 import * as Filter from "./Filter.js"
 import type { Stamp } from "./Stamps.js"
 
@@ -126,16 +126,52 @@ export interface AppendOptions {
   readonly idempotencyKey?: string | undefined
 }
 
-/** The log did not take or give events; nothing was appended.
+/** The log did not take or give events. `Uncertain`: they may have been appended; with the other reasons they were not.
  * @since 0.1.0
  * @category errors */
 export class EventLogError extends Schema.TaggedError<EventLogError>("stratix/EventLogError")("EventLogError", {
-  reason: Schema.Literal("Closed", "Unavailable"),
-  cause: Schema.optional(Schema.Defect)
+  reason: Schema.Literal("Closed", "Unavailable", "Uncertain"),
+  detail: Schema.optional(Schema.String)
 }) {
   override get message(): string {
-    return this.reason === "Closed" ? "the log is closed: the gateway is shutting down" : "the log cannot be reached"
+    if (this.reason === "Closed") return "the log is closed: the gateway is shutting down"
+    const said = this.detail === undefined ? "" : `: ${this.detail}`
+    return this.reason === "Unavailable"
+      ? `the log cannot be reached, and nothing was published${said}`
+      : `the log did not answer in time, and may have taken the events${said}`
   }
+}
+
+/** Why a gateway does not start on this log, until an operator has changed something.
+ * @since 0.1.0
+ * @category errors */
+export class EventLogStartError extends Schema.TaggedError<EventLogStartError>("stratix/EventLogStartError")(
+  "EventLogStartError",
+  {
+    /** `Refused`: the engine cannot hold a log. `Format`: another version wrote it. `Settings`: gateways with other settings are running on it. `Locked`: another gateway has it. `Damaged`: it cannot be read. */
+    reason: Schema.Literal("Refused", "Format", "Settings", "Locked", "Damaged"),
+    detail: Schema.String
+  }
+) {
+  override get message(): string {
+    return `STRATIX_EVENT_LOG (eventLog): ${this.detail}`
+  }
+}
+
+/** How a log is.
+ * @since 0.1.0
+ * @category models */
+export interface Health {
+  /** Milliseconds for which the engine of the log has not been reached; 0 while it is. What is served is so old at the most. */
+  readonly staleMillis: number
+  /** Times that another epoch began while this gateway was there. */
+  readonly epochChanges: number
+  /** Times that everything was read anew, because what this gateway had was not part of the log any more. */
+  readonly rebuilds: number
+  /** Events that the engine has, as far as is known, and this gateway has not read yet. */
+  readonly unread: number
+  /** Appends that failed, by what their publishers were told. */
+  readonly failures: Readonly<Record<Metrics.LogFailure, number>>
 }
 
 /** The log. Any implementation must pass `eventLogSuite`.
@@ -160,6 +196,10 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     readonly latest: (filter?: Filter.Filter) => Effect.Effect<Latest, EventLogError>
     /** Announces every event appended from now on. A subscriber more than a history behind loses the oldest ones. */
     readonly subscribe: Effect.Effect<Queue.Dequeue<LogEntry>, never, Scope.Scope>
+    /** Completes once this process knows of the place, or will not know of it soon: another process of a shared log may have given it a moment ago. Known at once where there is nothing to wait for. */
+    readonly reached: (offset: Offset) => Effect.Effect<void>
+    /** Completes the next time that the history is another one: what this process learned of before is not in the tail any more. */
+    readonly rebuilds: Effect.Effect<void>
     /** The newest place this process knows of. */
     readonly head: () => Position
     /** The events this process learned of after `index`, or `undefined` where some of them have left its history. Synchronous: the fan-out reads with it. */
@@ -168,8 +208,20 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     readonly lag: (cursor: Offset | undefined) => Lag
     /** How much is held, and how much was let go. */
     readonly stats: () => Stats
+    readonly health: () => Health
   }
 >() {}
+
+/** The health of a log whose engine is this process.
+ * @since 0.1.0
+ * @category constructors */
+export const healthy: Health = {
+  staleMillis: 0,
+  epochChanges: 0,
+  rebuilds: 0,
+  unread: 0,
+  failures: { unavailable: 0, uncertain: 0 }
+}
 
 /** How far a cursor is behind the newest place.
  * @since 0.1.0
@@ -185,7 +237,7 @@ export interface Lag {
  * @category models */
 export interface Stats {
   /** Events that were appended by this process, by what they are. */
-  readonly appended: Readonly<Record<EventKind, number>>
+  readonly appended: Readonly<Record<Metrics.EventKind, number>>
   readonly historyEvents: number
   readonly historyBytes: number
   readonly keys: number

@@ -4,19 +4,18 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import type { Offset } from "../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as SleepLoop from "../runtime/SleepLoop.js"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
-import { type EventKind, eventKind } from "../telemetry/Metrics.js"
-import { type AppendOptions, type Draft, EventLog, EventLogError, type LogEntry } from "./EventLog.js"
-import * as Filter from "./Filter.js"
+import { type AppendOptions, type Draft, EventLog, EventLogError, healthy, type LogEntry } from "./EventLog.js"
 import { KeyedAppends } from "./Idempotency.js"
-import { Mirror } from "./Mirror.js"
-import { emptyLog, isKeyless } from "./Records.js"
+import { Mirror } from "./mirror/Mirror.js"
+import { emptyLog, isKeyless } from "./mirror/Records.js"
+import * as Replica from "./Replica.js"
 
 /** Milliseconds by which a timer is late only where the whole process was: leases do not count that time. */
 const PAUSE = 1000
@@ -32,26 +31,16 @@ const make = Effect.gen(function* () {
     clock.unsafeCurrentTimeMillis().toString(36)
   const keyed = new KeyedAppends(config)
   const mirror = new Mirror(config, emptyLog(epoch))
+  const replica = yield* Replica.make(config, mirror, now)
 
-  // Bound: historyCapacity entries; a slower subscriber loses the oldest (sliding), as it would from history.
-  const hub = yield* Effect.acquireRelease(PubSub.sliding<LogEntry>(config.historyCapacity), PubSub.shutdown)
   let closed = false
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       closed = true
     })
   )
-  const appended: Record<EventKind, number> = {
-    agent_status_update: 0,
-    command_status_update: 0,
-    agent_create: 0,
-    agent_remove: 0,
-    command_remove: 0,
-    other: 0
-  }
-
   const appendOne = (draft: Draft, time: number): LogEntry => {
-    appended[eventKind(draft.eventType)]++
+    replica.count(draft.eventType)
     const { keyless, seq } = mirror.place
     return mirror.apply(draft, { epoch, seq: seq + 1, keyless: keyless + (isKeyless(draft) ? 1 : 0) }, time)
   }
@@ -74,14 +63,11 @@ const make = Effect.gen(function* () {
     return entries
   }
 
-  // In the same synchronous step as the append: a fiber may be paused between two of its steps, and another's events would overtake.
-  const announce = (entries: ReadonlyArray<LogEntry>) => Effect.runSync(PubSub.publishAll(hub, entries))
-
   const aging = yield* SleepLoop.make({
     now,
     run: () => {
       if (closed) return Number.POSITIVE_INFINITY
-      announce(overdue(now()))
+      replica.announce(overdue(now()))
       return looksAt
     }
   })
@@ -96,7 +82,7 @@ const make = Effect.gen(function* () {
       const given = idempotencyKey === undefined ? undefined : keyed.find(idempotencyKey, time)
       if (given !== undefined) return Effect.succeed(given)
       const entries = drafts.map((draft) => appendOne(draft, time))
-      announce([...entries, ...overdue(time)])
+      replica.announce([...entries, ...overdue(time)])
       aging.wake(looksAt)
       const offsets = entries.map((entry) => entry.offset)
       if (idempotencyKey !== undefined) keyed.add(idempotencyKey, offsets, time)
@@ -110,16 +96,9 @@ const make = Effect.gen(function* () {
       Effect.suspend(() =>
         closed ? Effect.fail(new EventLogError({ reason: "Closed" })) : Effect.succeed(mirror.renew(agentId, now()))
       ),
-    since: (cursor, options = {}) => Effect.sync(() => mirror.since(cursor, options)),
-    latest: (filter = Filter.all) => Effect.sync(() => mirror.latest(filter)),
-    subscribe: PubSub.subscribe(hub),
-    head: () => mirror.head,
-    tail: (index) => mirror.tail(index),
-    lag: (cursor) => {
-      const { events, millis } = mirror.lag(cursor, now())
-      return { events, millis: Math.round(millis) }
-    },
-    stats: () => ({ appended: { ...appended }, ...mirror.stats() })
+    ...replica.reads,
+    reached: () => Exit.void,
+    health: () => healthy
   })
 })
 

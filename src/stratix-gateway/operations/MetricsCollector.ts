@@ -36,6 +36,7 @@ interface Reading {
   readonly broadcast: Broadcast.Stats
   readonly farthest: Broadcast.MaxLag
   readonly log: EventLog.Stats
+  readonly health: EventLog.Health
 }
 
 /** A count of this gateway, and how much of it the metric has been told. */
@@ -69,7 +70,12 @@ const counts = (): ReadonlyArray<Part> => {
     ),
     part(Metric.tagged(Metrics.keysDropped, "kind", "finished"), ({ log }) => log.finishedDropped),
     part(Metric.tagged(Metrics.keysDropped, "kind", "unfinished"), ({ log }) => log.keysDropped),
-    part(Metrics.leasesExpired, ({ log }) => log.leasesExpired)
+    part(Metrics.leasesExpired, ({ log }) => log.leasesExpired),
+    part(Metrics.logEpochs, ({ health }) => health.epochChanges),
+    part(Metrics.logRebuilds, ({ health }) => health.rebuilds),
+    ...Metrics.logFailureReasons.map((reason) =>
+      part(Metric.tagged(Metrics.logFailures, "reason", reason), ({ health }) => health.failures[reason])
+    )
   ]
 }
 
@@ -90,7 +96,9 @@ const levels = (): ReadonlyArray<Part> => {
       part(Metric.tagged(Metrics.commands, "status", status), ({ log }) => log.commands.get(status) ?? 0)
     ),
     part(Metrics.removalMarks, ({ log }) => log.removalMarks),
-    part(Metrics.leases, ({ log }) => log.leases)
+    part(Metrics.leases, ({ log }) => log.leases),
+    part(Metrics.logStale, ({ health }) => health.staleMillis / 1000),
+    part(Metrics.logUnread, ({ health }) => health.unread)
   ]
 }
 
@@ -120,7 +128,12 @@ const make = Effect.gen(function* () {
   const levelled = levels()
 
   const collect = Effect.map(connections.all, (all) => {
-    const reading = { broadcast: broadcast.stats(), farthest: broadcast.maxLag(), log: log.stats() }
+    const reading = {
+      broadcast: broadcast.stats(),
+      farthest: broadcast.maxLag(),
+      log: log.stats(),
+      health: log.health()
+    }
     for (const part of counted) tell(part, part.read(reading))
     for (const part of levelled) tell(part, part.read(reading))
     reportMaxima(

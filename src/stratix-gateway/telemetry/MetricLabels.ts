@@ -186,3 +186,12 @@ export const connectionStates = ["live", "stalled", "behind"] as const
  * @since 0.1.0
  * @category labels */
 export const droppedKinds = ["finished", "unfinished"] as const
+
+/** The labels of `logFailures`: the events were not appended; they may have been.
+ * @since 0.1.0
+ * @category labels */
+export const logFailureReasons = ["unavailable", "uncertain"] as const
+
+/** @since 0.1.0
+ * @category labels */
+export type LogFailure = (typeof logFailureReasons)[number]

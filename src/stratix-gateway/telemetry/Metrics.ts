@@ -13,6 +13,7 @@ import {
   droppedKinds,
   eventKinds,
   leaveCodes,
+  logFailureReasons,
   protocols,
   refusalReasons,
   slowReasons,
@@ -257,6 +258,55 @@ export const leasesExpired = counter(
   "Leases that were not renewed in time: the gateway published that the agent is offline"
 )
 
+/** Time since the engine of a shared log was last reached.
+ * @since 0.1.0
+ * @category metrics */
+export const logStale = gauge(
+  "stratix_log_stale_seconds",
+  "Time for which the engine of the log has not been reached; 0 while it is"
+)
+
+/** Events not yet read from a shared log.
+ * @since 0.1.0
+ * @category metrics */
+export const logUnread = gauge(
+  "stratix_log_unread_events",
+  "Events that the engine of the log has and this gateway has not read yet"
+)
+
+/** Epochs that began.
+ * @since 0.1.0
+ * @category metrics */
+export const logEpochs = counter(
+  "stratix_log_epochs_total",
+  "Times that the engine of the log began another epoch: it was restarted, replaced or emptied"
+)
+
+/** Times that the whole log was read anew.
+ * @since 0.1.0
+ * @category metrics */
+export const logRebuilds = counter(
+  "stratix_log_rebuilds_total",
+  "Times that the log was read anew, because it no longer leads on from what this gateway had"
+)
+
+/** Appends that failed, by `reason`.
+ * @since 0.1.0
+ * @category metrics */
+export const logFailures = counter(
+  "stratix_log_failures_total",
+  "Appends that failed, by reason: unavailable (nothing was appended) or uncertain (the engine did not say)"
+)
+
+/** Time the engine of a shared log took for a batch.
+ * @since 0.1.0
+ * @category metrics */
+export const logAppend = histogram(
+  "stratix_log_append_seconds",
+  "Time the engine of the log took to append a batch; not there for a log in memory",
+  [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+)
+
 /** Seconds the event loop was active. Its rate is how busy the one thread is that everything runs on.
  * @since 0.1.0
  * @category metrics */
@@ -310,6 +360,11 @@ export const register = (): void => {
     removalMarks,
     leases,
     leasesExpired,
+    logStale,
+    logUnread,
+    logEpochs,
+    logRebuilds,
+    logAppend,
     eventLoopActive,
     residentMemory,
     startTime,
@@ -328,7 +383,8 @@ export const register = (): void => {
     [catchUps, "mode", SyncMode.literals],
     [keysDropped, "kind", droppedKinds],
     [agents, "status", AgentStatus.literals],
-    [commands, "status", CommandStatus.literals]
+    [commands, "status", CommandStatus.literals],
+    [logFailures, "reason", logFailureReasons]
   ] as const
   for (const [metric, name, values] of labels) {
     for (const value of values) metric.unsafeValue([MetricLabel.make(name, value)])

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope, TestClock } from "effect"
 import { EventLog, StatusSync, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
-import { Mirror } from "../../../src/stratix-gateway/log/Mirror.js"
-import { emptyLog } from "../../../src/stratix-gateway/log/Records.js"
+import { Mirror } from "../../../src/stratix-gateway/log/mirror/Mirror.js"
+import { emptyLog } from "../../../src/stratix-gateway/log/mirror/Records.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { agent } from "../suites/drafts.js"
 

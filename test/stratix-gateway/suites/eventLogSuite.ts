@@ -1,13 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, FastCheck as fc, Layer, Queue, TestClock } from "effect"
+import { Chunk, type Duration, Effect, FastCheck as fc, Layer, Queue, TestClock } from "effect"
 import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import { agent, command, commandOf, type Draft, note, removal } from "./drafts.js"
 
 /** What any event log must do. The layer takes its settings from `StatusSyncConfig`. */
 export const eventLogSuite = <E>(
   name: string,
-  layer: Layer.Layer<EventLog.EventLog, E, StatusSyncConfig.StatusSyncConfig>
+  layer: Layer.Layer<EventLog.EventLog, E, StatusSyncConfig.StatusSyncConfig>,
+  /** `settle`: completes once the log has done what the time of now asks for. `runs`: of each property. */
+  options: {
+    readonly settle?: Effect.Effect<void, EventLog.EventLogError, EventLog.EventLog>
+    readonly runs?: number
+  } = {}
 ) => {
+  const { runs = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300), settle = Effect.void } = options
+  const pass = (time: Duration.DurationInput) => Effect.zipRight(TestClock.adjust(time), settle)
   const run =
     (settings: Partial<StatusSyncConfig.Settings> = {}) =>
     <A, E2>(effect: Effect.Effect<A, E2, EventLog.EventLog>) =>
@@ -124,10 +131,10 @@ export const eventLogSuite = <E>(
         Effect.gen(function* () {
           const log = yield* EventLog.EventLog
           yield* log.append([command("old", true), command("runs", false)])
-          yield* TestClock.adjust("59999 millis")
+          yield* pass("59999 millis")
           yield* log.append([command("again", true), command("again", false)])
           assert.strictEqual((yield* log.latest()).entries.length, 3)
-          yield* TestClock.adjust("1 millis")
+          yield* pass("1 millis")
           assert.deepStrictEqual(jsons((yield* log.latest()).entries), [
             command("runs", false).json,
             command("again", false).json
@@ -147,7 +154,8 @@ export const eventLogSuite = <E>(
       const log = yield* EventLog.EventLog
       const [start] = yield* log.append([command("c", false)])
       yield* log.append([command("c", true), agent("a"), agent("a", 1), agent("a", 2)])
-      yield* TestClock.adjust("2 minutes")
+      yield* pass("1 minute")
+      yield* pass("1 minute")
       return yield* log.since(start)
     })
 
@@ -370,7 +378,7 @@ export const eventLogSuite = <E>(
             else if (t === "finish") yield* log.append([{ ...commandOf(`${id}`, `${of}`, n), finished: true }])
             else if (t === "remove") yield* log.append([removal(`${id}`)])
             else if (t === "note") yield* log.append([note(n)])
-            else if (t === "later") yield* TestClock.adjust("20 seconds")
+            else if (t === "later") yield* pass("20 seconds")
             else yield* read(id)
           }
           while (yield* read(50)) {}
@@ -385,7 +393,7 @@ export const eventLogSuite = <E>(
             removalMarks
           })
         ),
-      { timeout: 120_000, fastCheck: { numRuns: Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300) } }
+      { timeout: 120_000, fastCheck: { numRuns: runs } }
     )
   })
 }

@@ -3,6 +3,7 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -69,9 +70,12 @@ const health = <Id extends string>(id: Id, group: typeof HealthGroup) =>
       .handle("readyz", () =>
         Effect.gen(function* () {
           const connections = yield* Connections.Connections
-          return (yield* connections.accepting)
-            ? { status: "ok" as const }
-            : yield* Effect.fail({ status: "draining" as const })
+          if (!(yield* connections.accepting)) return yield* Effect.fail({ status: "draining" as const })
+          const { eventLogStaleness } = yield* StatusSyncConfig.StatusSyncConfig
+          const log = yield* EventLog.EventLog
+          return log.health().staleMillis > Duration.toMillis(eventLogStaleness)
+            ? yield* Effect.fail({ status: "stale" as const })
+            : { status: "ok" as const }
         })
       )
   )

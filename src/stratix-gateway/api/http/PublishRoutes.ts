@@ -82,13 +82,19 @@ const statusOf: { readonly [R in StatusSync.PublishError["reason"]]: number } = 
   NotJson: 400,
   TooLarge: 400,
   Closed: 503,
-  Unavailable: 503
+  Unavailable: 503,
+  Uncertain: 503
 }
+
+/** Seconds after which a publisher may try again: a log that is away is tried once a second. */
+const RETRY_AFTER = "1"
 
 /** The answer to an event that was not published. Where the body is the payload, its fields are named without `payload`. */
 const notPublished = ({ detail, field, reason }: StatusSync.PublishError, isPayload: boolean): Response => {
   const at = isPayload ? field.replace(/^payload\.?/, "") : field
-  return Problem.response(statusOf[reason], reason, at === "" ? detail : `${at}: ${detail}`, { field: at })
+  const status = statusOf[reason]
+  const headers = status === 503 ? { "retry-after": RETRY_AFTER } : {}
+  return Problem.response(status, reason, at === "" ? detail : `${at}: ${detail}`, { field: at, headers })
 }
 
 /** Names the log, so that a publisher sees that it is another one. */

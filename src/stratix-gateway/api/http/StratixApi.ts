@@ -148,7 +148,9 @@ export type ConnectionReports = typeof ConnectionReports.Type
 const Health = Schema.Struct({ status: Schema.Literal("ok", "failing"), version: Schema.String }).annotations({
   identifier: "Health"
 })
-const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining") }).annotations({ identifier: "Readiness" })
+const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining", "stale") }).annotations({
+  identifier: "Readiness"
+})
 
 // Checked with the rest of the event, so that one place says what an id must be.
 const id = Schema.String.annotations({ description: "1 to 256 characters, percent-encoded" })
@@ -266,7 +268,10 @@ export const HealthGroup = HttpApiGroup.make("stratix.health")
   )
   .add(
     HttpApiEndpoint.get("readyz", "/readyz")
-      .annotate(OpenApi.Summary, "The gateway accepts connections; 503 while it drains")
+      .annotate(
+        OpenApi.Summary,
+        "The gateway accepts connections, and its log is there; 503 while it drains, and without contact to the log"
+      )
       .addSuccess(Readiness)
       .addError(Readiness, { status: 503 })
   )

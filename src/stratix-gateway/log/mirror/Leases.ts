@@ -11,10 +11,10 @@ import {
   COMMAND_STATUS_UPDATE,
   type CommandStatusPayload,
   eventKey
-} from "../../stratix-core/stratix-protocol.js"
-import { Heap, type HeapEntry } from "../runtime/Heap.js"
-import { type Draft, jsonOf, type Lease } from "./EventLog.js"
-import type { Stamp } from "./Stamps.js"
+} from "../../../stratix-core/stratix-protocol.js"
+import { Heap, type HeapEntry } from "../../runtime/Heap.js"
+import { type Draft, jsonOf, type Lease } from "../EventLog.js"
+import type { Stamp } from "../Stamps.js"
 
 /** The lease of an agent that has one. */
 export interface HeldLease extends HeapEntry, Lease {
@@ -103,7 +103,7 @@ export class Leases {
 }
 
 /** Why an agent went offline, or a command failed, that a lease ended. */
-const REASON = "lease expired"
+export const LEASE_EXPIRED = "lease expired"
 
 const draft = (
   event:
@@ -130,7 +130,7 @@ const draft = (
  * @since 0.1.0
  * @category constructors */
 export const offlineOf = (agentId: string, stamp: Stamp): Draft =>
-  draft({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status: "offline", reason: REASON } }, stamp)
+  draft({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status: "offline", reason: LEASE_EXPIRED } }, stamp)
 
 /** What is said of a command that such an agent was running.
  * @since 0.1.0
@@ -139,7 +139,7 @@ export const failedOf = (commandId: string, agentId: string, stamp: Stamp): Draf
   draft(
     {
       eventType: COMMAND_STATUS_UPDATE,
-      payload: { commandId, agentId, commandStatus: "failed", error: REASON }
+      payload: { commandId, agentId, commandStatus: "failed", error: LEASE_EXPIRED }
     },
     stamp
   )

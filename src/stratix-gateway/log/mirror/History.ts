@@ -2,8 +2,8 @@
  * The newest part of the log: a ring of its events.
  */
 
+import type { LogEntry } from "../EventLog.js"
 import type { Place } from "./Epochs.js"
-import type { LogEntry } from "./EventLog.js"
 
 /** Bound: `capacity` entries and `maxCharacters` of their JSON; the oldest leave. */
 export class History<A extends LogEntry & Place> {

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import { AGENT_REMOVE, COMMAND_REMOVE, endedKeys } from "../../stratix-core/stratix-protocol.js"
-import { type Draft, jsonOf } from "./EventLog.js"
-import type { Stamp } from "./Stamps.js"
+import { AGENT_REMOVE, COMMAND_REMOVE, endedKeys } from "../../../stratix-core/stratix-protocol.js"
+import { type Draft, jsonOf } from "../EventLog.js"
+import type { Stamp } from "../Stamps.js"
 
 /** Removes what an event is the newest state of: its command, or its agent.
  * @since 0.1.0

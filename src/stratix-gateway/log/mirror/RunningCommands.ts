@@ -1,7 +1,7 @@
 /**
  * Which commands each agent is running now.
  */
-import type { Draft } from "./EventLog.js"
+import type { Draft } from "../EventLog.js"
 
 /** Running commands by agent. Bound: the commands of `latest`. */
 export class RunningCommands {

@@ -4,7 +4,7 @@
  * An epoch is a time in which one engine gave the places. Where an engine loses what it had acknowledged, places are given anew, in another
  * epoch: an offset counts only if its place was given before the next epoch began.
  */
-import type { Offset } from "../../stratix-core/stratix-protocol.js"
+import type { Offset } from "../../../stratix-core/stratix-protocol.js"
 
 /** A place in the log: epoch, sequence number, and how many events up to it were the state of nothing. The last lets a resume say how many of them it lost. */
 export interface Place {

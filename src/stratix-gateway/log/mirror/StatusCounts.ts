@@ -1,8 +1,8 @@
 /**
  * How many agents and commands have each status.
  */
-import { AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../stratix-core/stratix-protocol.js"
-import type { Draft } from "./EventLog.js"
+import { AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../../stratix-core/stratix-protocol.js"
+import type { Draft } from "../EventLog.js"
 
 /** Counts of the newest events, by status. */
 export class StatusCounts {

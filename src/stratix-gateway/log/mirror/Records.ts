@@ -1,8 +1,9 @@
 /**
  * Events with their places, as the owner of a log keeps them and gives them to mirrors.
  */
+
+import type { Draft } from "../EventLog.js"
 import type { Epoch, Place } from "./Epochs.js"
-import type { Draft } from "./EventLog.js"
 
 /** What an event did to the state. Known to the owner of the log; a mirror that holds the whole state can tell by itself. */
 export interface Effects {

@@ -6,9 +6,8 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import type { Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
-import type { Settings } from "../config/StatusSyncConfig.js"
-import { type Epoch, Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
+import type { Offset, SyncMode } from "../../../stratix-core/stratix-protocol.js"
+import type { Settings } from "../../config/StatusSyncConfig.js"
 import {
   type CatchUp,
   type Draft,
@@ -18,14 +17,15 @@ import {
   type SinceOptions,
   type Stats,
   toldOf
-} from "./EventLog.js"
-import * as Filter from "./Filter.js"
+} from "../EventLog.js"
+import * as Filter from "../Filter.js"
+import type { Stamp } from "../Stamps.js"
+import { type Epoch, Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { History } from "./History.js"
 import { failedOf, Leases, offlineOf } from "./Leases.js"
 import type { Effects, Kept, Origin, Recorded } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import { RunningCommands } from "./RunningCommands.js"
-import type { Stamp } from "./Stamps.js"
 import { StatusCounts } from "./StatusCounts.js"
 
 interface Stored extends LogEntry, Place {
@@ -50,7 +50,8 @@ const isMark = ({ key }: Stored): boolean => key === undefined
 export class Mirror {
   private readonly history: History<Stored>
   private newest: Place
-  private epochs: Epochs
+  /** Those that the owner of the log knows of now. */
+  epochs: Epochs
   /** From sequence numbers to indexes. */
   private readonly shift: number
   // Latest: by key, and in offset order with superseded entries and removal marks among them. Bound: latestCapacity and finishedCapacity keys, and latestBytes characters, by `overdue`.
@@ -116,11 +117,6 @@ export class Mirror {
       else if (kept.effects.removed) this.mark(entry)
       else if (entry.departure !== undefined) this.mark(entry.departure)
     }
-  }
-
-  /** The epochs that the owner of the log knows of now. */
-  adopt(epochs: ReadonlyArray<Epoch>): void {
-    this.epochs = new Epochs(epochs)
   }
 
   /** The lease of an agent runs its full length again. `false`: it has none. */

@@ -1,0 +1,25 @@
+/**
+ * The log that the settings name.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
+import type { EventLog, EventLogStartError } from "./log/EventLog.js"
+import * as EventLogMemory from "./log/EventLogMemory.js"
+import * as EventLogRedis from "./log/redis/EventLogRedis.js"
+
+/** The log of `eventLog`: in memory, or in a Redis.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfig: Layer.Layer<EventLog, EventLogStartError, StatusSyncConfig.StatusSyncConfig> =
+  Layer.unwrapEffect(
+    Effect.map(StatusSyncConfig.StatusSyncConfig, ({ eventLog, eventLogNamespace }) => {
+      const text = Redacted.value(eventLog)
+      return text === "memory"
+        ? EventLogMemory.layer
+        : EventLogRedis.layer({ url: eventLog, namespace: eventLogNamespace })
+    })
+  )
