@@ -20,7 +20,7 @@ import {
 } from "../EventLog.js"
 import * as Filter from "../Filter.js"
 import type { Stamp } from "../Stamps.js"
-import { type Epoch, Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
+import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { History } from "./History.js"
 import { failedOf, Leases, offlineOf } from "./Leases.js"
 import type { Effects, Kept, Origin, Recorded } from "./Records.js"
