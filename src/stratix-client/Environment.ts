@@ -59,15 +59,14 @@ export const platform: Environment = {
     return () => clearTimeout(handle)
   },
   onFrame: (task) => {
-    if (!globalThis.requestAnimationFrame) return platform.setTimer(task, 0)
     const run = () => {
       cancel()
       task()
     }
-    const frame = requestAnimationFrame(run)
-    const stopTimer = platform.setTimer(run, HIDDEN_FRAME)
+    const frame = globalThis.requestAnimationFrame?.(run)
+    const stopTimer = platform.setTimer(run, frame ? HIDDEN_FRAME : 0)
     const cancel = () => {
-      cancelAnimationFrame(frame)
+      globalThis.cancelAnimationFrame?.(frame)
       stopTimer()
     }
     return cancel

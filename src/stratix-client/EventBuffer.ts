@@ -29,13 +29,18 @@ export const makeEventSource = <A extends object>(capacity: number, onReturn: ()
   const values: Array<A> = []
   // Bound: one for each `next()` that is not answered yet.
   const waiting: Array<(result: IteratorResult<A, undefined>) => void> = []
-  const done = { done: true, value: undefined } as const
   let ended = false
   let dropped = 0
 
+  const settle = () => {
+    while (waiting.length > 0 && (ended || values.length > 0)) {
+      const value = values.shift()
+      waiting.shift()?.(value ? { done: false, value } : { done: true, value })
+    }
+  }
   const end = () => {
     ended = true
-    for (const waiter of waiting.splice(0)) waiter(done)
+    settle()
   }
   const buffer: EventBuffer<A> = {
     get dropped() {
@@ -43,25 +48,22 @@ export const makeEventSource = <A extends object>(capacity: number, onReturn: ()
     },
     next: () =>
       new Promise((resolve) => {
-        const value = values.shift()
-        if (value) resolve({ done: false, value })
-        else if (ended) resolve(done)
-        else waiting.push(resolve)
+        waiting.push(resolve)
+        settle()
       }),
     return: () => {
       values.length = 0
       onReturn()
       end()
-      return Promise.resolve(done)
+      return buffer.next()
     },
     [Symbol.asyncIterator]: () => buffer
   }
   return {
     buffer,
     push: (value) => {
-      const waiter = waiting.shift()
-      if (waiter) return waiter({ done: false, value })
       values.push(value)
+      settle()
       if (values.length <= capacity) return
       values.shift()
       dropped++

@@ -15,6 +15,11 @@ export type Filter = FilterFields
  * @category constants */
 export const NOTHING = "events=%20"
 
+/** Percent-encodes a value of a query. Throws a `URIError` for text that has no such encoding (half of a surrogate pair).
+ * @since 0.1.0
+ * @category conversions */
+export const encode = encodeURIComponent
+
 const fields = ["events", "agents", "commands"] as const
 
 /** The filter as query parameters. Throws a `URIError` for text that has no percent-encoding (half of a surrogate pair).
@@ -23,5 +28,5 @@ const fields = ["events", "agents", "commands"] as const
 export const toQuery = (filter: Filter): string => {
   if (fields.some((name) => filter[name]?.length === 0)) return NOTHING
   // The server splits at commas before it decodes, so each value is encoded by itself.
-  return fields.flatMap((name) => (filter[name] ? `${name}=${filter[name].map(encodeURIComponent)}` : [])).join("&")
+  return fields.flatMap((name) => (filter[name] ? `${name}=${filter[name].map(encode)}` : [])).join("&")
 }

@@ -7,8 +7,9 @@
  * @since 0.1.0
  */
 import type { Offset, SyncMessage } from "../stratix-core/stratix-protocol.js"
-import { type Filter, NOTHING, toQuery } from "./Filter.js"
+import { encode, type Filter, NOTHING, toQuery } from "./Filter.js"
 import type { Message } from "./Message.js"
+import type { StateChanges } from "./StateChanges.js"
 import { type Fold, makeFold, type StatusState } from "./StatusState.js"
 
 /** Characters of filter that go into a URL: servers and proxies allow about 8 KiB for a request line. A longer one is sent as a message. */
@@ -29,9 +30,8 @@ export interface Follower {
   readonly want: (filter: Filter, sent: boolean) => void
   /** A connection is about to be opened: the query to ask with. */
   readonly open: () => string
-  /** The filter that has to be sent after the welcome, if any. */
-  readonly unsent: () => Filter | undefined
-  readonly welcome: (plain: boolean) => void
+  /** Returns the filter that has to be sent now, if any. */
+  readonly welcome: (plain: boolean) => Filter | undefined
   /** The gateway's log is at `head`. */
   readonly heartbeat: (head: Offset) => void
   readonly sync: (payload: SyncMessage["payload"]) => void
@@ -46,30 +46,25 @@ export interface Follower {
 /** Begins with nothing known. Tells every key whose shown event has changed or gone.
  * @since 0.1.0
  * @category constructors */
-export const makeFollower = (initial: Filter, changed: (key: string) => void): Follower => {
+export const makeFollower = (initial: Filter, changes: StateChanges): Follower => {
   let filter = initial
   // Bound: one filter for each `subscribe` that was sent on this connection and not answered.
-  let pending: ReadonlyArray<Filter> = []
-  const begin = (): Fold => {
-    const fold = makeFold((key) => {
-      if (fold === shown) changed(key)
-    })
-    return fold
-  }
-  let shown = begin()
+  let pending: Array<Filter> = []
+  let shown = makeFold(changes.add)
   // A snapshot replaces what is shown when it has fully arrived, so that half of a state is never shown as if it were all.
   let staged: Fold | undefined
+  // Bound: the keys of both. What differs is collected while the snapshot arrives: at its end nothing of its size is left to do in one go.
+  const differing = new Set<string>()
   let cursor: Offset | undefined
   let processed: Offset | undefined
   let plain = false
-  // The next thing is a `stratix:sync`: until then no event moves the cursor.
-  let awaiting = true
-  // Events of the chunk still to come, the offset after them, and whether another chunk follows.
+  // Events of the chunk still to come, and the offset after them.
   let left = 0
   let to: Offset | undefined
-  let more = false
+  // The next thing, after those, is a `stratix:sync`: until then no other event moves the cursor.
+  let awaiting = true
 
-  const isCaughtUp = () => !(awaiting || left > 0 || more || pending.length > 0)
+  const isCaughtUp = () => !(awaiting || left > 0 || pending.length > 0)
 
   const forget = () => {
     cursor = undefined
@@ -78,12 +73,17 @@ export const makeFollower = (initial: Filter, changed: (key: string) => void): F
   const awaitSync = () => {
     awaiting = true
     left = 0
-    more = false
+  }
+  const stage = () => {
+    const fold = makeFold((key) => (fold === shown ? changes : differing).add(key), shown.state())
+    differing.clear()
+    return fold
   }
   const show = (fold: Fold) => {
-    const before = shown.state()
+    fold.replace()
     shown = fold
-    fold.differ(before)
+    differing.forEach(changes.add)
+    differing.clear()
   }
   const settle = () => {
     if (!isCaughtUp() || !staged) return
@@ -102,7 +102,8 @@ export const makeFollower = (initial: Filter, changed: (key: string) => void): F
     isEmpty: () => shown.isEmpty(),
     processed: () => processed,
     want: (wanted, sent) => {
-      pending = sent ? [...pending, wanted] : [wanted]
+      if (!sent) pending = []
+      pending.push(wanted)
     },
     open: () => {
       const wanted = pending.at(-1)
@@ -120,16 +121,17 @@ export const makeFollower = (initial: Filter, changed: (key: string) => void): F
       }
       awaitSync()
       // Only a plain server looks at `snapshot`: a sync one always sends what is missing.
-      return `snapshot=true${query && `&${query}`}${cursor ? `&since=${encodeURIComponent(cursor)}` : ""}`
+      return `snapshot=true${query && `&${query}`}${cursor ? `&since=${encode(cursor)}` : ""}`
     },
-    unsent: () => pending[0],
     welcome: (isPlain) => {
       plain = isPlain
-      if (!plain) return
-      // Nothing tells where a plain snapshot ends, nor what has gone: what was known before cannot be told from what is true.
-      forget()
-      awaiting = false
-      show(begin())
+      if (plain) {
+        // Nothing tells where a plain snapshot ends, nor what has gone: what was known before cannot be told from what is true.
+        awaiting = false
+        show(stage())
+        forget()
+      }
+      return pending[0]
     },
     heartbeat: (head) => {
       if (isCaughtUp()) processed = head
@@ -137,29 +139,27 @@ export const makeFollower = (initial: Filter, changed: (key: string) => void): F
     sync: (payload) => {
       if (payload.mode === "snapshot") {
         forget()
-        staged = begin()
+        staged = stage()
       }
-      awaiting = false
+      awaiting = payload.more === true
       left = payload.count
       to = payload.to
-      more = payload.more === true
       if (left === 0) reach(to)
     },
     event: (event, wellFormed) => {
       if (wellFormed) (staged ?? shown).apply(event)
-      if (plain || awaiting) return
+      if (plain || (awaiting && left <= 0)) return
       const isLast = left > 0 && --left <= 0
       reach(isLast ? to : event.offset)
     },
     subscribed: () => {
-      filter = pending[0] ?? filter
-      pending = pending.slice(1)
+      filter = pending.shift() ?? filter
       if (plain) return
       forget()
       awaitSync()
     },
     rejected: () => {
-      pending = pending.slice(1)
+      pending.shift()
       settle()
     }
   }

@@ -62,18 +62,20 @@ interface Unknowns {
 const isObject = (value: unknown): value is Unknowns =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-const isEnvelope = (value: unknown): value is Message => {
-  if (!isObject(value)) return false
-  const { eventType, offset, payload, requestId, sentAt, timestamp } = value
-  return (
-    typeof eventType === "string" &&
-    isObject(payload) &&
-    typeof timestamp === "number" &&
-    typeof requestId === "string" &&
-    typeof (offset ?? "") === "string" &&
-    typeof (sentAt ?? 0) === "number"
-  )
+/** Whether the fields of an example are there, each of the example's type. Asked for every event: no list is made of it. */
+const fits = (value: Unknowns, example: Unknowns): boolean => {
+  for (const name in example) if (typeof value[name] !== typeof example[name]) return false
+  return true
 }
+
+const envelope = { eventType: "", requestId: "", timestamp: 0 }
+
+const isEnvelope = (value: unknown): value is Message =>
+  isObject(value) &&
+  fits(value, envelope) &&
+  isObject(value["payload"]) &&
+  typeof (value["offset"] ?? "") === "string" &&
+  typeof (value["sentAt"] ?? 0) === "number"
 
 const asMessage = (value: unknown): Message | undefined => (isEnvelope(value) ? value : undefined)
 
@@ -97,22 +99,21 @@ export const messagesIn = (frame: Message | undefined): ReadonlyArray<Message | 
 }
 
 // What the client itself relies on, by example; the values (is "online" a status?) are the gateway's word.
-const shapes: ReadonlyMap<string, Unknowns> = /* @__PURE__ */ new Map([
-  [Types.AGENT_STATUS_UPDATE, { agentId: "", status: "" }],
-  [Types.COMMAND_STATUS_UPDATE, { commandId: "", agentId: "", commandStatus: "" }],
-  [Types.AGENT_CREATE, { agentId: "", name: "", type: "" }],
-  [Types.AGENT_REMOVE, { agentId: "" }],
-  [Types.COMMAND_REMOVE, { commandId: "", agentId: "" }],
-  [Types.SYNC, { mode: "", to: "", count: 0 }],
-  [Types.CLOSING, { retryAfterMs: 0 }],
-  [Types.ERROR, { reason: "", detail: "" }]
-] satisfies ReadonlyArray<readonly [string, Unknowns]>)
+const shapes: { readonly [eventType: string]: Unknowns } = {
+  [Types.AGENT_STATUS_UPDATE]: { agentId: "", status: "" },
+  [Types.COMMAND_STATUS_UPDATE]: { commandId: "", agentId: "", commandStatus: "" },
+  [Types.AGENT_CREATE]: { agentId: "", name: "", type: "" },
+  [Types.AGENT_REMOVE]: { agentId: "" },
+  [Types.COMMAND_REMOVE]: { commandId: "", agentId: "" },
+  [Types.SYNC]: { mode: "", to: "", count: 0 },
+  [Types.CLOSING]: { retryAfterMs: 0 },
+  [Types.ERROR]: { reason: "", detail: "" }
+}
 
 /** Whether the payload has the fields its type says.
  * @since 0.1.0
  * @category predicates */
-export const isWellFormed = ({ eventType, payload }: Message): boolean =>
-  Object.entries(shapes.get(eventType) ?? {}).every(([name, example]) => typeof payload[name] === typeof example)
+export const isWellFormed = ({ eventType, payload }: Message): boolean => fits(payload, shapes[eventType] ?? {})
 
 /** Whether a well-formed message is of a type.
  * @since 0.1.0

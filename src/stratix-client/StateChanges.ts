@@ -21,20 +21,18 @@ export const makeStateChanges = (
   tell: (keys: ReadonlySet<string>) => void
 ): StateChanges => {
   // Bound: the keys of what is shown before and after.
-  let keys: Set<string> | undefined
-  let cancel: () => void = () => undefined
+  let keys = new Set<string>()
+  let cancel: (() => void) | undefined
   return {
     add: (key) => {
-      if (!keys) {
-        keys = new Set()
-        cancel = schedule(() => {
-          const told = keys
-          keys = undefined
-          if (told) tell(told)
-        })
-      }
       keys.add(key)
+      cancel ??= schedule(() => {
+        const told = keys
+        keys = new Set()
+        cancel = undefined
+        tell(told)
+      })
     },
-    cancel: () => cancel()
+    cancel: () => cancel?.()
   }
 }

@@ -22,7 +22,5 @@ export class StatusClientError extends Error {
 /** Where errors go when there is no `onError`: to the page's `error` event or, in Node, to the process's `warning` event. Ends nothing.
  * @since 0.1.0
  * @category errors */
-export const reportToPlatform = (error: StatusClientError): void => {
-  if (typeof reportError === "function") reportError(error)
-  else globalThis.process?.emitWarning(error)
-}
+export const reportToPlatform = (error: StatusClientError): void =>
+  (globalThis.reportError ?? globalThis.process?.emitWarning)?.(error)

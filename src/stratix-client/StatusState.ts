@@ -1,5 +1,5 @@
 /**
- * What the events say: the newest of each agent, command and agent info.
+ * What a screen shows: the newest event of every agent, command and agent info.
  *
  * @since 0.1.0
  */
@@ -29,16 +29,20 @@ export interface Fold {
   readonly isEmpty: () => boolean
   /** Takes an event. */
   readonly apply: (event: Message) => void
-  /** Tells every key whose event differs from the one before, and every key that was only there before. */
-  readonly differ: (before: StatusState) => void
+  /** It stands for the one before from now on: tells every key that was only there. */
+  readonly replace: () => void
 }
 
 const refuse = (): never => {
   throw new TypeError("read-only")
 }
 
-/** A map that is copied before a change only if it was read since the last one. It tells the keys that change. */
-const makeTable = <T extends string>(prefix: string, changed: (key: string) => void) => {
+/** A map that is copied before a change only if it was read since the last one. It tells the keys that change, or differ from the map before. */
+const makeTable = <T extends string>(
+  prefix: string,
+  changed: (key: string) => void,
+  before: ReadonlyMap<string, Message> | undefined
+) => {
   let map = new Map<string, Message<T>>()
   let isRead = false
   const own = () => {
@@ -54,58 +58,54 @@ const makeTable = <T extends string>(prefix: string, changed: (key: string) => v
     },
     set: (id: string, event: Message<T>) => {
       own().set(id, event)
-      changed(prefix + id)
+      // What has no offset comes from a plain gateway, and cannot be compared.
+      if (!event.offset || event.offset !== before?.get(id)?.offset) changed(prefix + id)
     },
-    /** Whether it was there. */
-    remove: (id: string): boolean => {
-      if (!map.has(id)) return false
+    remove: (id: string) => {
+      if (!map.has(id)) return
       own().delete(id)
       changed(prefix + id)
-      return true
     },
-    size: () => map.size,
-    differ: (before: ReadonlyMap<string, Message>) => {
-      for (const id of new Set([...map.keys(), ...before.keys()])) {
-        const offset = map.get(id)?.offset
-        // What has no offset comes from a plain gateway, and cannot be compared.
-        if (offset === undefined || offset !== before.get(id)?.offset) changed(prefix + id)
-      }
+    isEmpty: () => map.size === 0,
+    replace: () => {
+      for (const id of before?.keys() ?? []) if (!map.has(id)) changed(prefix + id)
+      before = undefined
     }
   }
 }
 
-/** An empty state, which tells the keys that change. It holds what the gateway holds: what leaves there is told as a removal.
+/** An empty state, which tells the keys that change; with a state `before` it, those that differ. It holds what the gateway holds: what leaves
+ * there is told as a removal.
  * @since 0.1.0
  * @category constructors */
-export const makeFold = (changed: (key: string) => void): Fold => {
-  const agents = makeTable<typeof AGENT_STATUS_UPDATE>("agent:", changed)
-  const commands = makeTable<typeof COMMAND_STATUS_UPDATE>("command:", changed)
-  const agentInfos = makeTable<typeof AGENT_CREATE>("agent-info:", changed)
+export const makeFold = (changed: (key: string) => void, before?: StatusState): Fold => {
   let current: StatusState | undefined
+  const tell = (key: string) => {
+    current = undefined
+    changed(key)
+  }
+  const agents = makeTable<typeof AGENT_STATUS_UPDATE>("agent:", tell, before?.agents)
+  const commands = makeTable<typeof COMMAND_STATUS_UPDATE>("command:", tell, before?.commands)
+  const agentInfos = makeTable<typeof AGENT_CREATE>("agent-info:", tell, before?.agentInfos)
+  const tables = [agents, commands, agentInfos]
 
   return {
     state: () => {
       current ??= { agents: agents.read(), commands: commands.read(), agentInfos: agentInfos.read() }
       return current
     },
-    isEmpty: () => agents.size() + commands.size() + agentInfos.size() === 0,
+    isEmpty: () => tables.every(({ isEmpty }) => isEmpty()),
     apply: (event) => {
       if (isOfType(event, AGENT_STATUS_UPDATE)) agents.set(event.payload.agentId, event)
       else if (isOfType(event, AGENT_CREATE)) agentInfos.set(event.payload.agentId, event)
-      else if (isOfType(event, COMMAND_STATUS_UPDATE)) {
-        commands.set(event.payload.commandId, event)
-      } else if (isOfType(event, AGENT_REMOVE)) {
-        const { agentId } = event.payload
-        if ([agents.remove(agentId), agentInfos.remove(agentId)].every((wasThere) => !wasThere)) return
-      } else if (isOfType(event, COMMAND_REMOVE)) {
-        if (!commands.remove(event.payload.commandId)) return
-      } else return
-      current = undefined
+      else if (isOfType(event, COMMAND_STATUS_UPDATE)) commands.set(event.payload.commandId, event)
+      else if (isOfType(event, AGENT_REMOVE)) {
+        agents.remove(event.payload.agentId)
+        agentInfos.remove(event.payload.agentId)
+      } else if (isOfType(event, COMMAND_REMOVE)) commands.remove(event.payload.commandId)
     },
-    differ: (before) => {
-      agents.differ(before.agents)
-      commands.differ(before.commands)
-      agentInfos.differ(before.agentInfos)
+    replace: () => {
+      for (const { replace } of tables) replace()
     }
   }
 }

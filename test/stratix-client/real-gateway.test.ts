@@ -38,8 +38,8 @@ const CLIENTS = 8
 /** After so many cuts everybody is compared with the gateway. */
 const CUTS_PER_CHECK = 50
 
-/** Milliseconds for one cut on a slow machine, many times over. */
-const PATIENCE = 100
+/** Milliseconds for one cut on a slow machine that does a lot besides, many times over. */
+const PATIENCE = 500
 
 /** Pauses are real, so they are made short. */
 const hasty: StatusClientOptions = {

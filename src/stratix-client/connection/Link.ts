@@ -32,7 +32,7 @@ export interface Link {
   /** When a sign of life was asked for that must come within `connectTimeoutMs`. */
   probedAt?: number | undefined
   /** How long the gateway asked to stay away. */
-  retryAfter: number
+  retryAfterMs: number
 }
 
 /** A connection without a socket yet.
@@ -45,16 +45,15 @@ export const makeLink = (openedAt: number): Link => ({
   answers: false,
   heartbeat: HEARTBEAT,
   pingedAt: openedAt,
-  retryAfter: 0
+  retryAfterMs: 0
 })
 
 /** The subprotocols to offer.
  * @since 0.1.0
  * @category conversions */
 export const protocolsFor = (mode: "sync" | "plain" | undefined, bearer: string | undefined): Array<string> => {
-  const protocols: Array<string> = mode === "plain" ? [] : [SYNC_PROTOCOL]
+  const plain = bearer === undefined ? [PLAIN_PROTOCOL] : [PLAIN_PROTOCOL, BEARER_PROTOCOL_PREFIX + bearer]
+  if (mode !== "plain") return [SYNC_PROTOCOL, ...plain]
   // A browser that offers anything must be answered with one of it.
-  if (mode !== "plain" || bearer !== undefined) protocols.push(PLAIN_PROTOCOL)
-  if (bearer !== undefined) protocols.push(BEARER_PROTOCOL_PREFIX + bearer)
-  return protocols
+  return bearer === undefined ? [] : plain
 }

@@ -12,31 +12,26 @@ const MISSED = 2.5
 /** Silence after which what is shown may not be the truth any more, in milliseconds, unless the caller chose it.
  * @since 0.1.0
  * @category accessors */
-export const staleAfter = ({ heartbeat }: Link): number =>
-  heartbeat.keepAliveMs ? MISSED * heartbeat.keepAliveMs : (heartbeat.intervalMs + heartbeat.timeoutMs) / 2
+export const staleAfter = ({ heartbeat: { intervalMs, keepAliveMs, timeoutMs } }: Link): number =>
+  keepAliveMs ? MISSED * keepAliveMs : (intervalMs + timeoutMs) / 2
 
-/** What to do about a welcomed connection.
- * @since 0.1.0
- * @category models */
-export interface Verdict {
-  readonly needsPing: boolean
-  /** Milliseconds until it has to be looked at again; `undefined`: it is lost. */
-  readonly wait: number | undefined
-}
-
-/** Looks at a connection that was last heard at `heardAt`, and is `stale` after so many milliseconds. A probe must be answered within `patience`.
+/** Looks at a welcomed connection that was last heard at `heardAt`, and is `stale` after so many milliseconds. A probe must be answered within
+ * `patience`. Calls `ping` where it has to be asked for a word. Returns the milliseconds until it has to be looked at again; 0: it is lost.
  * @since 0.1.0
  * @category accessors */
-export const examine = (link: Link, heardAt: number, time: number, stale: number, patience: number): Verdict => {
-  const { answers, heartbeat, pingedAt, plain, probedAt } = link
-  const { intervalMs, timeoutMs } = heartbeat
+export const examine = (
+  { answers, heartbeat: { intervalMs, timeoutMs }, pingedAt, plain, probedAt }: Link,
+  heardAt: number,
+  time: number,
+  stale: number,
+  patience: number,
+  ping: () => void
+): number => {
   const silence = time - heardAt
-  const probeEnds = probedAt === undefined ? timeoutMs : probedAt + patience - heardAt
   // A plain server says nothing by itself.
   const pingAfter = plain ? intervalMs : stale
-  const next = [pingAfter, stale, timeoutMs, probeEnds, silence + intervalMs].filter((at) => at > silence)
-  return {
-    needsPing: silence >= pingAfter && pingedAt <= heardAt,
-    wait: answers && silence >= Math.min(timeoutMs, probeEnds) ? undefined : Math.min(...next) - silence
-  }
+  const lostAfter = probedAt === undefined ? timeoutMs : Math.min(timeoutMs, probedAt + patience - heardAt)
+  if (answers && silence >= lostAfter) return 0
+  if (silence >= pingAfter && pingedAt <= heardAt) ping()
+  return Math.min(...[pingAfter, stale, lostAfter, silence + intervalMs].filter((at) => at > silence)) - silence
 }

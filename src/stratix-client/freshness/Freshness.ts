@@ -18,7 +18,7 @@ export interface Closed {
   readonly _tag: "closed"
   readonly reason: ClosedReason
   /** The close code of the gateway, where there was one. */
-  readonly code?: number
+  readonly code?: number | undefined
   readonly detail: string
 }
 

@@ -1,16 +1,25 @@
 /**
  * How fresh what is shown is, measured on what was processed here: how old the last message was (lag), and how long ago that is (silence).
  *
+ * A gateway says when it sent a message on its own monotonic clock. How far that clock is from this one is bounded by what was asked and
+ * answered: the gateway sent the answer after the question was put. The quickest question of late bounds it best, and by no more than its way
+ * to the gateway. Wall clocks play no part in the lag.
+ *
  * @since 0.1.0
  */
-import { makeAgeMeter } from "./AgeMeter.js"
 
-/** Measures on one connection, in milliseconds.
+/** Clocks drift apart by up to 100 parts in a million each: what is known of them loses so much of a millisecond in each. */
+const DRIFT = 2e-4
+
+/** Measures on one connection after the other, in milliseconds.
  * @since 0.1.0
  * @category models */
 export interface FreshnessMeter {
+  /** Forgets what it measured: another connection's gateway may have another clock. As if it had been heard now. */
+  readonly begin: () => void
   /** When the gateway was last heard, on the monotonic clock. */
   readonly heardAt: () => number
+  /** How old the last message was at the most when it was processed. */
   readonly lag: () => number
   readonly silence: () => number
   /** A message of the gateway is processed now. `sentAt` where the gateway says it. */
@@ -26,13 +35,38 @@ export interface FreshnessMeter {
  * @since 0.1.0
  * @category constructors */
 export const makeFreshnessMeter = (now: () => number, monotonic: () => number, tolerance: number): FreshnessMeter => {
-  const ages = makeAgeMeter()
-  let heardAt = monotonic()
-  let heardAtTime = now()
-  let lag = 0
-  let ahead = heardAtTime - heardAt
+  let heardAt: number
+  let heardAtTime: number
+  let lag: number
+  let ahead: number
   // When the wall clock was seen to run ahead.
   let doubtedAt: number | undefined
+  // At `boundAt`, this clock less the gateway's was at least so much. Before the first answer as good as nothing is known.
+  let bound: number
+  let boundAt: number
+
+  const begin = () => {
+    heardAt = monotonic()
+    heardAtTime = now()
+    lag = 0
+    ahead = heardAtTime - heardAt
+    doubtedAt = undefined
+    bound = -1e15
+    boundAt = 0
+  }
+  begin()
+
+  const boundFor = (time: number) => bound - (time - boundAt) * DRIFT
+  const measure = (sentAt: number | undefined) => {
+    lag = 0
+    if (sentAt === undefined) return
+    lag = heardAt - sentAt - boundFor(heardAt)
+    if (lag >= 0) return
+    // Sent in the future: this clock stood still while the machine was suspended.
+    bound = heardAt - sentAt
+    boundAt = heardAt
+    lag = 0
+  }
 
   const isDoubtful = () => {
     const time = monotonic()
@@ -43,6 +77,7 @@ export const makeFreshnessMeter = (now: () => number, monotonic: () => number, t
   }
 
   return {
+    begin,
     heardAt: () => heardAt,
     lag: () => lag,
     // A monotonic clock may stand still while the machine is suspended; a wall clock does not.
@@ -51,13 +86,14 @@ export const makeFreshnessMeter = (now: () => number, monotonic: () => number, t
       isDoubtful()
       heardAt = monotonic()
       heardAtTime = now()
-      lag = sentAt === undefined ? 0 : ages.age(sentAt, heardAt)
+      measure(sentAt)
     },
     answered: (askedAt, sentAt) => {
       if (doubtedAt !== undefined && askedAt >= doubtedAt) doubtedAt = undefined
       if (sentAt === undefined) return
-      ages.answered(askedAt, sentAt)
-      lag = ages.age(sentAt, heardAt)
+      bound = Math.max(boundFor(askedAt), askedAt - sentAt)
+      boundAt = askedAt
+      measure(sentAt)
     },
     isDoubtful
   }

@@ -305,6 +305,25 @@ describe("onState", () => {
     expect(told).toEqual([["command:c2", "command:c1"]])
   })
 
+  it("tells of a snapshot what differs from what was shown, and what is gone, and nothing before it is complete", () => {
+    const { client, hear, socket, world } = live()
+    for (const agentId of ["a2", "a3"]) hear(0, () => socket.agent(agentId, "busy", `o-${agentId}`))
+    world.frame()
+    const told: Array<Array<string>> = []
+    client.onState((keys) => told.push([...keys].sort()))
+    hear(0, () => socket.sync("snapshot", "o9", 3))
+    hear(0, () => socket.agent("a1", "busy", "o1"))
+    hear(0, () => socket.agent("a2", "online", "o8"))
+    world.frame()
+    expect(told).toEqual([])
+    hear(0, () => socket.agent("a4", "busy", "o9"))
+    world.frame()
+    expect(told).toEqual([["agent:a2", "agent:a3", "agent:a4"]])
+    hear(0, () => socket.agent("a4", "online", "o10"))
+    world.frame()
+    expect(told.at(-1)).toEqual(["agent:a4"])
+  })
+
   it("gives maps that cannot be changed by mistake", () => {
     const { client } = live()
     const agents: object = client.state.agents

@@ -21,6 +21,19 @@ describe("a plain gateway", () => {
     }
   )
 
+  it("that is asked with a filter too long for an address shows what comes for it, and nothing of before", () => {
+    const world = new World()
+    const it = world.connect({ filter: { agents: Array.from({ length: 1000 }, (_, i) => `agent-${i}`) } })
+    world.socket.welcome(Types.PLAIN_PROTOCOL)
+    world.socket.message(Types.SUBSCRIBED, {})
+    world.socket.agent("agent-1", "busy")
+    expect(it.agents).toEqual({ "agent-1": "busy" })
+    world.socket.end()
+    world.advance(1000)
+    world.socket.welcome(Types.PLAIN_PROTOCOL)
+    expect(it.agents).toEqual({})
+  })
+
   it("is asked without subprotocols in plain mode, or with plain beside the token", () => {
     const world = new World()
     world.connect({ mode: "plain" })
