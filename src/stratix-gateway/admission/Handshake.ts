@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -10,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -143,6 +145,13 @@ export const verifier: Effect.Effect<
     return Effect.flatMap(waited, inTime)
   }
 })
+
+/** A status of 500 and more is none of the client's making. */
+const outcomeOf = (exit: Exit.Exit<Admission, Refusal>): Limits.HandshakeOutcome => {
+  if (Exit.isSuccess(exit)) return "admitted"
+  const refusal = Cause.failureOption(exit.cause)
+  return Option.isSome(refusal) && refusal.value.status < 500 ? "refused" : "undecided"
+}
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -359,7 +368,7 @@ const make = Effect.gen(function* () {
     host: HostDecision | undefined
   ): Effect.Effect<Admission, Refusal> => {
     const handshakeDone = (exit: Exit.Exit<Admission, Refusal>) => {
-      permit.handshakeDone()
+      permit.handshakeDone(outcomeOf(exit))
       if (Exit.isFailure(exit)) permit.release()
     }
     let decision: Effect.Effect<Admission, Refusal>

@@ -12,6 +12,7 @@ import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as IpAddress from "../runtime/IpAddress.js"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
+import { AddressBudgets } from "./AddressBudgets.js"
 import * as ClientAddress from "./ClientAddress.js"
 import { KeyedTokenBuckets, TokenBucket } from "./TokenBucket.js"
 
@@ -25,12 +26,17 @@ export interface LimitExceeded {
   readonly retryAfterSeconds: number
 }
 
+/** How a handshake ended; `undecided`: not by a fault of the client.
+ * @since 0.1.0
+ * @category models */
+export type HandshakeOutcome = "admitted" | "refused" | "undecided"
+
 /** Counts a handshake, and then the connection it becomes, towards the limits.
  * @since 0.1.0
  * @category models */
 export interface Permit {
-  /** The handshake is over, whatever its outcome. */
-  readonly handshakeDone: () => void
+  /** The handshake is over. What is refused for the client's own fault costs its address more than one that is let in. */
+  readonly handshakeDone: (outcome: HandshakeOutcome) => void
   /** Gives the permit back. Calling it again does nothing. */
   readonly release: () => void
 }
@@ -54,6 +60,14 @@ export class Limits extends Context.Tag("stratix/Limits")<
 const HANDSHAKES_AT_ONCE = 5
 const PUBLISHED_AT_ONCE = 2
 
+/** Of the burst, what clients may use that have had no connection lately: the rest is for those that come back. */
+const SHARE_OF_UNKNOWN = 0.5
+
+/** Of the handshakes under way, what one address may hold that has had no connection lately: a token that is slow to check must not keep out all others. */
+const SHARE_UNDER_WAY = 0.25
+
+const THIS_MACHINE: ReadonlySet<string> = new Set(["127.0.0.1", "::1"])
+
 /** When to ask a full gateway again, in seconds: connections last, so asking soon is no use. */
 const FULL_RETRY = 10
 
@@ -65,31 +79,39 @@ const make = Effect.gen(function* () {
   const proxies = IpAddress.networkList(config.trustedProxies)
   const handshakes = new TokenBucket(config.handshakeRate, HANDSHAKES_AT_ONCE)
   const published = new KeyedTokenBuckets(new TokenBucket(config.publishRate, PUBLISHED_AT_ONCE))
-  // Bound: maxConnections, because an address is in it only while it holds a permit.
-  const perAddress = new Map<string, number>()
+  // An address has at most so many connections, and may make them all at once.
+  const addresses = new AddressBudgets({
+    rate: config.handshakeRate === 0 ? 0 : config.maxConnectionsPerAddress / HANDSHAKES_AT_ONCE,
+    seconds: HANDSHAKES_AT_ONCE
+  })
+  const maxUnderWay = Math.max(1, Math.floor(config.maxHandshakes * SHARE_UNDER_WAY))
   let handshakesFullAt = 0
   let underWay = 0
   let held = 0
 
   class HeldPermit implements Permit {
     private settled = false
+    private admitted = false
     private left = false
     constructor(private readonly network: string | undefined) {}
 
-    handshakeDone(): void {
+    handshakeDone(outcome: HandshakeOutcome): void {
       if (this.settled) return
       this.settled = true
+      this.admitted = outcome === "admitted"
       underWay--
+      if (this.network === undefined) return
+      const now = monotonicMillis(clock)
+      addresses.handshakeDone(this.network)
+      if (outcome === "admitted") addresses.admit(this.network, now)
+      if (outcome === "refused") addresses.refuse(this.network, now)
     }
 
     release(): void {
       if (this.left) return
       this.left = true
       held--
-      if (this.network === undefined) return
-      const others = (perAddress.get(this.network) ?? 1) - 1
-      if (others === 0) perAddress.delete(this.network)
-      else perAddress.set(this.network, others)
+      if (this.network !== undefined) addresses.release(this.network, this.admitted, monotonicMillis(clock))
     }
   }
 
@@ -100,20 +122,28 @@ const make = Effect.gen(function* () {
     clientAddress: (peer, forwardedFor) => ClientAddress.of(peer, forwardedFor, proxies),
     acquire: (address) => {
       const now = monotonicMillis(clock)
-      const wait = handshakes.wait(handshakesFullAt, now)
-      if (wait > 0) return over("handshake_rate", 503, "too many connect at once", seconds(wait))
-      if (underWay >= config.maxHandshakes) return over("handshakes", 503, "too many connect at once", 1)
-      if (held >= config.maxConnections) return over("connections", 503, "the gateway is full", FULL_RETRY)
-      // Loopback may stand for many clients: an undeclared proxy, for example.
-      const network = IpAddress.isLoopback(address) ? undefined : IpAddress.network(address)
-      const others = network === undefined ? 0 : (perAddress.get(network) ?? 0)
-      if (others >= config.maxConnectionsPerAddress) {
-        return over("connections_per_address", 429, "too many connections from this address", FULL_RETRY)
+      // What a proxy on this machine that is not declared comes from, for many clients.
+      const network = THIS_MACHINE.has(address) ? undefined : IpAddress.network(address)
+      if (network !== undefined) {
+        // First: an address that asks and asks takes nothing from others.
+        const wait = addresses.wait(network, now)
+        if (wait > 0) return over("handshake_rate", 429, "too many handshakes from this address", seconds(wait))
+        if (addresses.permits(network) >= config.maxConnectionsPerAddress) {
+          return over("connections_per_address", 429, "too many connections from this address", FULL_RETRY)
+        }
       }
+      const isKnown = network === undefined || !addresses.knowsAny() || addresses.isKnown(network, now)
+      const wait = handshakes.wait(handshakesFullAt, now, isKnown ? 1 : SHARE_OF_UNKNOWN)
+      if (wait > 0) return over("handshake_rate", 503, "too many connect at once", seconds(wait))
+      const isFull =
+        underWay >= config.maxHandshakes ||
+        (network !== undefined && !isKnown && addresses.underWay(network) >= maxUnderWay)
+      if (isFull) return over("handshakes", 503, "too many connect at once", 1)
+      if (held >= config.maxConnections) return over("connections", 503, "the gateway is full", FULL_RETRY)
       handshakesFullAt = handshakes.take(handshakesFullAt, now, 1)
       underWay++
       held++
-      if (network !== undefined) perAddress.set(network, others + 1)
+      if (network !== undefined) addresses.begin(network, now)
       return Either.right(new HeldPermit(network))
     },
     takePublishes: (principal, address, count) => {

@@ -18,9 +18,9 @@ export class TokenBucket {
     this.window = perSecond === 0 ? Number.POSITIVE_INFINITY : Math.max(seconds * 1000, this.each)
   }
 
-  /** Milliseconds until the bucket has a token; 0 if it has one. */
-  wait(fullAt: number, now: number): number {
-    return Math.max(0, fullAt + this.each - this.window - now)
+  /** Milliseconds until the bucket has a token; 0 if it has one. With a `share` below 1, as if it held only so much of what it does. */
+  wait(fullAt: number, now: number, share = 1): number {
+    return Math.max(0, fullAt + this.each - Math.max(this.each, this.window * share) - now)
   }
 
   /** When the bucket is full again after taking `count` now, even in advance. */

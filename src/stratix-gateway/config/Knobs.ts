@@ -218,7 +218,7 @@ export const knobs = {
     min: 1,
     max: MAX_ENTRIES,
     unit: "connections",
-    doc: "WebSocket connections at a time from one address (IPv6: one /64), loopback excepted; above it: 429"
+    doc: "WebSocket connections at a time from one address (IPv6: one /64), 127.0.0.1 and ::1 excepted; above it: 429"
   }),
   trustedProxies: Knob.list({
     env: "STRATIX_TRUSTED_PROXIES",

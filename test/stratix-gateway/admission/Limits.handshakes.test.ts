@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, TestClock } from "effect"
 import { Authenticator } from "../../../src/stratix-gateway/index.js"
 import { TestClients } from "../../../src/stratix-testing/index.js"
-import { port, refusal, refusedBy } from "../support/gateway.js"
+import { bearer, port, refusal, refusedBy, secretOf, token } from "../support/gateway.js"
 import { over, overWs } from "../support/gateways.js"
 
 describe("handshakes", () => {
@@ -63,6 +63,41 @@ describe("handshakes", () => {
       yield* Effect.replicateEffect(TestClients.connect(), 10)
       yield* refusal()
     }).pipe(Effect.provide(over({ handshakeRate: 10 })))
+  )
+
+  const tokens = Authenticator.layerTokens([token("dash", ["subscribe"])])
+  const good = bearer(secretOf("dash"))
+
+  it.effect("that are refused use up the budget of their own address, and of no other", () =>
+    Effect.gen(function* () {
+      const junk = { remoteAddress: "203.0.113.66" }
+      for (const status of [401, 401, 401, 429, 429]) assert.strictEqual((yield* refusal(junk)).status, status)
+      for (let n = 0; n < 1000; n++) yield* refusal(junk)
+      assert.strictEqual((yield* refusal({ ...junk, ...good })).status, 429)
+      yield* TestClients.connect({ remoteAddress: "203.0.113.7", ...good })
+      // Thirty were taken, five are given back each second, and there is room for 25.
+      yield* TestClock.adjust("1200 millis")
+      yield* TestClients.connect({ ...junk, ...good })
+    }).pipe(Effect.provide(over({ handshakeRate: 100, maxConnectionsPerAddress: 25 }, tokens)))
+  )
+
+  it.effect("of addresses that had a connection within ten minutes come before those of strangers", () =>
+    Effect.gen(function* () {
+      const known = { remoteAddress: "203.0.113.7", ...good }
+      const client = yield* TestClients.connect(known)
+      yield* client.drop
+      const strangers = Effect.forEach(
+        Array.from({ length: 60 }, (_, n) => n),
+        (n) => Effect.map(refusal({ remoteAddress: `198.51.100.${n}` }), ({ status }) => status)
+      )
+      const statuses = yield* strangers
+      assert.strictEqual(statuses.filter((status) => status === 401).length, 24)
+      assert.strictEqual(statuses.filter((status) => status === 503).length, 36)
+      yield* TestClients.connect(known)
+      assert.strictEqual((yield* refusal({ remoteAddress: "203.0.113.8", ...good })).status, 503)
+      yield* TestClock.adjust("10 seconds")
+      yield* TestClients.connect({ remoteAddress: "203.0.113.8", ...good })
+    }).pipe(Effect.provide(over({ handshakeRate: 10 }, tokens)))
   )
 
   const raw = (text: string) =>
