@@ -154,6 +154,9 @@ export class Follower {
         this.#line.push({ do: "filter", filter: this.#filter })
         return
       case "stratix:error":
+        // Asked for before the first event of its type was published.
+        if (message.payload.reason === "unknown event type") return
+        return this.broken(`was told ${JSON.stringify(message)}`)
       case "stratix:closing":
         return this.broken(`was told ${JSON.stringify(message)}`)
     }

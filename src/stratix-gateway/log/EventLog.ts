@@ -232,12 +232,19 @@ export interface Lag {
   readonly millis: number
 }
 
+/** Event types that a log takes note of: more than the publishers of one gateway have names for.
+ * @since 0.1.0
+ * @category constants */
+export const MAX_EVENT_TYPES = 1000
+
 /** How much a log holds.
  * @since 0.1.0
  * @category models */
 export interface Stats {
   /** Events that were appended by this process, by what they are. */
   readonly appended: Readonly<Record<Metrics.EventKind, number>>
+  /** The types of the events that this process has learned of; of the first MAX_EVENT_TYPES. */
+  readonly eventTypes: ReadonlySet<string>
   readonly historyEvents: number
   readonly historyBytes: number
   readonly keys: number

@@ -179,6 +179,31 @@ export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.S
     )
 
     test(
+      "an event type that nothing has is told, in the query and in a filter; one that was published is not",
+      Effect.gen(function* () {
+        const sync = yield* StatusSync.StatusSync
+        yield* sync.broadcast({ eventType: "stratix:note", payload: {} })
+        const client = yield* TestClients.connect({ query: "events=agent_staus_update,note,agent_create" })
+        const [, told] = yield* client.takeN(2)
+        assert.strictEqual(told?.eventType, "stratix:error")
+        assert.deepInclude(told?.payload, { reason: "unknown event type" })
+        assert.match(JSON.stringify(told?.payload), /of type \\"stratix:agent_staus_update\\";/)
+        yield* client.send({ type: "subscribe", events: ["note"] })
+        assert.strictEqual((yield* client.take).eventType, "stratix:subscribed")
+        yield* client.send({ type: "subscribe", events: ["Note"] })
+        assert.strictEqual((yield* client.take).eventType, "stratix:subscribed")
+        assert.strictEqual((yield* client.take).eventType, "stratix:error")
+        // What says that it wants nothing, means it.
+        yield* client.send({ type: "subscribe", events: [" "] })
+        yield* client.send({ type: "ping" })
+        assert.deepStrictEqual(
+          (yield* client.takeN(2)).map(({ eventType }) => eventType),
+          ["stratix:subscribed", "stratix:heartbeat"]
+        )
+      })
+    )
+
+    test(
       "a client that connects after an event does not get it",
       Effect.gen(function* () {
         const sync = yield* StatusSync.StatusSync

@@ -66,6 +66,8 @@ export interface ConnectionContext {
   readonly broadcast: typeof Broadcast.Service
   /** Age of the oldest event after an offset, in milliseconds. */
   readonly ageAfter: (offset: Offset) => number
+  /** What is wrong with the names in a filter. */
+  readonly problemIn: (filter: Filter.Filter) => string | undefined
   /** Limits the frames a client sends. */
   readonly inbound: TokenBucket
   /** Of the changes of filter it asks for. */
@@ -303,8 +305,15 @@ export class Connection implements SocketHandlers {
     this.context.broadcast.flushNow()
     // A filter must not change silently: the client comes back with it when it can read.
     if (this.reply(SUBSCRIBED, Filter.toFields(this.filter))) {
+      this.tellWrongNames()
       if (this.subscriber !== undefined) this.context.broadcast.setFilter(this.subscriber, this.filter)
     } else this.end(CloseCodes.TRY_AGAIN_LATER, "too slow to change its filter")
+  }
+
+  /** Tells of event types in the filter that nothing has: the client would wait for them without a word. */
+  tellWrongNames(): void {
+    const detail = this.context.problemIn(this.filter)
+    if (detail !== undefined) this.reply(ERROR, { reason: "unknown event type", detail })
   }
 
   private understood<A>(decoded: Either.Either<A, ParseResult.ParseError>, then: (message: A) => void): void {

@@ -45,6 +45,7 @@ import * as Transport from "../../transport/Transport.js"
 import { Connection, type ConnectionContext, type ConnectionInfo } from "./Connection.js"
 import * as Heartbeat from "./Heartbeat.js"
 import * as KeepAlive from "./KeepAlive.js"
+import * as WrongNames from "./WrongNames.js"
 
 /** What happens in the pool. A client that dies is not an error of the gateway: it is one of these, with its code.
  * @since 0.1.0
@@ -195,6 +196,7 @@ const make = Effect.gen(function* () {
         }
       })
     })
+    connection.tellWrongNames()
     return broadcast.subscribe({
       socket: connection.socket,
       sync: connection.admission.sync,
@@ -243,6 +245,7 @@ const make = Effect.gen(function* () {
     clock,
     stamps,
     broadcast,
+    problemIn: (filter) => WrongNames.problemIn(filter, log),
     ageAfter: (offset) => log.lag(offset).millis,
     inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),
     filterChanges: new TokenBucket(config.filterRate, MESSAGES_AT_ONCE),

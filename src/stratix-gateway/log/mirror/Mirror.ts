@@ -211,6 +211,7 @@ export class Mirror {
 
   stats(): Omit<Stats, "appended"> {
     return {
+      eventTypes: this.history.types,
       historyEvents: this.history.size,
       historyBytes: this.history.characters,
       keys: this.byKey.size,
