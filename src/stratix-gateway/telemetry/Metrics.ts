@@ -328,10 +328,10 @@ export const startTime = gauge("stratix_start_time_seconds", "When the process s
 /** What runs: always 1, by `version` and `node`.
  * @since 0.1.0
  * @category metrics */
-export const buildInfo = gauge("stratix_build_info", "What runs: version of the gateway and of Node").pipe(
-  Metric.tagged("version", version),
-  Metric.tagged("node", process.versions.node)
-)
+export const buildInfo: Metric.Metric.Gauge<number> = gauge(
+  "stratix_build_info",
+  "What runs: version of the gateway and of Node"
+).pipe(Metric.tagged("version", version), Metric.tagged("node", process.versions.node))
 
 /** Registers every metric and label at zero, so that a scrape also shows what has not happened yet.
  * @since 0.1.0

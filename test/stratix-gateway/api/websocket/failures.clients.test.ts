@@ -218,7 +218,7 @@ describe("what cannot be published", () => {
         ["timestamp", /milliseconds/, sync.broadcast({ eventType: "stratix:x", payload: {}, timestamp: -1 })],
         [
           "payload",
-          /more than the 1000/,
+          /larger than the 1000/,
           sync.broadcast({ eventType: "stratix:x", payload: { pad: "x".repeat(1000) } })
         ],
         [
