@@ -3,6 +3,7 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -19,20 +20,20 @@ import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as PublishRoutes from "./PublishRoutes.js"
 import * as RouteAuth from "./RouteAuth.js"
+import * as StateSnapshots from "./StateSnapshots.js"
 import { HealthGroup, OperationsGroup, PublishGroup, StateGroup } from "./StratixApi.js"
 
 const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.state", (handlers) =>
-    handlers.handleRaw("state", () =>
-      Effect.gen(function* () {
-        const log = yield* EventLog.EventLog
-        const { principal } = yield* CurrentPrincipal
-        const { entries, head } = yield* log.latest(principal.visible)
-        const events = entries.map((entry) => EventLog.withOffset(entry))
-        return HttpServerResponse.text(`{"head":${JSON.stringify(head)},"events":[${events.join(",")}]}`, {
-          contentType: "application/json"
-        })
-      }).pipe(Effect.catchAll((error) => Effect.succeed(Problem.response(503, error.reason, error.message))))
+    Effect.map(StateSnapshots.make, (read) =>
+      handlers.handleRaw("state", ({ request }) =>
+        Effect.gen(function* () {
+          const { principal } = yield* CurrentPrincipal
+          const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+          const body = yield* read(principal.visible, socket)
+          return HttpServerResponse.stream(body, { contentType: "application/json" })
+        }).pipe(Effect.catchAll((error) => Effect.succeed(Problem.response(503, error.reason, error.message))))
+      )
     )
   )
 
