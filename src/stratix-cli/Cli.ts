@@ -10,9 +10,10 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../stratix-gateway/runtime/Version.js"
-import type { CliError } from "./CliError.js"
+import { type CliError, usage } from "./CliError.js"
 import { layerConsole } from "./Help.js"
 import * as Output from "./Output.js"
+import * as Mistakes from "./typed/Mistakes.js"
 
 const NAME = "stratix-status-sync"
 
@@ -66,7 +67,12 @@ const described = { name: NAME, version }
 /** A command that is loaded when it is asked for: together they take most of the time of a start. */
 const lazily = <Name extends string, R, E, A>(load: () => Promise<Command.Command<Name, R, E, A>>) => ({
   load,
-  alone: async () => Command.run(Command.withSubcommands(program, [await load()]), described)
+  alone: async (words: ReadonlyArray<string>) => {
+    const command = await load()
+    const mistake = Mistakes.below(command.descriptor, words)
+    const run = Command.run(Command.withSubcommands(program, [command]), described)
+    return mistake === undefined ? run : () => usage(mistake)
+  }
 })
 
 const commands = {
@@ -99,11 +105,13 @@ const all = async () => {
 }
 
 /** The program, as far as these words need it. */
-const parser = async (words: ReadonlyArray<string>) => {
-  const [first, second] = words
-  if (first !== undefined && isCommand(first)) return commands[first].alone()
-  const isAboutProgram = second === undefined && (first === undefined || ["-h", "--help", "--version"].includes(first))
-  return isAboutProgram ? Command.run(program, described) : all()
+const parser = async ([first, ...more]: ReadonlyArray<string>) => {
+  if (first === undefined) return Command.run(program, described)
+  if (isCommand(first)) return commands[first].alone(more)
+  if (!first.startsWith("-")) return () => usage(Mistakes.inCommand(first, Object.keys(commands)))
+  const mistake = Mistakes.below(program.descriptor, [first])
+  if (mistake !== undefined) return () => usage(mistake)
+  return more.length === 0 && ["-h", "--help", "--version"].includes(first) ? Command.run(program, described) : all()
 }
 
 /** Runs the program with these arguments, which begin with Node's own two, and reports a failure on standard error. */

@@ -114,17 +114,17 @@ const socketClass = (gateway: Gateway, trouble: Trouble, opened: (socket: WebSoc
 export const follow = <R>(
   gateway: Gateway,
   filter: Filter,
-  handle: (items: ReadonlyArray<Item>) => Effect.Effect<void, CliError, R>
+  handle: (items: ReadonlyArray<Item>, state: StatusState) => Effect.Effect<void, CliError, R>
 ): Effect.Effect<void, CliError, R> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Bound: PAUSE_ABOVE items, and what one read of a socket (64 KiB) held when it was reached.
       const mailbox = yield* Mailbox.make<Item, CliError>()
-      const resume = yield* subscribe(gateway, filter, mailbox)
+      const { resume, state } = yield* subscribe(gateway, filter, mailbox)
       let done = false
       while (!done) {
         const [items, isLast] = yield* mailbox.takeAll
-        if (Chunk.isNonEmpty(items)) yield* handle(Chunk.toReadonlyArray(items))
+        if (Chunk.isNonEmpty(items)) yield* handle(Chunk.toReadonlyArray(items), state())
         resume()
         done = isLast
       }
@@ -142,7 +142,7 @@ const subscribe = (
   gateway: Gateway,
   filter: Filter,
   mailbox: Mailbox.Mailbox<Item, CliError>
-): Effect.Effect<() => void, CliError, Scope.Scope> =>
+): Effect.Effect<{ readonly resume: () => void; readonly state: () => StatusState }, CliError, Scope.Scope> =>
   Effect.gen(function* () {
     const trouble: Trouble = { message: undefined, final: false }
     let socket: WebSocket | undefined
@@ -219,9 +219,12 @@ const subscribe = (
     }
     client.onFreshness(onFreshness)
 
-    return () => {
-      if (!isPaused) return
-      isPaused = false
-      socket?.resume()
+    return {
+      resume: () => {
+        if (!isPaused) return
+        isPaused = false
+        socket?.resume()
+      },
+      state: () => client.state
     }
   })

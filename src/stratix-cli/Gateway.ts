@@ -1,7 +1,6 @@
 /**
  * Which gateway a command talks to, and as whom.
  */
-import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -24,11 +23,6 @@ export interface Gateway {
   readonly shown: string
   readonly token: Redacted.Redacted<string> | undefined
 }
-
-export const urlArg: Args.Args<Option.Option<string>> = Args.text({ name: "url" }).pipe(
-  Args.withDescription(`Address of the gateway: ws, wss, http or https. STRATIX_URL if absent, else ${DEFAULT_URL}`),
-  Args.optional
-)
 
 export const urlOption: Options.Options<Option.Option<string>> = Options.text("url").pipe(
   Options.withDescription(`Address of the gateway: ws, wss, http or https. STRATIX_URL if absent, else ${DEFAULT_URL}`),
@@ -56,9 +50,6 @@ const TOKEN = /^[\x21-\x7e]+$/
 const fromEnvironment = (name: string): Effect.Effect<string> =>
   Effect.orDie(Config.withDefault(Config.string(name), ""))
 
-/** Whether a text is meant to be an address. */
-export const isAddress = (text: string): boolean => /^(wss?|https?):/i.test(text)
-
 /** The gateway named by the arguments, else by the environment, else the default. */
 export const resolve = (given: {
   readonly url: Option.Option<string>
@@ -70,12 +61,8 @@ export const resolve = (given: {
     const address = URL.canParse(text) ? new URL(text) : undefined
     const schemes = SCHEMES.get(address?.protocol ?? "")
     if (address === undefined || schemes === undefined) {
-      const isEnvironment = Option.isNone(given.url)
-      return yield* usage(
-        text.startsWith("-")
-          ? `there is no option ${visible(text)} here: see --help`
-          : `${isEnvironment ? "STRATIX_URL" : "the address of the gateway"} must be like ${DEFAULT_URL}, is "${visible(text)}"`
-      )
+      const name = Option.isNone(given.url) ? "STRATIX_URL" : "--url"
+      return yield* usage(`${name} must be like ${DEFAULT_URL}, is "${visible(text)}"`)
     }
     const fromEnv = yield* fromEnvironment("STRATIX_TOKEN")
     const token = Option.match(given.token, {

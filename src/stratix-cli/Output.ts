@@ -29,6 +29,8 @@ export class Output extends Context.Tag("stratix/cli/Output")<
     readonly paint: Paint
     /** Colours for `note`. */
     readonly paintNote: Paint
+    /** As `write`; in a terminal in the place of what was there before. */
+    readonly redraw: (text: string) => Effect.Effect<void, CliError>
     /** Width of the terminal; `undefined` if standard output is not one. */
     readonly columns: Effect.Effect<number | undefined>
   }
@@ -142,6 +144,9 @@ const wantsColours = Effect.gen(function* () {
   return { never: noColour !== "" || (term === "dumb" && force === ""), always: force !== "" && force !== "0" }
 }).pipe(Effect.orDie)
 
+/** To the upper left corner, and nothing from there on. */
+const CLEAR = "\u001b[H\u001b[J"
+
 const make = Effect.gen(function* () {
   const terminal = yield* Terminal.Terminal
   const wants = yield* wantsColours
@@ -169,12 +174,15 @@ const make = Effect.gen(function* () {
       hasProgress = false
     })
 
+  const display = (text: string) =>
+    Effect.mapError(
+      terminal.display(text),
+      ({ message }) => new CliError({ reason: "ReaderGone", message: `standard output is closed: ${message}` })
+    )
+
   return Output.of({
-    write: (text) =>
-      Effect.mapError(
-        terminal.display(guarded(text)),
-        ({ message }) => new CliError({ reason: "ReaderGone", message: `standard output is closed: ${message}` })
-      ),
+    write: (text) => display(guarded(text)),
+    redraw: (text) => display(`${isTerminal ? CLEAR : ""}${guarded(text)}`),
     note: (line) => note(`${guarded(line)}\n`),
     progress: (line) =>
       erase === ""

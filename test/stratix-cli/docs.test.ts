@@ -132,8 +132,8 @@ describe("the program", () => {
       for (const args of [
         ["nonsense"],
         ["watch", "--nonsense"],
-        ["watch", "127.0.0.1:3001"],
-        ["state", "ftp://127.0.0.1/"],
+        ["watch", "--url", "127.0.0.1:3001"],
+        ["state", "--url", "ftp://127.0.0.1/"],
         ["state", "ws://127.0.0.1/", "too", "many"],
         ["record"],
         ["watch", "--token", "not a token"],
@@ -144,6 +144,22 @@ describe("the program", () => {
         assert.isTrue(isOneLine(err), err)
         assert.strictEqual(out, "")
         assert.notInclude(err, "not a token")
+      }
+    })
+  )
+
+  it.live("a slip is told what was probably meant", () =>
+    Effect.gen(function* () {
+      for (const [args, meant] of [
+        [["wathc"], "there is no command wathc: did you mean watch?"],
+        [["--hlp"], "there is no option --hlp: did you mean --help?"],
+        [["watch", "--token=secret", "--jsn"], "there is no option --jsn: did you mean --json?"],
+        [["serve", "--prot", "4000"], "there is no option --prot: did you mean --port?"],
+        [["publish", "agent-statu", "a1", "busy"], "there is no command agent-statu: did you mean agent-status?"],
+        [["publish", "agent-status", "--request", "r"], "there is no option --request: did you mean --request-id?"]
+      ] as const) {
+        const { code, err } = yield* run(args)
+        assert.deepStrictEqual({ code, err }, { code: 2, err: `stratix-status-sync: ${meant}\n` })
       }
     })
   )

@@ -83,26 +83,68 @@ describe("state", () => {
     Effect.gen(function* () {
       const sync = yield* StatusSync.StatusSync
       const address = yield* url
-      const empty = yield* run(["state", address])
+      const empty = yield* run(["state", "--url", address])
       assert.deepStrictEqual(empty, { code: 0, out: "", err: `${address} knows of no agent and no command\n` })
       yield* sync.notifyAgentCreate("a1", "Scout", "researcher")
       yield* sync.notifyAgentStatus("a1", "busy")
       yield* sync.notifyAgentStatus("a0", "error")
       yield* sync.notifyCommandStatus("c1", "a1", "failed", 40, undefined, `no ${ESC}space`)
-      const { code, out } = yield* run(["state", address])
+      const { code, out } = yield* run(["state", "--url", address])
       assert.strictEqual(code, 0)
       assert.match(
         out,
         /^AGENT {2}STATUS {2}FOR +NAME {3}TYPE\na0 {5}error {3}\S+\na1 {5}busy {4}\S+ +Scout {2}researcher\n\nCOMMAND {2}AGENT {2}STATUS {2}PROGRESS {2}FOR +ERROR\nc1 {7}a1 {5}failed {2}40% {7}\S+ +no \\u001bspace\n$/
       )
-      const terminal = yield* runInTerminal(["state", address])
+      const terminal = yield* runInTerminal(["state", "--url", address])
       assert.include(terminal.out, `${ESC}[31mfailed${ESC}[0m`)
       assert.match(stripVTControlCharacters(terminal.out), /a1 +busy +\S+ +Scout +researcher\r\n/)
-      const [state] = json((yield* run(["state", "--json", address])).out)
+      const [state] = json((yield* run(["state", "--json", "--url", address])).out)
       assert.deepStrictEqual(
         state,
         yield* Effect.promise(async () => (await fetch(`${address.replace("ws", "http")}api/stratix/state`)).json())
       )
+    }).pipe(Effect.provide(gateway()))
+  )
+})
+
+describe("state, of some", () => {
+  const someAgents = Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    yield* sync.notifyAgentStatus("a1", "busy")
+    yield* sync.notifyAgentStatus("a2", "online")
+    yield* sync.notifyCommandStatus("c1", "a1", "running")
+    yield* sync.notifyCommandStatus("c2", "a1", "success")
+    yield* sync.notifyCommandStatus("c3", "a2", "failed")
+    return sync
+  })
+  const firstCells = (out: string) => [...out.matchAll(/^(a\d|c\d)/gm)].map(([cell]) => cell)
+
+  it.scopedLive("--running and --agents leave out the rest, and say so where nothing is left", () =>
+    Effect.gen(function* () {
+      yield* someAgents
+      const address = yield* url
+      const shown = (...args: ReadonlyArray<string>) =>
+        Effect.map(run(["state", "--url", address, ...args]), ({ out }) => firstCells(out))
+      assert.deepStrictEqual(yield* shown("--running"), ["a1", "c1"])
+      assert.deepStrictEqual(yield* shown("--agents", "a2"), ["a2", "c3"])
+      const [some] = json((yield* run(["state", "--url", address, "--agents", "a2", "--json"])).out)
+      assert.propertyVal(some?.["events"], "length", 2)
+      const none = yield* run(["state", "--url", address, "--agents", "a2", "--running"])
+      assert.include(none.err, "knows of no such agent or command")
+    }).pipe(Effect.provide(gateway()))
+  )
+
+  it.scopedLive("--watch shows it again when it changes, and how true it is", () =>
+    Effect.gen(function* () {
+      const sync = yield* someAgents
+      const address = yield* url
+      const watch = yield* background(() => start(["state", "--watch", "--url", address]))
+      yield* until(watch, /c3 .*failed[\s\S]*● live/)
+      yield* sync.notifyAgentRemove("a2")
+      yield* sync.notifyAgentStatus("a3", "error")
+      yield* until(watch, /a1 .*\na3 +error[\s\S]*● live/)
+      const { code } = yield* interrupt(watch)
+      assert.strictEqual(code, 0)
     }).pipe(Effect.provide(gateway()))
   )
 })
@@ -120,19 +162,19 @@ describe("connections", () => {
     Effect.gen(function* () {
       const address = yield* url
       const env = { STRATIX_TOKEN: token }
-      const none = yield* run(["connections", address], { env })
+      const none = yield* run(["connections", "--url", address], { env })
       assert.deepStrictEqual(none, { code: 0, out: "", err: `no client is connected to ${address}\n` })
-      const watch = yield* background(() => start(["watch", address, "--agents", "a1,a2"], { env }))
+      const watch = yield* background(() => start(["watch", "--url", address, "--agents", "a1,a2"], { env }))
       yield* until(watch, /● live/, "err")
-      const { code, out } = yield* run(["connections", address], { env })
+      const { code, out } = yield* run(["connections", "--url", address], { env })
       assert.strictEqual(code, 0)
       assert.match(out, /^ID +STATE +LAG .*\n\S+ +live +0 +0 B +\S+ .*sync +boss +127\.0\.0\.1 +agents=a1,a2\n$/)
-      const [report] = json((yield* run(["connections", address, "--json"], { env })).out)
+      const [report] = json((yield* run(["connections", "--url", address, "--json"], { env })).out)
       assert.nestedProperty(report, "connections.0.lagEvents")
-      const terminal = yield* runInTerminal(["connections", address], { env })
+      const terminal = yield* runInTerminal(["connections", "--url", address], { env })
       assert.include(terminal.out, `${ESC}[32mlive${ESC}[0m`)
 
-      const refused = yield* run(["connections", address, "--token", "screen-0123456789"])
+      const refused = yield* run(["connections", "--url", address, "--token", "screen-0123456789"])
       assert.strictEqual(refused.code, 1)
       assert.include(refused.err, "screen may not operate this gateway")
     }).pipe(Effect.provide(gateway({ tokens })))

@@ -224,7 +224,7 @@ describe("publish", () => {
       const from = yield* url
       yield* Effect.gen(function* () {
         const to = yield* url
-        yield* background(() => shell(`stratix watch --json ${from} | stratix publish --url ${to}`))
+        yield* background(() => shell(`stratix watch --json --url ${from} | stratix publish --url ${to}`))
         const log = yield* EventLog.EventLog
         yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => log.head().index >= 1 })
         const [copy] = yield* latest

@@ -58,7 +58,7 @@ describe("record and replay", () => {
       const path = yield* folder
       yield* Effect.gen(function* () {
         const address = yield* url
-        const recorder = yield* background(() => start(["record", address, "one.ndjson"], { cwd: path }))
+        const recorder = yield* background(() => start(["record", "--url", address, "one.ndjson"], { cwd: path }))
         yield* until(recorder, /● live/, "err")
         yield* publishAll
         yield* Effect.repeat(Effect.sleep("10 millis"), {
@@ -72,10 +72,10 @@ describe("record and replay", () => {
       yield* Effect.gen(function* () {
         const address = yield* url
         const recorder = yield* background(() =>
-          start(["record", address, "two.ndjson", "--count", "152"], { cwd: path })
+          start(["record", "--url", address, "two.ndjson", "--count", "152"], { cwd: path })
         )
         yield* until(recorder, /● live/, "err")
-        const replay = yield* run(["replay", "one.ndjson", address, "--speed", "max"], { cwd: path })
+        const replay = yield* run(["replay", "one.ndjson", "--url", address, "--speed", "max"], { cwd: path })
         assert.strictEqual(replay.code, 0, replay.err)
         assert.match(replay.err, /^published 152 events in \d+m?s\n$/)
         assert.strictEqual((yield* Effect.promise(() => recorder.ended)).code, 0)
@@ -111,13 +111,13 @@ describe("record and replay", () => {
       const sync = yield* StatusSync.StatusSync
       yield* sync.notifyAgentStatus("a1", "busy")
       const address = yield* url
-      const { code, out } = yield* run(["record", address, "-", "--count", "1"])
+      const { code, out } = yield* run(["record", "--url", address, "-", "--count", "1"])
       assert.strictEqual(code, 0)
       assert.lengthOf(json(out), 2)
       yield* Effect.gen(function* () {
-        const { code: replayed } = yield* run(["replay", "-", yield* url], { input: out })
+        const { code: replayed } = yield* run(["replay", "-", "--url", yield* url], { input: out })
         assert.strictEqual(replayed, 0)
-        const { out: state } = yield* run(["state", yield* url, "--json"])
+        const { out: state } = yield* run(["state", "--url", yield* url, "--json"])
         assert.include(state, '"a1"')
       }).pipe(Effect.provide(gateway()))
     }).pipe(Effect.provide(gateway()))
@@ -127,7 +127,7 @@ describe("record and replay", () => {
     Effect.gen(function* () {
       const path = yield* folder
       const address = yield* url
-      const recorder = yield* background(() => startInTerminal(["record", address, "x.ndjson"], { cwd: path }))
+      const recorder = yield* background(() => startInTerminal(["record", "--url", address, "x.ndjson"], { cwd: path }))
       yield* until(recorder, /live/)
       yield* Effect.flatMap(StatusSync.StatusSync, (sync) => sync.notifyAgentStatus("a1", "busy"))
       yield* until(recorder, /recorded 1 event/)
@@ -135,7 +135,7 @@ describe("record and replay", () => {
       const { code, out } = yield* Effect.promise(() => recorder.ended)
       assert.strictEqual(code, 0)
       assert.include(out, "recorded 1 event in x.ndjson")
-      const replay = yield* runInTerminal(["replay", "x.ndjson", address, "--speed", "max"], { cwd: path })
+      const replay = yield* runInTerminal(["replay", "x.ndjson", "--url", address, "--speed", "max"], { cwd: path })
       assert.strictEqual(replay.code, 0)
       assert.match(replay.out, /published 1 event in/)
     }).pipe(Effect.provide(gateway()))
@@ -148,7 +148,9 @@ describe("record and replay", () => {
       const replayed = (speed: string) =>
         Effect.gen(function* () {
           const way = yield* fakeGateway((_asked, response) => response.writeHead(202).end('{"offsets":[]}'))
-          const { code, err } = yield* run(["replay", "paced.ndjson", way.url, "--speed", speed], { cwd: path })
+          const { code, err } = yield* run(["replay", "paced.ndjson", "--url", way.url, "--speed", speed], {
+            cwd: path
+          })
           assert.strictEqual(code, 0)
           assert.deepStrictEqual(
             way.bodies.flat().map((event) => /"requestId":"(.*?)"/.exec(JSON.stringify(event))?.[1]),
@@ -195,15 +197,15 @@ describe("record and replay", () => {
         ["latin1.ndjson", /line 3: is not UTF-8; the 1 event before it was published/],
         ["wrong.ndjson", /line 3: payload\.status: must be one of .*the 1 event before it was published/]
       ] as const) {
-        const { code, err } = yield* run(["replay", file, address], { cwd: path })
+        const { code, err } = yield* run(["replay", file, "--url", address], { cwd: path })
         assert.strictEqual(code, 1)
         assert.match(err, message)
       }
-      const nowhere = yield* run(["record", address, "no/such/folder"], { cwd: path })
+      const nowhere = yield* run(["record", "--url", address, "no/such/folder"], { cwd: path })
       assert.strictEqual(nowhere.code, 1)
       assert.isTrue(isOneLine(nowhere.err), nowhere.err)
       assert.isFalse(existsSync(join(path, "no")))
-      assert.strictEqual((yield* run(["record", address], { cwd: path })).code, 2)
+      assert.strictEqual((yield* run(["record", "--url", address], { cwd: path })).code, 2)
       assert.strictEqual((yield* run(["replay", "x", "--speed", "fast"], { cwd: path })).code, 2)
     }).pipe(Effect.provide(gateway()))
   )

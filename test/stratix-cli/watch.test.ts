@@ -21,7 +21,7 @@ import {
 const ESC = "\u001b"
 const LIVE = /● live/
 
-const watching = (...args: ReadonlyArray<string>) => background(() => start(["watch", ...args]))
+const watching = (...args: ReadonlyArray<string>) => background(() => start(["watch", "--url", ...args]))
 
 describe("watch", () => {
   it.scopedLive("in a pipe, --json begins with the state and goes on with every event, as on the wire", () =>
@@ -60,7 +60,7 @@ describe("watch", () => {
       yield* sync.notifyCommandStatus("c1", "a1", "failed", 40, undefined, "no space")
       for (const env of [{}, { NO_COLOR: "1" }]) {
         const address = yield* url
-        const watch = yield* background(() => startInTerminal(["watch", address], { env }))
+        const watch = yield* background(() => startInTerminal(["watch", "--url", address], { env }))
         yield* until(watch, /no space/)
         yield* until(watch, /live/)
         watch.type("\u0003")
@@ -131,7 +131,7 @@ describe("watch", () => {
       yield* sync.notifyAgentStatus("a1", "busy")
       const address = yield* url
       const piped = yield* background(() =>
-        shell(`stratix watch --json ${address} | head -1; echo "code \${PIPESTATUS[0]}"`)
+        shell(`stratix watch --json --url ${address} | head -1; echo "code \${PIPESTATUS[0]}"`)
       )
       yield* until(piped, /a1/)
       yield* until(piped, LIVE, "err")
@@ -150,7 +150,7 @@ describe("watch", () => {
     Effect.gen(function* () {
       const sync = yield* StatusSync.StatusSync
       const address = yield* url
-      const watch = yield* background(() => start(["watch", "--json", address]))
+      const watch = yield* background(() => start(["watch", "--json", "--url", address]))
       yield* until(watch, LIVE, "err")
       watch.child.stdout?.pause()
       const filler = "x".repeat(1000)
@@ -193,16 +193,16 @@ describe("watch", () => {
   it.scopedLive("shows the token of the environment, prints it nowhere, and says what is wrong with another", () =>
     Effect.gen(function* () {
       const address = yield* url
-      const watch = yield* background(() => start(["watch", address], { env: { STRATIX_TOKEN: secret } }))
+      const watch = yield* background(() => start(["watch", "--url", address], { env: { STRATIX_TOKEN: secret } }))
       yield* until(watch, LIVE, "err")
       const { err, out } = yield* interrupt(watch)
       assert.notInclude(out + err, secret)
 
-      const none = yield* run(["watch", address])
+      const none = yield* run(["watch", "--url", address])
       assert.strictEqual(none.code, 1)
       assert.isTrue(isOneLine(none.err), none.err)
       assert.include(none.err, "STRATIX_TOKEN")
-      const wrong = yield* run(["watch", address, "--token", "another-0123456789abcdef"])
+      const wrong = yield* run(["watch", "--url", address, "--token", "another-0123456789abcdef"])
       assert.strictEqual(wrong.code, 1)
       assert.isTrue(isOneLine(wrong.err), wrong.err)
       assert.include(wrong.err, "refuses the token")
@@ -218,7 +218,7 @@ describe("watch", () => {
     Effect.gen(function* () {
       const { revoke } = yield* Authenticator.Authenticator
       const address = yield* url
-      const watch = yield* background(() => start(["watch", address], { env: { STRATIX_TOKEN: secret } }))
+      const watch = yield* background(() => start(["watch", "--url", address], { env: { STRATIX_TOKEN: secret } }))
       yield* until(watch, LIVE, "err")
       yield* revoke("screen")
       const { code, err } = yield* Effect.promise(() => watch.ended)

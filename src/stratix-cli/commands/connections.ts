@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import type { FilterFields } from "../../stratix-core/stratix-protocol.js"
 import type { ConnectionReport } from "../../stratix-gateway/api/http/StratixApi.js"
 import * as Api from "../Api.js"
-import { described } from "../Arguments.js"
 import * as Gateway from "../Gateway.js"
 import { jsonLine, Output, type Paint, shortDuration, table, visible } from "../Output.js"
+import { described } from "../typed/Arguments.js"
 
 const HEADINGS = [
   ...["ID", "STATE", "LAG", "BEHIND", "SCREEN", "UNSENT", "RTT", "AGE", "CATCH-UPS", "LOST"],
@@ -47,7 +47,7 @@ const row = (report: ConnectionReport, paint: Paint): ReadonlyArray<string> => [
 export const connections = Command.make(
   "connections",
   {
-    url: Gateway.urlArg,
+    url: Gateway.urlOption,
     token: Gateway.tokenOption,
     json: Options.boolean("json").pipe(Options.withDescription("As JSON, for programs"))
   },

@@ -30,10 +30,10 @@ import {
 import * as Warnings from "../../stratix-gateway/config/Warnings.js"
 import { isLoopback } from "../../stratix-gateway/runtime/IpAddress.js"
 import * as NodeServer from "../../stratix-gateway/transport/NodeServer.js"
-import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
 import { counted, jsonLine, Output, visible } from "../Output.js"
-import * as SettingsFlags from "../SettingsFlags.js"
+import { described } from "../typed/Arguments.js"
+import * as SettingsFlags from "../typed/SettingsFlags.js"
 
 /** `problem`: the gateway does not start, or must not be started like this. `warning`: worth a look. */
 interface Finding {

@@ -20,12 +20,12 @@ import {
   CommandStatus,
   Offset
 } from "../../stratix-core/stratix-protocol.js"
-import { described, durationOption, textArg, wordArg } from "../Arguments.js"
 import { failed, usage } from "../CliError.js"
 import * as Gateway from "../Gateway.js"
 import * as Lines from "../Lines.js"
 import { Output, visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
+import { described, durationOption, textArg, wordArg } from "../typed/Arguments.js"
 
 const common = { url: Gateway.urlOption, token: Gateway.tokenOption }
 

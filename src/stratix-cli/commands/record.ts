@@ -1,7 +1,6 @@
 /**
  * `record`: events into a file, with their times.
  */
-import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import type * as PlatformError from "@effect/platform/Error"
@@ -10,13 +9,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { described, durationOption, textArg } from "../Arguments.js"
-import { CliError, failed, usage } from "../CliError.js"
+import { CliError, failed } from "../CliError.js"
 import { asLongAsWanted } from "../ExitCode.js"
 import { follow } from "../Follow.js"
 import * as Gateway from "../Gateway.js"
 import { counted, Output, visible } from "../Output.js"
 import * as Recording from "../Recording.js"
+import { described, durationOption, textArg } from "../typed/Arguments.js"
 import { filterOf, filterOptions, makeTeller, snapshotOption } from "./watch.js"
 
 const cannotWrite = (file: string) => (error: PlatformError.PlatformError) =>
@@ -47,8 +46,8 @@ const enough = new CliError({ reason: "ReaderGone", message: "enough was recorde
 export const record = Command.make(
   "record",
   {
-    first: textArg("url", "Address of the gateway; may be left out, then it is STRATIX_URL"),
-    second: textArg("file", "Where to; - is standard output").pipe(Args.optional),
+    file: textArg("file", "Where to; - is standard output"),
+    url: Gateway.urlOption,
     token: Gateway.tokenOption,
     ...filterOptions,
     snapshot: snapshotOption,
@@ -56,13 +55,10 @@ export const record = Command.make(
     count: Options.integer("count").pipe(Options.withDescription("Stops after so many events"), Options.optional),
     force: Options.boolean("force").pipe(Options.withDescription("Overwrites a file that is there"))
   },
-  ({ agents, commands, count, events, first, force, second, snapshot, time, token }) =>
+  ({ agents, commands, count, events, file, force, snapshot, time, ...given }) =>
     Effect.gen(function* () {
       const output = yield* Output
-      if (Option.isNone(second) && Gateway.isAddress(first))
-        return yield* usage("record to which file? - is standard output")
-      const gateway = yield* Gateway.resolve({ url: Option.map(second, () => first), token })
-      const file = Option.getOrElse(second, () => first)
+      const gateway = yield* Gateway.resolve(given)
       const tell = yield* makeTeller(gateway)
       const write = yield* open(file, force)
       const begin = yield* Clock.currentTimeMillis
@@ -103,7 +99,7 @@ export const record = Command.make(
   Command.withDescription(
     described(
       "Writes events into a file, with the times at which they came, until Ctrl-C. replay plays it.",
-      ["record ws://127.0.0.1:3001/ session.ndjson", "until Ctrl-C"],
+      ["record session.ndjson", "until Ctrl-C"],
       ["record session.ndjson --for 5m", "five minutes of STRATIX_URL"],
       ["record session.ndjson --agents agent-001 --no-snapshot", "what one agent does from now on"]
     )

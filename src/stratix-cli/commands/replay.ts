@@ -11,13 +11,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import { described, textArg } from "../Arguments.js"
 import { type CliError, failed } from "../CliError.js"
 import * as Gateway from "../Gateway.js"
 import * as Lines from "../Lines.js"
 import { visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
 import * as Recording from "../Recording.js"
+import { described, textArg } from "../typed/Arguments.js"
 
 const speedOption = Options.text("speed").pipe(
   Options.withDescription(
@@ -52,7 +52,7 @@ export const replay = Command.make(
   "replay",
   {
     file: textArg("file", "What record wrote; - is standard input"),
-    url: Gateway.urlArg,
+    url: Gateway.urlOption,
     token: Gateway.tokenOption,
     speed: speedOption
   },
@@ -97,7 +97,7 @@ export const replay = Command.make(
     described(
       "Publishes the events of a recording, with their original timestamps and request ids, at the pace they came.",
       ["replay session.ndjson", "into the gateway on this machine, as it was"],
-      ["replay session.ndjson ws://staging:3001/ --speed 10", "ten times as fast"],
+      ["replay session.ndjson --url ws://staging:3001/ --speed 10", "ten times as fast"],
       ["replay session.ndjson --speed max", "as fast as the gateway takes it"]
     )
   )

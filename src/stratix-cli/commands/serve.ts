@@ -5,10 +5,10 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Signals from "../../stratix-gateway/runtime/Signals.js"
 import * as Logging from "../../stratix-gateway/telemetry/Logging.js"
-import { described } from "../Arguments.js"
 import { failed } from "../CliError.js"
 import { asLongAsWanted } from "../ExitCode.js"
-import * as SettingsFlags from "../SettingsFlags.js"
+import { described } from "../typed/Arguments.js"
+import * as SettingsFlags from "../typed/SettingsFlags.js"
 
 export const serve = Command.make("serve", SettingsFlags.flags, (typed) =>
   // Loaded here, so that the help does not wait for the gateway.

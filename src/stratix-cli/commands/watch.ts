@@ -8,11 +8,11 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { type Filter, type Freshness, isOfType, type StatusEvent } from "../../stratix-client/StatusClient.js"
 import { AGENT_CREATE, AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE } from "../../stratix-core/event-types.js"
-import { described, listOption } from "../Arguments.js"
 import { asLongAsWanted } from "../ExitCode.js"
 import { follow, type Item } from "../Follow.js"
 import * as Gateway from "../Gateway.js"
 import { jsonLine, Output, type Paint, status, timeOfDay, visible } from "../Output.js"
+import { described, listOption } from "../typed/Arguments.js"
 
 /** The options of a filter.
  * @since 0.1.0
@@ -71,16 +71,17 @@ const line = (event: StatusEvent, paint: Paint): string => {
   return `${begin("event", event.eventType)}  ${visible(JSON.stringify(event.payload))}`
 }
 
-/** Tells on standard error how true the output is; answers a function because it depends on what was said before.
+/** Tells how true the output is, on standard error unless told otherwise; answers a function because it depends on what was said before.
  * @since 0.1.0
  * @category constructors */
 export const makeTeller = (
-  gateway: Gateway.Gateway
+  gateway: Gateway.Gateway,
+  to?: (line: string) => Effect.Effect<void>
 ): Effect.Effect<(item: Exclude<Item, { readonly _tag: "Event" }>) => Effect.Effect<void>, never, Output> =>
   Effect.map(Output, ({ note, paintNote }) => {
     let wasLive = false
     let last: Freshness["_tag"] | undefined
-    const say = (colour: "green" | "yellow", text: string) => note(`${paintNote(colour, "●")} ${text}`)
+    const say = (colour: "green" | "yellow", text: string) => (to ?? note)(`${paintNote(colour, "●")} ${text}`)
     return (item) => {
       if (item._tag === "Lost") {
         return say(
@@ -121,7 +122,7 @@ export const makeTeller = (
 export const watch = Command.make(
   "watch",
   {
-    url: Gateway.urlArg,
+    url: Gateway.urlOption,
     token: Gateway.tokenOption,
     ...filterOptions,
     snapshot: snapshotOption,

@@ -8,8 +8,8 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { parseDuration } from "../stratix-gateway/config/Knob.js"
-import { visible } from "./Output.js"
+import { parseDuration } from "../../stratix-gateway/config/Knob.js"
+import { visible } from "../Output.js"
 
 /** A description with examples. An example is what is typed after the name of the program, and what it does. */
 export const described = (

@@ -6,8 +6,8 @@ import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { knobs, problemsOf } from "../stratix-gateway/config/StatusSyncConfig.js"
-import { visible } from "./Output.js"
+import { knobs, problemsOf } from "../../stratix-gateway/config/StatusSyncConfig.js"
+import { visible } from "../Output.js"
 
 type Name = keyof typeof knobs
 
