@@ -120,14 +120,11 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
   }
 >() {}
 
-/** What all groups share in the messages of one flush. */
-interface Messages {
-  readonly now: number
-  readonly stampOf: (index: number) => Stamps.Stamp
-}
-
 /** Bytes of frames made in one flush, connections of a group sharing theirs: some 5 ms of work. Lone events stay far below it. */
 const FLUSH_BYTES = 4 * 1024 * 1024
+
+/** What the bytes of a group cost besides their number, in bytes: a flush for thousands of different filters is cut, too, by what it does and not by a clock, so that what is cut does not depend on the machine. */
+const GROUP_COST = 2 * 1024
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -147,7 +144,8 @@ const make = Effect.gen(function* () {
       stalled({ remoteAddress: subscriber.socket.remoteAddress })
       subscriber.socket.terminate()
     }),
-    deadlines.queue(SlowClients.SLOW_AFTER, ({ socket }: Subscriber) => slow({ remoteAddress: socket.remoteAddress }))
+    deadlines.queue(SlowClients.SLOW_AFTER, ({ socket }: Subscriber) => slow({ remoteAddress: socket.remoteAddress })),
+    config.highWaterMark
   )
   let head = log.head()
   const faults = yield* FanoutFaults.make
@@ -174,11 +172,16 @@ const make = Effect.gen(function* () {
   }
 
   /** Everything of a group, to each of its live connections; `made` is what its bytes took. */
-  const writeGroup = (group: Group, pending: ReadonlyArray<EventLog.LogEntry>, from: Offset, messages: Messages) => {
+  const writeGroup = (
+    group: Group,
+    pending: ReadonlyArray<EventLog.LogEntry>,
+    from: Offset,
+    messages: EventBatch.Shared
+  ) => {
     // Asked before the bytes are made: for those who do not read none are.
     for (let i = group.live.length - 1; i >= 0; i--) {
       const subscriber = group.live[i]
-      if (subscriber !== undefined && subscriber.socket.unsentBytes() > config.highWaterMark)
+      if (subscriber !== undefined && subscriber.socket.unsentBytes() > group.highWaterMark)
         fallBehind(subscriber, from)
     }
     if (group.live.length === 0) return 0
@@ -193,7 +196,7 @@ const make = Effect.gen(function* () {
       const subscriber = group.live[i]
       if (subscriber === undefined) continue
       try {
-        if (subscriber.socket.write(frames) > config.highWaterMark && subscriber.state === "live") {
+        if (subscriber.socket.write(frames) > group.highWaterMark && subscriber.state === "live") {
           subscribers.leaveHead(subscriber)
           subscribers.stall(subscriber, head.offset)
         }
@@ -231,7 +234,7 @@ const make = Effect.gen(function* () {
       return
     }
     const stamps: Array<Stamps.Stamp> = []
-    const messages: Messages = {
+    const messages: EventBatch.Shared = {
       now: TimeoutQueues.sentAt(clock),
       // The n-th message of a flush is stamped the same for every group, so that equal messages are compressed once.
       stampOf: (index) => {
@@ -245,8 +248,8 @@ const make = Effect.gen(function* () {
       group.pending = []
       try {
         // A flush that makes more is cut: the other groups get theirs step by step, between which the gateway does other work.
-        if (made > FLUSH_BYTES) for (const subscriber of [...group.live]) fallBehind(subscriber, from)
-        else made += writeGroup(group, pending, from, messages)
+        if (made >= FLUSH_BYTES) for (const subscriber of [...group.live]) fallBehind(subscriber, from)
+        else made += GROUP_COST + writeGroup(group, pending, from, messages)
       } catch (defect) {
         // Thrown before its first write: its connections have nothing of this flush.
         faults.record(defect)

@@ -202,7 +202,7 @@ export const make = (
       counts.bytes += written.length
       try {
         const unsent = written.length > 0 ? subscriber.socket.write(written) : 0
-        if (unsent > config.highWaterMark) subscribers.stall(subscriber, result.to)
+        if (unsent > subscriber.group.highWaterMark) subscribers.stall(subscriber, result.to)
         else if (live) goLive(subscriber)
         else later(subscriber, result.to)
       } catch (defect) {

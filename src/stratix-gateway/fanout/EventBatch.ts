@@ -13,6 +13,14 @@ const MAX_CHARACTERS = 64 * 1024
 /** Events in one message: with 50 µs of handlers for each, a page stands still for 26 ms, half of what a person notices. */
 const MAX_EVENTS = 512
 
+/** What all groups share in the messages of one flush.
+ * @since 0.1.0
+ * @category models */
+export interface Shared {
+  readonly now: number
+  readonly stampOf: (index: number) => Stamp
+}
+
 /** Events in groups that each fit into one message. */
 const split = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<ReadonlyArray<string>> => {
   const batches: Array<Array<string>> = []

@@ -15,56 +15,75 @@ export interface FilterIndex<A> {
   readonly forEach: (event: Filter.Filterable, f: (value: A) => void) => void
 }
 
-type Entries<A> = Map<A, Filter.Filter>
+interface Entry<A> {
+  readonly filter: Filter.Filter
+  readonly value: A
+}
+
+/** What stands under one name. A set only where there are several: a filter of a thousand names has mostly names of its own. */
+type Slot<A> = Entry<A> | Set<Entry<A>>
 
 /** @since 0.1.0
  * @category constructors */
 export const make = <A>(): FilterIndex<A> => {
-  const everything: Entries<A> = new Map()
-  const byCommand = new Map<string, Entries<A>>()
-  const byAgent = new Map<string, Entries<A>>()
-  const byEvent = new Map<string, Entries<A>>()
+  const entries = new Map<A, Entry<A>>()
+  const everything = new Set<Entry<A>>()
+  const byCommand = new Map<string, Slot<A>>()
+  const byAgent = new Map<string, Slot<A>>()
+  const byEvent = new Map<string, Slot<A>>()
 
-  const place = (filter: Filter.Filter): readonly [Map<string, Entries<A>>, ReadonlySet<string>] | undefined => {
+  const place = (filter: Filter.Filter): readonly [Map<string, Slot<A>>, ReadonlySet<string>] | undefined => {
     if (filter.commands !== undefined) return [byCommand, filter.commands]
     if (filter.agents !== undefined) return [byAgent, filter.agents]
     if (filter.events !== undefined) return [byEvent, Filter.admittedTypes(filter.events)]
     return undefined
   }
-  const visit = (entries: Entries<A> | undefined, event: Filter.Filterable, f: (value: A) => void) => {
-    if (entries === undefined) return
-    for (const [value, filter] of entries) if (Filter.matches(filter, event)) f(value)
+  const visit = (slot: Slot<A> | undefined, event: Filter.Filterable, f: (value: A) => void) => {
+    if (slot === undefined) return
+    if (!(slot instanceof Set)) {
+      if (Filter.matches(slot.filter, event)) f(slot.value)
+      return
+    }
+    for (const { filter, value } of slot) if (Filter.matches(filter, event)) f(value)
   }
 
   return {
     add: (filter, value) => {
+      const entry = { filter, value }
+      entries.set(value, entry)
       const found = place(filter)
       if (found === undefined) {
-        everything.set(value, filter)
+        everything.add(entry)
         return
       }
       const [by, names] = found
       for (const name of names) {
-        const entries = by.get(name)
-        if (entries === undefined) by.set(name, new Map([[value, filter]]))
-        else entries.set(value, filter)
+        const slot = by.get(name)
+        if (slot === undefined) by.set(name, entry)
+        else if (slot instanceof Set) slot.add(entry)
+        else by.set(name, new Set([slot, entry]))
       }
     },
     remove: (filter, value) => {
+      const entry = entries.get(value)
+      if (entry === undefined) return
+      entries.delete(value)
       const found = place(filter)
       if (found === undefined) {
-        everything.delete(value)
+        everything.delete(entry)
         return
       }
       const [by, names] = found
       for (const name of names) {
-        const entries = by.get(name)
-        entries?.delete(value)
-        if (entries?.size === 0) by.delete(name)
+        const slot = by.get(name)
+        if (slot instanceof Set) {
+          slot.delete(entry)
+          if (slot.size === 0) by.delete(name)
+        } else if (slot === entry) by.delete(name)
       }
     },
     forEach: (event, f) => {
-      for (const value of everything.keys()) f(value)
+      for (const { value } of everything) f(value)
       if (event.commandId !== undefined) visit(byCommand.get(event.commandId), event, f)
       if (event.agentId !== undefined) visit(byAgent.get(event.agentId), event, f)
       visit(byEvent.get(event.eventType), event, f)

@@ -25,9 +25,14 @@ export class Group {
     readonly filter: Filter.Filter,
     readonly sync: boolean,
     readonly compressed: boolean,
-    readonly key: string
+    readonly key: string,
+    /** Unsent bytes above which its connections get nothing more. */
+    readonly highWaterMark: number
   ) {}
 }
+
+/** What every connection may leave unread, whatever its filter holds: the largest buffer that Node itself gives a socket. */
+const LEAST_UNSENT = 64 * 1024
 
 /** Where a connection is in the fan-out.
  * @since 0.1.0
@@ -99,7 +104,8 @@ export class Subscribers {
 
   constructor(
     private readonly stallTimeouts: TimeoutQueues.TimeoutQueue<Subscriber>,
-    private readonly slowTimeouts: TimeoutQueues.TimeoutQueue<Subscriber>
+    private readonly slowTimeouts: TimeoutQueues.TimeoutQueue<Subscriber>,
+    private readonly highWaterMark: number
   ) {}
 
   get live(): number {
@@ -214,7 +220,9 @@ export class Subscribers {
     const key = `${sync ? "s" : "p"}${compressed ? "z" : ""}${filter.key}`
     const found = this.groups.get(key)
     if (found !== undefined) return found
-    const made = new Group(filter, sync, compressed, key)
+    // One budget for what is held for a connection: its filter and what it has not read.
+    const left = Math.max(Math.min(LEAST_UNSENT, this.highWaterMark), this.highWaterMark - filter.weight)
+    const made = new Group(filter, sync, compressed, key, left)
     this.groups.set(key, made)
     this.index.add(filter, made)
     return made

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import {
   AGENT_CREATE,
@@ -24,6 +25,8 @@ export interface Filter {
   readonly commands: ReadonlySet<string> | undefined
   /** Equal for equal filters: what connections are grouped by. */
   readonly key: string
+  /** About how many bytes it holds, with its places in the index: what its connection may leave unread is less by this. */
+  readonly weight: number
 }
 
 /** What a filter looks at.
@@ -40,6 +43,17 @@ type Names = ReadonlyArray<string> | ReadonlySet<string> | undefined
 const sorted = (names: Names): ReadonlyArray<string> | undefined =>
   names === undefined ? undefined : [...new Set(names)].sort()
 
+/** Of one value: the string's own header, its place in the set, and that in the index. */
+const VALUE_WEIGHT = 128
+
+/** Characters of a key above which a digest stands for it. */
+const LONG_KEY = 128
+
+const keyOf = (fields: ReadonlyArray<ReadonlyArray<string> | 0>): string => {
+  const key = JSON.stringify(fields)
+  return key.length > LONG_KEY ? createHash("sha256").update(key).digest("base64url") : key
+}
+
 const fromSorted = (
   events: ReadonlyArray<string> | undefined,
   agents: ReadonlyArray<string> | undefined,
@@ -48,7 +62,11 @@ const fromSorted = (
   events: events && new Set(events),
   agents: agents && new Set(agents),
   commands: commands && new Set(commands),
-  key: events || agents || commands ? JSON.stringify([events ?? 0, agents ?? 0, commands ?? 0]) : ""
+  key: events || agents || commands ? keyOf([events ?? 0, agents ?? 0, commands ?? 0]) : "",
+  weight: [events, agents, commands].reduce(
+    (sum, names = []) => names.reduce((bytes, name) => bytes + name.length + VALUE_WEIGHT, sum),
+    0
+  )
 })
 
 /** Lets everything through.
