@@ -28,7 +28,7 @@ import * as CatchUps from "./CatchUps.js"
 import * as EventBatch from "./EventBatch.js"
 import * as FanoutFaults from "./FanoutFaults.js"
 import { FlushMeter } from "./FlushMeter.js"
-import { type Group, type Subscriber, type SubscriberStatus, Subscribers } from "./Subscribers.js"
+import { type Group, type MaxLag, type Subscriber, type SubscriberStatus, Subscribers } from "./Subscribers.js"
 
 /** Where a connection begins: at the head, with the newest of every key, or after an offset it had before.
  * @since 0.1.0
@@ -59,13 +59,7 @@ export interface SubscribeOptions {
   readonly start: Start
 }
 
-/** How far behind the farthest are. Connections that have not been at the head yet are only counted in `unsentBytes`.
- * @since 0.1.0
- * @category models */
-export interface MaxLag extends EventLog.Lag {
-  /** Of all connections that are not live. */
-  readonly unsentBytes: number
-}
+export type { MaxLag } from "./Subscribers.js"
 
 /** Counts since the start.
  * @since 0.1.0

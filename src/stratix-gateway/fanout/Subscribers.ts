@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import type { Offset } from "../../stratix-core/stratix-protocol.js"
-import type { LogEntry } from "../log/EventLog.js"
+import type { Lag, LogEntry } from "../log/EventLog.js"
 import type * as Filter from "../log/Filter.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import type { TransportSocket } from "../transport/Transport.js"
@@ -49,6 +49,14 @@ export interface SubscriberStatus {
   readonly lost: number
   /** Catch-ups that began; that of a connection that did not begin at the head is the first. */
   readonly catchUps: number
+}
+
+/** How far behind the farthest are. Connections that have not been at the head yet are only counted in `unsentBytes`.
+ * @since 0.1.0
+ * @category models */
+export interface MaxLag extends Lag {
+  /** Of all connections that are not live. */
+  readonly unsentBytes: number
 }
 
 /** One connection in the audience.
