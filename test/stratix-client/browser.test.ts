@@ -1,95 +1,15 @@
 /** The client in a real Chromium, against a real gateway. */
 import { readFile } from "node:fs/promises"
 import { assert } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
-import { vi } from "vitest"
 import * as Types from "../../src/stratix-core/event-types.js"
-import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import * as Authenticator from "../../src/stratix-gateway/auth/Authenticator.js"
-import type * as StatusSyncConfig from "../../src/stratix-gateway/config/StatusSyncConfig.js"
-import * as StatusSyncServer from "../../src/stratix-gateway/StatusSyncServer.js"
 import { bundle } from "../project/bundle.js"
-import { port, quiet, secretOf, token } from "../stratix-gateway/support/gateway.js"
+import { secretOf, token } from "../stratix-gateway/support/gateway.js"
 import { describeWith } from "../support/shared-layer.js"
 import * as Chromium from "./support/Chromium.js"
-import type { Look } from "./support/dashboard.js"
 import * as Network from "./support/Network.js"
-
-// A browser and all it loads: on a busy machine many times as long as on a quiet one.
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
-
-/** A gateway whose heart beats fast enough for a test to wait for, and slowly enough for a machine that is busy. */
-const quick = {
-  heartbeatInterval: "500 millis",
-  heartbeatTimeout: "1500 millis",
-  keepAliveInterval: "200 millis"
-} as const
-
-/** A client that comes back soon. */
-const eager = { backoffBaseMs: 50, connectTimeoutMs: 1000 }
-
-/** One whose `live` is never older than a moment that a test can wait for. On a busy machine a word of the gateway takes a while. */
-const strict = { ...eager, maxLagMs: 1000, maxSilenceMs: 500 }
-
-/** A gateway as it is deployed, on a free port unless told otherwise. */
-const startGateway = (
-  options: Partial<StatusSyncConfig.Settings> = {},
-  authenticator: Layer.Layer<Authenticator.Authenticator> = Authenticator.layerAllowAll
-) =>
-  Effect.gen(function* () {
-    const own = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const services = yield* StatusSyncServer.layer({ port: 0, drainTimeout: "1 second", ...options }).pipe(
-      Layer.provide(authenticator),
-      Layer.provide(quiet),
-      Layer.buildWithScope(own),
-      Effect.orDie
-    )
-    const sync = Context.get(services, StatusSync)
-    const bound = yield* Effect.provide(port, services)
-    return {
-      port: bound,
-      url: `ws://127.0.0.1:${bound}/`,
-      publish: sync.broadcast,
-      says: (status: "online" | "offline" | "busy" | "error") => sync.notifyAgentStatus("agent-001", status),
-      /** Waits until so many clients are connected. */
-      has: (count: number) =>
-        sync.clientCount.pipe(Effect.repeat({ until: (n) => n === count, schedule: Schedule.spaced("10 millis") })),
-      stop: Scope.close(own, Exit.void)
-    }
-  })
-
-const tab = Effect.flatMap(Chromium.Chromium, (browser) => browser.tab)
-const otherTab = Effect.flatMap(Chromium.Chromium, (browser) => browser.otherTab)
-
-/** The messages of a type among frames. */
-const ofType = (frames: ReadonlyArray<string>, eventType: string) =>
-  frames
-    .map((text) => JSON.parse(text))
-    .flatMap((message) => (message.eventType === Types.EVENTS ? message.payload.events : [message]))
-    .filter((message) => message.eventType === eventType)
-
-/** The ways in which a connection was brought up to date. */
-const syncs = ({ received }: Chromium.Connection): ReadonlyArray<unknown> =>
-  ofType(received, Types.SYNC).map(({ payload }) => payload.mode)
-
-/** Once a status is replaced, nothing that is shown calls the old one true. */
-const assertNeverWrong = (looks: ReadonlyArray<Look>, old: string, from: number) => {
-  const wrong = looks.filter(({ at, freshness, status }) => at >= from && freshness === "live" && status === old)
-  assert.deepStrictEqual(wrong, [])
-}
-
-const now = Effect.sync(() => Date.now())
-
-/** Waits until nothing that the gateway has said up to now lets a `strict` client be live any more. */
-const outdated = Effect.gen(function* () {
-  const due = (yield* now) + strict.maxLagMs + strict.maxSilenceMs
-  yield* Effect.repeat(now, { until: (time) => time > due, schedule: Schedule.spaced("10 millis") })
-})
+import { eager, ofType, startGateway, syncs, tab } from "./support/screens.js"
 
 describeWith(Chromium.layer, 90_000)("in Chromium", (test) => {
   test("the client goes live and shows what is published, the moment it is published", () =>
@@ -248,74 +168,6 @@ describeWith(Chromium.layer, 90_000)("in Chromium", (test) => {
       assert.isDefined(last)
       assert.include(last.url, "since=")
       assert.deepStrictEqual(syncs(last), ["snapshot"])
-    }))
-
-  test("a tab in the background, its timers throttled, stays live on the connection it has", () =>
-    Effect.gen(function* () {
-      // The gateway is patient: on a busy machine a browser answers late.
-      const gateway = yield* startGateway({ ...quick, heartbeatTimeout: "20 seconds" })
-      yield* gateway.says("online")
-      const dashboard = yield* tab
-      yield* dashboard.start(gateway.url)
-      yield* dashboard.shows({ freshness: "live", status: "online" })
-      yield* otherTab
-      yield* dashboard.shows({ visibility: "hidden" })
-      // Longer than the gateway's interval: whoever counts how often a timer ran finds it silent.
-      yield* dashboard.timersPause(900, yield* now)
-      yield* gateway.says("busy")
-      yield* dashboard.shows({ visibility: "hidden", freshness: "live", status: "busy" })
-      yield* dashboard.toFront
-      yield* dashboard.shows({ visibility: "visible", freshness: "live", status: "busy" })
-      assert.strictEqual(dashboard.connections.length, 1)
-    }))
-
-  test("a tab in the background whose network dies without a word is not live when it is looked at again", () =>
-    Effect.gen(function* () {
-      const gateway = yield* startGateway(quick)
-      const network = yield* Network.make(gateway.port)
-      yield* gateway.says("online")
-      const dashboard = yield* tab
-      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, strict)
-      yield* dashboard.shows({ freshness: "live", status: "online" })
-      yield* otherTab
-      yield* dashboard.shows({ visibility: "hidden" })
-      yield* dashboard.timersPause(900, yield* now)
-      yield* network.freeze
-      yield* gateway.has(0)
-      yield* outdated
-      yield* gateway.says("busy")
-      const replacedAt = yield* now
-      yield* dashboard.toFront
-      yield* dashboard.shows({ visibility: "visible", status: "online" })
-      yield* network.thaw
-      yield* dashboard.shows({ freshness: "live", status: "busy" })
-      assertNeverWrong(yield* dashboard.looks, "online", replacedAt)
-    }))
-
-  test("a tab that the browser froze is not live on what it knew, and becomes true again", () =>
-    Effect.gen(function* () {
-      const gateway = yield* startGateway(quick)
-      const network = yield* Network.make(gateway.port)
-      yield* gateway.says("online")
-      const dashboard = yield* tab
-      yield* dashboard.start(`ws://127.0.0.1:${network.port}/`, strict)
-      yield* dashboard.shows({ freshness: "live", status: "online" })
-      yield* otherTab
-      yield* dashboard.shows({ visibility: "hidden" })
-      yield* dashboard.setFrozen(true)
-      const frozenAt = yield* now
-      yield* network.freeze
-      yield* gateway.has(0)
-      yield* outdated
-      yield* gateway.says("busy")
-      const replacedAt = yield* now
-      yield* dashboard.setFrozen(false)
-      yield* dashboard.timersPause(replacedAt - frozenAt, replacedAt)
-      yield* dashboard.toFront
-      yield* dashboard.shows({ visibility: "visible", status: "online" })
-      yield* network.thaw
-      yield* dashboard.shows({ freshness: "live", status: "busy" })
-      assertNeverWrong(yield* dashboard.looks, "online", replacedAt)
     }))
 
   test("permessage-deflate: Chromium agrees to it and reads what was compressed", () =>

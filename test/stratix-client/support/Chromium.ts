@@ -1,5 +1,6 @@
 /** The real browser, as somebody has it who looks at a dashboard: its background tabs are throttled. */
 import { once } from "node:events"
+import { readdirSync, readFileSync } from "node:fs"
 import { access } from "node:fs/promises"
 import { createServer } from "node:http"
 import { createServer as createSocketServer } from "node:net"
@@ -8,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { build } from "esbuild"
-import { type Browser, type CDPSession, chromium, type Page } from "playwright-core"
+import { type Browser, type BrowserServer, type CDPSession, chromium, type Page } from "playwright-core"
 import type { StatusClientOptions } from "../../../src/stratix-client/StatusClient.js"
 import type { Look } from "./dashboard.js"
 
@@ -54,6 +55,10 @@ export interface Tab {
   readonly events: Effect.Effect<ReadonlyArray<string>>
   /** So many frames of the connection without the client, to the letter. */
   readonly frames: (count: number) => Effect.Effect<ReadonlyArray<string>>
+  /** Keeps the page busy for so many milliseconds with each event from now on. */
+  readonly worksFor: (millis: number) => Effect.Effect<void>
+  /** Turns that the page had while the client was catching up. */
+  readonly turnsWhileCatchingUp: Effect.Effect<number>
   /** Waits until a timer that should run every 10 ms has not run for so long, up to a moment after `since`. */
   readonly timersPause: (millis: number, since: number) => Effect.Effect<void>
   /** Runs a script in the page. */
@@ -74,6 +79,9 @@ export class Chromium extends Context.Tag("test/Chromium")<
     readonly tab: Effect.Effect<Tab, never, Scope.Scope>
     /** An empty tab in front of all others. */
     readonly otherTab: Effect.Effect<void, never, Scope.Scope>
+    /** Stops every process of the browser, as a machine does that is suspended. */
+    readonly suspend: Effect.Effect<void>
+    readonly resume: Effect.Effect<void>
   }
 >() {}
 
@@ -88,12 +96,32 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
-const launch = async (): Promise<{ readonly process: Browser; readonly user: Browser }> => {
+/** A process and all that it started. */
+const familyOf = (pid: number): ReadonlyArray<number> => {
+  const family = [pid]
+  const parents = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        // The name of a program may have spaces and parentheses in it.
+        const [, parent] = readFileSync(`/proc/${name}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? []
+        return [{ child: Number(name), parent: Number(parent) }]
+      } catch {
+        // It has ended since.
+        return []
+      }
+    })
+  for (const member of family)
+    family.push(...parents.flatMap(({ child, parent }) => (parent === member ? [child] : [])))
+  return family
+}
+
+const launch = async (): Promise<{ readonly server: BrowserServer; readonly user: Browser }> => {
   await access(executablePath).catch(() => {
     throw new Error(`there is no Chromium at ${executablePath}: apt-get install chromium`)
   })
   const port = await freePort()
-  const process = await chromium.launch({
+  const server = await chromium.launchServer({
     executablePath,
     args: ["--no-sandbox", `--remote-debugging-port=${port}`],
     // These keep a tab in the background as fast as one in front.
@@ -105,7 +133,7 @@ const launch = async (): Promise<{ readonly process: Browser; readonly user: Bro
   })
   // Without the defaults: one of them tells every page that it is visible and has the focus.
   const user = await chromium.connectOverCDP(`http://127.0.0.1:${port}`, { noDefaults: true })
-  return { process, user }
+  return { server, user }
 }
 
 const servePage = async () => {
@@ -196,6 +224,8 @@ const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Conn
           waiting
         )
       ),
+    worksFor: (millis) => run(() => page.evaluate((given) => dashboard.worksFor(given), millis)),
+    turnsWhileCatchingUp: Effect.promise(() => page.evaluate(() => dashboard.turnsWhileCatchingUp())),
     runs: (script) => run(() => page.addScriptTag({ content: script, type: "module" })),
     reads: (text) => run(() => page.getByText(text, { exact: true }).waitFor({ timeout: PATIENCE_MS })),
     toFront: run(() => page.bringToFront()),
@@ -214,12 +244,18 @@ const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Conn
 }
 
 const make = Effect.gen(function* () {
-  const { user } = yield* Effect.acquireRelease(Effect.promise(launch), (browser) =>
+  const { server: browser, user } = yield* Effect.acquireRelease(Effect.promise(launch), (made) =>
     Effect.promise(async () => {
-      await browser.user.close()
-      await browser.process.close()
+      await made.user.close()
+      await made.server.close()
     })
   )
+  const signal = (name: NodeJS.Signals) =>
+    Effect.sync(() => {
+      const { pid } = browser.process()
+      if (pid === undefined) return
+      for (const member of familyOf(pid)) process.kill(member, name)
+    })
   const server = yield* Effect.acquireRelease(Effect.promise(servePage), (made) =>
     Effect.sync(() => {
       made.closeAllConnections()
@@ -238,6 +274,8 @@ const make = Effect.gen(function* () {
   )
   return Chromium.of({
     otherTab: Effect.asVoid(newPage),
+    suspend: signal("SIGSTOP"),
+    resume: signal("SIGCONT"),
     tab: Effect.flatMap(newPage, (page) =>
       Effect.promise(async () => {
         const devtools = await page.context().newCDPSession(page)

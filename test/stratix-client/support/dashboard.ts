@@ -8,6 +8,7 @@ export interface Look {
   readonly visibility: string
   readonly freshness: string
   readonly status: string | undefined
+  readonly agents: number
 }
 
 export interface Dashboard {
@@ -24,6 +25,10 @@ export interface Dashboard {
   readonly frames: ReadonlyArray<string>
   /** Types of the events that the client has handed over. */
   readonly received: ReadonlyArray<string>
+  /** Keeps the page busy for so many milliseconds with each event from now on. */
+  readonly worksFor: (millis: number) => void
+  /** Turns of the event loop in which the client was catching up. */
+  readonly turnsWhileCatchingUp: () => number
   /** When a timer that should run every 10 ms did not run for five times as long. */
   readonly pauses: ReadonlyArray<{ readonly from: number; readonly to: number }>
 }
@@ -42,7 +47,8 @@ const now = (): Look => ({
   at: Date.now(),
   visibility: document.visibilityState,
   freshness: client?.freshness._tag ?? "none",
-  status: client?.state.agents.get("agent-001")?.payload.status
+  status: client?.state.agents.get("agent-001")?.payload.status,
+  agents: client?.state.agents.size ?? 0
 })
 const look = () => {
   const next = now()
@@ -62,14 +68,29 @@ setInterval(() => {
   ranAt = time
 }, 10)
 
+let workMillis = 0
+const work = () => {
+  const end = performance.now() + workMillis
+  while (performance.now() < end);
+}
+
+let turns = 0
+const turn = new MessageChannel()
+turn.port1.onmessage = () => {
+  if (client?.freshness._tag === "catching-up") turns++
+  turn.port2.postMessage(0)
+}
+
 const start = (url: string, options: StatusClientOptions = {}) => {
   // Before the client's own listeners: nobody can look earlier.
   for (const type of ["visibilitychange", "resume"]) document.addEventListener(type, look)
   client = connect(url, options)
   client.onEvent(({ eventType }) => received.push(eventType))
+  client.onEvent(work)
   client.onState(look)
   client.onFreshness(look)
   everyFrame()
+  turn.port2.postMessage(0)
 }
 
 globalThis.dashboard = {
@@ -92,5 +113,9 @@ globalThis.dashboard = {
   looks,
   frames,
   received,
+  worksFor: (millis) => {
+    workMillis = millis
+  },
+  turnsWhileCatchingUp: () => turns,
   pauses
 }
