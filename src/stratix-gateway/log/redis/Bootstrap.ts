@@ -14,7 +14,7 @@ import * as Wire from "./Wire.js"
 /** Events of the history in one page: some 300 KB. */
 const PAGE = 1000
 
-/** Reads a mirror as of sequence number `seq`, whose indexes come after `index`. */
+/** Reads a mirror as of sequence number `seq`, whose indexes come after `index`. Without another mirror before it, they are the sequence numbers. */
 export const read = (
   commands: Commands,
   connection: Connection,
@@ -63,7 +63,7 @@ export const read = (
       oldest === undefined
         ? { epoch: newest?.epoch ?? epoch, seq, keyless: newest?.keyless ?? 0 }
         : { ...oldest.place, seq: oldest.place.seq - 1 }
-    const mirror = new Mirror(settings, { after, index, epochs })
+    const mirror = new Mirror(settings, { after, index: Math.max(index, after.seq), epochs })
     mirror.restore({ latest, marks, forgotten, history })
     return mirror
   })

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll } from "@effect/vitest"
 import { Effect, Layer, Redacted, TestServices } from "effect"
-import { EventLog, EventLogRedis } from "../../../src/stratix-gateway/index.js"
-import { eventLogSuite } from "../suites/eventLogSuite.js"
-import { RedisServer } from "../support/redis.js"
+import { EventLog, EventLogRedis } from "../../../../src/stratix-gateway/index.js"
+import { eventLogSuite } from "../../suites/eventLogSuite.js"
+import { RedisServer } from "../../support/redis.js"
 
 let server: RedisServer
 beforeAll(async () => {
