@@ -76,6 +76,12 @@ export const knobs = {
     accepts: (text) => /^[A-Za-z0-9._-]{1,64}$/.test(text),
     doc: "Which log of a Redis: deployments with different namespaces share nothing"
   }),
+  eventLogTimeout: Knob.duration({
+    env: "STRATIX_EVENT_LOG_TIMEOUT",
+    default: "2 seconds",
+    min: 100,
+    doc: "Time for a Redis to take an event, and again for it to come back to the gateway; above it publishers get 503"
+  }),
   // Ten of the calls by which a gateway looks after its log.
   eventLogStaleness: Knob.duration({
     env: "STRATIX_EVENT_LOG_STALENESS",

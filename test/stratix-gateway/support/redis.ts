@@ -60,7 +60,21 @@ export class RedisServer {
       persistence === "none" ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", persistence]
     const child = spawn(
       "redis-server",
-      ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.folder, "--save", "", ...persist, ...args],
+      // Replicas begin at once, not after the five seconds in which others may join them.
+      [
+        "--repl-diskless-sync-delay",
+        "0",
+        "--port",
+        String(this.port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        this.folder,
+        "--save",
+        "",
+        ...persist,
+        ...args
+      ],
       { stdio: ["ignore", "pipe", "ignore"] }
     )
     this.child = child

@@ -5,6 +5,9 @@ import { quiet } from "./gateway.js"
 
 export type Log = EventLog.EventLog["Type"]
 
+/** An append may take as long as the machine takes it. */
+export const patient = { eventLogTimeout: "30 seconds" } as const
+
 let namespaces = 0
 
 /** A namespace that no other test has. */
@@ -14,7 +17,7 @@ export const newNamespace = (): string => `test-${process.pid}-${++namespaces}`
 export const openLog = (
   url: string,
   namespace: string,
-  settings: Partial<StatusSyncConfig.Settings> = {},
+  settings: Partial<StatusSyncConfig.Settings> = patient,
   logger: Layer.Layer<never> = quiet
 ): Effect.Effect<Log, EventLog.EventLogStartError | StatusSyncConfig.ConfigInvalid, Scope.Scope> =>
   EventLogRedis.layer({ url: Redacted.make(url), namespace }).pipe(

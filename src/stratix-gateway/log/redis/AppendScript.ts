@@ -28,8 +28,8 @@ const EPOCHS = 128
 /** Characters of events between two marks for trimming by size. */
 const MARK_EVERY = 65_536
 
-/** Seconds for which the places of a writer's newest batch are kept: a batch is tried again for two seconds at the most. */
-const WRITER_LIFETIME = 60
+/** Seconds for which the places of a writer's newest batch are kept: it is tried again for `eventLogTimeout`, 2 seconds by default. */
+const WRITER_LIFETIME = 600
 
 export const APPEND = `#!lua
 local META, LOG, LAST, EVICT, FIN, CHAIN, GONE, MARK, DUE, RUN, IDEM, IDEMDUE, SIZES, GATEWAYS, WRITER = unpack(KEYS)

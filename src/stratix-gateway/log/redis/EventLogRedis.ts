@@ -61,7 +61,7 @@ const make = ({ namespace = "default", time, url }: Options) =>
     const clock = yield* Effect.clock
     const now = () => monotonicMillis(clock)
     const commands = Commands.make(namespace, newName(), settings)
-    const commit = new GroupCommit(now)
+    const commit = new GroupCommit(now, Duration.toMillis(settings.eventLogTimeout))
     yield* Effect.addFinalizer(() => Effect.sync(() => commit.close()))
     const astray = Effect.unsafeMakeLatch(false)
     yield* commit.watch(() => {

@@ -16,12 +16,6 @@ import * as Wire from "./Wire.js"
 /** Events in one batch, if no single append has more: some 2 ms of Redis. */
 const BATCH_EVENTS = 200
 
-/** Milliseconds in which a batch must be executed; it is tried again until then. */
-const DEADLINE = 2000
-
-/** Milliseconds after its batch was answered in which an append must come back by the tail: else what answered is not what the others read. */
-const RETURN = 2000
-
 /** Characters of events that wait, all batches together: half a second of the engine at its fastest. Above it appends fail. */
 const MAX_WAITING = 16 * 1024 * 1024
 
@@ -82,15 +76,22 @@ export class GroupCommit {
   private waitingCharacters = 0
   private inFlight: Batch | undefined
   private numbers = 0
-  // Bound: what RETURN milliseconds of batches had.
+  // Bound: what `patience` milliseconds of batches had.
   private arrivals: Array<Arrival> = []
   private readonly work = Effect.unsafeMakeLatch(false)
 
   /** Appends that failed. */
   readonly failures: Record<LogFailure, number> = { unavailable: 0, uncertain: 0 }
 
-  /** @param now Milliseconds that never go back. */
-  constructor(private readonly now: () => number) {}
+  /**
+   * @param now Milliseconds that never go back.
+   * @param patience Milliseconds in which a batch must be executed, and is tried again until then; and in which it must come back by the tail after
+   * that, else what answered is not what others read.
+   */
+  constructor(
+    private readonly now: () => number,
+    private readonly patience: number
+  ) {}
 
   private unavailable(detail: string): EventLogError {
     this.failures.unavailable++
@@ -154,7 +155,7 @@ export class GroupCommit {
   arrival({ epoch, seq }: Pick<Answer, "epoch" | "seq">): Effect.Effect<void, EventLogError> {
     return Effect.async((resume) => {
       if (this.arrived({ epoch, seq })) return resume(Effect.void)
-      const arrival = { epoch, seq, by: this.now() + RETURN, done: resume }
+      const arrival = { epoch, seq, by: this.now() + this.patience, done: resume }
       this.arrivals.push(arrival)
       return Effect.sync(() => {
         this.arrivals = this.arrivals.filter((other) => other !== arrival)
@@ -201,7 +202,7 @@ export class GroupCommit {
     }
     this.waiting.splice(0, requests.length)
     const elements = requests.flatMap((request) => request.elements)
-    const batch = { number: ++this.numbers, requests, elements, deadline: this.now() + DEADLINE, sent: false }
+    const batch = { number: ++this.numbers, requests, elements, deadline: this.now() + this.patience, sent: false }
     this.inFlight = batch
     return Effect.succeed(batch)
   })
@@ -231,9 +232,9 @@ export class GroupCommit {
         : () => this.unavailable("the log was not reached")
       for (const { done } of inFlight.requests) done(Exit.fail(error()))
     }
-    const late = this.waiting.filter(({ since }) => now > since + DEADLINE)
+    const late = this.waiting.filter(({ since }) => now > since + this.patience)
     if (late.length > 0) {
-      this.waiting = this.waiting.filter(({ since }) => now <= since + DEADLINE)
+      this.waiting = this.waiting.filter(({ since }) => now <= since + this.patience)
       for (const { characters, done } of late) {
         this.waitingCharacters -= characters
         done(Exit.fail(this.unavailable("the log is too slow")))

@@ -203,15 +203,20 @@ export const run = (
     for (const warning of warnings) yield* Effect.logWarning(`${engine}: ${warning} (docs/operations/scale.md)`)
     commit.setOpen(true)
     yield* context.ready
-    return yield* Effect.raceAll([
-      Effect.forever(follow),
-      Effect.forever(Effect.flatMap(commit.next, execute)),
-      Effect.forever(lookAfter),
-      writer.lost,
-      reader.lost,
-      Effect.zipRight(
-        context.astray,
-        new Connection.RedisFailure({ reason: "Lost", detail: "an append was acknowledged and did not come back" })
-      )
-    ])
+    // The first of them to fail ends all.
+    yield* Effect.all(
+      [
+        Effect.forever(follow),
+        Effect.forever(Effect.flatMap(commit.next, execute)),
+        Effect.forever(lookAfter),
+        writer.lost,
+        reader.lost,
+        Effect.zipRight(
+          context.astray,
+          new Connection.RedisFailure({ reason: "Lost", detail: "an append was acknowledged and did not come back" })
+        )
+      ],
+      { concurrency: "unbounded", discard: true }
+    )
+    return yield* Effect.never
   }).pipe(Effect.ensuring(Effect.sync(() => context.commit.setOpen(false))))

@@ -1,9 +1,9 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Clock, Effect, FastCheck as fc } from "effect"
 import { Filter } from "../../../../src/stratix-gateway/index.js"
-import { RedisServer } from "../../support/redis.js"
-import { eventually, newNamespace, openLog, Reader, stateOf } from "../../support/redisLogs.js"
 import { agent, commandOf, type Draft, note, removal } from "../../suites/drafts.js"
+import { RedisServer } from "../../support/redis.js"
+import { eventually, newNamespace, openLog, patient, Reader, stateOf } from "../../support/redisLogs.js"
 
 let server: RedisServer
 beforeAll(async () => {
@@ -64,10 +64,19 @@ describe("one log for many gateways", () => {
   it.live("a gateway that starts later holds the same state, history and removals", () =>
     Effect.gen(function* () {
       const namespace = newNamespace()
-      const settings = { historyCapacity: 6 }
+      const settings = { ...patient, historyCapacity: 6 }
       const first = yield* openLog(server.url, namespace, settings)
       const [start] = yield* first.append([agent("a"), commandOf("c", "a", 1), agent("gone")])
-      yield* first.append([commandOf("c", "b", 2), removal("gone"), note(), note(), note(), note(), note(), agent("a", 1)])
+      yield* first.append([
+        commandOf("c", "b", 2),
+        removal("gone"),
+        note(),
+        note(),
+        note(),
+        note(),
+        note(),
+        agent("a", 1)
+      ])
       const second = yield* openLog(server.url, namespace, settings)
       assert.deepStrictEqual(yield* stateOf(second), yield* stateOf(first))
       for (const filter of [{}, { agents: ["a"] }, { agents: ["b"] }].map(Filter.fromFields)) {
@@ -99,7 +108,7 @@ describe("one log for many gateways", () => {
   it.live("clocks of gateways that are hours apart change nothing: the state ages by the clock of Redis", () =>
     Effect.gen(function* () {
       const namespace = newNamespace()
-      const settings = { finishedRetention: "1 second" } as const
+      const settings = { ...patient, finishedRetention: "1 second" } as const
       const real = Clock.make()
       const shifted = (millis: number): Clock.Clock => ({
         [Clock.ClockTypeId]: Clock.ClockTypeId,
@@ -117,7 +126,10 @@ describe("one log for many gateways", () => {
       assert.strictEqual((yield* early.append([])).length, 0)
       assert.deepStrictEqual(yield* stateOf(early), yield* stateOf(late))
       assert.strictEqual((yield* stateOf(early)).size, 2)
-      yield* eventually(Effect.all([stateOf(early), stateOf(late)]), ([one, other]) => one.size === 1 && other.size === 1)
+      yield* eventually(
+        Effect.all([stateOf(early), stateOf(late)]),
+        ([one, other]) => one.size === 1 && other.size === 1
+      )
       assert.strictEqual(early.head().offset, late.head().offset)
     }).pipe(Effect.scoped)
   )
@@ -128,7 +140,10 @@ describe("one log for many gateways", () => {
       const [here, there] = yield* Effect.all([openLog(server.url, namespace), openLog(server.url, namespace)])
       const busy: Draft = { ...agent("a"), status: "busy", lease: { millis: 150, endCommands: true } }
       const [start] = yield* here.append([busy, { ...commandOf("c", "a", 1), status: "running" }])
-      yield* eventually(Effect.sync(() => there.head()), () => there.stats().historyEvents === 4)
+      yield* eventually(
+        Effect.sync(() => there.head()),
+        () => there.stats().historyEvents === 4
+      )
       yield* here.append([])
       const { entries } = yield* there.since(start)
       assert.deepStrictEqual(
@@ -167,7 +182,7 @@ describe("one log for many gateways", () => {
     ([script, fields]) =>
       Effect.gen(function* () {
         const namespace = newNamespace()
-        const settings = { historyCapacity: 6, latestCapacity: 6, finishedCapacity: 1, removalMarks: 3 }
+        const settings = { ...patient, historyCapacity: 6, latestCapacity: 6, finishedCapacity: 1, removalMarks: 3 }
         const open = openLog(server.url, namespace, settings)
         const logs = yield* Effect.all([open, open, open])
         const filter = Filter.fromFields(fields)
