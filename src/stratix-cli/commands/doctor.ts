@@ -31,27 +31,13 @@ import * as Warnings from "../../stratix-gateway/config/Warnings.js"
 import { isLoopback } from "../../stratix-gateway/runtime/IpAddress.js"
 import * as NodeServer from "../../stratix-gateway/transport/NodeServer.js"
 import { failed } from "../CliError.js"
+import * as BehindProxy from "../diagnosis/BehindProxy.js"
+import { type Finding, ok, problem, warning } from "../diagnosis/Finding.js"
+import * as FromOutside from "../diagnosis/FromOutside.js"
+import * as Gateway from "../Gateway.js"
 import { counted, jsonLine, Output, visible } from "../Output.js"
 import { described } from "../typed/Arguments.js"
 import * as SettingsFlags from "../typed/SettingsFlags.js"
-
-/** `problem`: the gateway does not start, or must not be started like this. `warning`: worth a look. */
-interface Finding {
-  readonly level: "ok" | "warning" | "problem"
-  readonly about: string
-  readonly what: string
-  /** What would be right. */
-  readonly instead?: string
-}
-
-const ok = (about: string, what: string): Finding => ({ level: "ok", about, what })
-const warning = (about: string, what: string, instead: string): Finding => ({ level: "warning", about, what, instead })
-const problem = (about: string, what: string, instead?: string): Finding => ({
-  level: "problem",
-  about,
-  what,
-  ...(instead !== undefined && { instead })
-})
 
 /** A certificate that expires sooner than this should have been replaced: 90-day certificates are renewed after 60 days. */
 const EXPIRES_SOON = Duration.toMillis("14 days")
@@ -247,28 +233,45 @@ const colourOf = { ok: "green", warning: "yellow", problem: "red" } as const
 
 const WIDTHS = { level: 9, about: 16 }
 
+/** The findings about what `serve` would run with. */
+const inSettings = Effect.gen(function* () {
+  const [given, found] = yield* settings
+  return yield* Effect.all([authentication(given), listening(given)]).pipe(
+    Effect.scoped,
+    Effect.provideService(StatusSyncConfig, given),
+    Effect.map((more) => [
+      ...found,
+      ...Warnings.names(process.env).map(({ instead, what }) => warning("settings", what, instead)),
+      ...more.flat(),
+      ...BehindProxy.inSettings(given),
+      ...secretFiles(given),
+      ...fileLimit(given)
+    ])
+  )
+})
+
 export const doctor = Command.make(
   "doctor",
   {
     ...SettingsFlags.flags,
+    url: Options.text("url").pipe(
+      Options.withDescription("Looks at the gateway that runs there, from here, through the proxies in between"),
+      Options.optional
+    ),
+    origin: Options.text("origin").pipe(
+      Options.withDescription("With --url: as pages of this origin, like https://dashboard.example"),
+      Options.optional
+    ),
+    token: Gateway.tokenOption,
     json: Options.boolean("json").pipe(Options.withDescription("The findings as JSON, for programs")),
     strict: Options.boolean("strict").pipe(Options.withDescription("Fails for warnings, too"))
   },
-  ({ json, strict, ...typed }) =>
+  ({ json, origin, strict, token, url, ...typed }) =>
     Effect.gen(function* () {
       const { paint, write } = yield* Output
-      const [given, found] = yield* settings
-      const findings = yield* Effect.all([authentication(given), listening(given)]).pipe(
-        Effect.scoped,
-        Effect.provideService(StatusSyncConfig, given),
-        Effect.map((more) => [
-          ...found,
-          ...Warnings.names(process.env).map(({ instead, what }) => warning("settings", what, instead)),
-          ...more.flat(),
-          ...secretFiles(given),
-          ...fileLimit(given)
-        ])
-      )
+      const findings = Option.isNone(url)
+        ? yield* inSettings
+        : yield* FromOutside.look(yield* Gateway.resolve({ url, token }), Option.getOrUndefined(origin))
       const count = (level: Finding["level"]) => findings.filter((finding) => finding.level === level).length
       if (json) yield* write(jsonLine(findings))
       else {
@@ -290,10 +293,11 @@ export const doctor = Command.make(
 ).pipe(
   Command.withDescription(
     described(
-      "Looks at the settings that serve would run with, tries what it would do, and says what is wrong and what would be right.",
+      "Looks at the settings that serve would run with, or at a gateway that runs, and says what is wrong and what would be right.",
       ["doctor", "with the environment as it is"],
       ["doctor --host 0.0.0.0 --tokens-file tokens.json", "with the flags of serve"],
-      ["doctor --strict --json", "before a deployment"]
+      ["doctor --strict --json", "before a deployment"],
+      ["doctor --url wss://status.example/ --origin https://status.example", "from outside, as a page"]
     )
   )
 )
