@@ -1,4 +1,4 @@
-/** Sends a gateway what nobody should send, and looks whether it stays what it is. */
+/** Sends a gateway what no client should send, and looks whether it stays what it is. */
 import { parseArgs } from "node:util"
 import { Effect } from "effect"
 import { fuzzMemory } from "./fuzz/memory.mjs"

@@ -1,5 +1,5 @@
 /**
- * A publisher ten times faster than every reader, for minutes: what the gateway holds must not grow, whoever can read must notice nothing,
+ * A publisher ten times faster than every reader, for minutes: what the gateway holds must not grow, clients that can read must notice nothing,
  * and all readers must be true in the end.
  */
 import { fileURLToPath } from "node:url"
@@ -130,7 +130,7 @@ for (const [i, one] of readers.entries())
 if (ticksSeen !== ticks) breaks(`the bystander got ${ticksSeen} of ${ticks} ticks`)
 if (after.mostUnsent > MAX_UNSENT) breaks(`${after.mostUnsent} bytes were unsent for one connection`)
 if (after.held > before.held + MAX_GROWTH) breaks(`what is held grew from ${mb(before.held)} to ${mb(after.held)} MB`)
-if (after.broadcast.conflations === 0) breaks("nobody fell behind: this was no pressure")
+if (after.broadcast.conflations === 0) breaks("no client fell behind: this was no pressure")
 
 leaving = true
 bystander.terminate()

@@ -44,7 +44,7 @@ const RAMP_MS = 5000
 /** The first figures are taken after this time, the last ones over as long a time at the end. */
 const windowMs = Math.min(60_000, (minutes * 60_000) / 4)
 
-/** A soak that gets no CPU itself sees everything late: without this, nobody could tell its pauses from the gateway's. */
+/** A soak that gets no CPU itself sees everything late: without this, its pauses would look like the gateway's. */
 const own = monitorEventLoopDelay({ resolution: 20 })
 own.enable()
 

@@ -1,4 +1,4 @@
-/** What nobody should send, by a seed: made from good inputs by spoiling them, because pure noise is refused at the first byte. */
+/** What no client should send, by a seed: made from good inputs by spoiling them, because pure noise is refused at the first byte. */
 
 const UNICODE = ["\0", "\u2028", "\ud800", "\udfff", "👍", "é", "\ufeff", "\u202e", "‮", "ß", "\u0000a", "�", "𝕊", "İ"]
 const NAMES = [
@@ -33,7 +33,7 @@ const NUMBERS = [
 ]
 const LITERALS = ["null", "true", "false", "[]", "{}", '""', "undefined", "[null]", "[[]]", '{"a":1}']
 
-/** Deep enough to break whoever recurses, small enough for the limit of a message. */
+/** Deep enough to break a parser that recurses, small enough for the limit of a message. */
 const DEPTHS = [10, 100, 1000, 10_000, 30_000]
 
 /** Below, at, and above the limits of a filter and of a message. */

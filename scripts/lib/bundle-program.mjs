@@ -22,7 +22,7 @@ export const bundlePrograms = (entries, folder) =>
     format: "esm",
     platform: "node",
     target: "node20",
-    // Names stay, for whoever reads a stack trace.
+    // Names stay, for readers of stack traces.
     minifySyntax: true,
     minifyWhitespace: true,
     banner: { js: REQUIRE },

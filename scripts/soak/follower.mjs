@@ -79,7 +79,7 @@ export class Follower {
     this.#line.push({ do: "connect" })
     return new Promise((/** @type {(done: void) => void} */ resolve) => {
       socket.on("message", (data) => {
-        // A socket that was left may still have something to say; it concerns nobody.
+        // A socket that was left may still have something to say; it does not matter any more.
         if (this.#socket !== socket) return
         const message = JSON.parse(data.toString())
         if (message.eventType === "stratix:connected") {

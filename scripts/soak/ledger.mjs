@@ -1,6 +1,6 @@
 /** What was published, by its place in the log, as the publishers were told it: what every client is measured by. */
 
-/** The sequence number in an offset. Opaque to clients; whoever tests the gateway may look inside. */
+/** The sequence number in an offset. Opaque to clients; tests of the gateway may look inside. */
 export const seqOf = (offset) => Number.parseInt(offset.split("-")[1] ?? "", 36)
 
 export class Ledger {

@@ -2,7 +2,7 @@ import { sleep } from "../lib/clock.mjs"
 import { quantile } from "../lib/stats.mjs"
 import { Trial } from "../lib/trial.mjs"
 
-/** `rest` clients of all may be frozen; the figures are those of the others, the same ones whoever is frozen. */
+/** `rest` clients of all may be frozen; the figures are those of the others, the same ones whichever are frozen. */
 const sizes = {
   full: { clients: 1000, rest: 100, some: [0, 1, 100], warm: 50, lone: 500, ms: 4000, memorySeconds: 60 },
   quick: { clients: 500, rest: 50, some: [0, 50], warm: 10, lone: 50, ms: 500, memorySeconds: 2 }
@@ -11,7 +11,7 @@ const sizes = {
 /** More than the operating system buffers for one connection, so that a frozen one is felt by the server. */
 const FILL = { count: 96, bytes: 64 * 1024 }
 
-/** Nobody is to be found dead meanwhile: this is about those who are only silent. */
+/** No client is to time out meanwhile: this is about clients that are only silent. */
 const HEARTBEAT_MS = 600_000
 
 const MEMORY_EVERY_MS = 100

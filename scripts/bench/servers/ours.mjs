@@ -6,7 +6,7 @@ import { serve } from "./harness.mjs"
 
 const settingsOf = ({ deflate, heartbeatMs, metrics = true }) => ({
   port: 0,
-  // Off, as nobody else limits how fast clients come.
+  // Off, as no peer limits how fast clients come.
   handshakeRate: 0,
   metrics,
   ...(deflate && { compression: true, compressionThreshold: 0 }),

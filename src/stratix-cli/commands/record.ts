@@ -40,7 +40,7 @@ const open = (
     return (text) => Effect.mapError(handle.writeAll(encoder.encode(text)), cannotWrite(visible(file)))
   })
 
-/** Ends the following when enough was recorded; not an error that anybody sees. */
+/** Ends the following when enough was recorded; not an error that is shown. */
 const enough = new CliError({ reason: "ReaderGone", message: "enough was recorded" })
 
 export const record = Command.make(

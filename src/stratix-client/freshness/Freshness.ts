@@ -30,7 +30,7 @@ export interface Closed {
  * - `live`: it was the gateway's truth less than `maxLagMs` ago. `empty`: there is nothing to show.
  * - `restarted`: connected, but to a gateway with another log than before, which is empty. Until the first event.
  * - `behind`: what is processed here was sent `ms` milliseconds ago, in whole seconds: at hundreds of messages a second, each has another lag.
- * - `stale`: connected as far as anybody knows, but nothing was heard for longer than `maxSilenceMs`.
+ * - `stale`: not known to be disconnected, but nothing was heard for longer than `maxSilenceMs`.
  * - `reconnecting`: not connected any more; `attempt` counts from 1.
  * - `closed`: it is over.
  *

@@ -1,5 +1,5 @@
 /**
- * What stands between a node server and whoever takes its upgrades.
+ * What stands between a node server and what takes its upgrades.
  *
  * Between the `upgrade` event and a WebSocket lie several turns, and node has taken its own listeners off the socket by then: a reset
  * would end the process. And an upgrade may be pipelined behind a request whose answer is not written yet.

@@ -104,7 +104,7 @@ export const make: Effect.Effect<
   const { latestBytes } = yield* StatusSyncConfig.StatusSyncConfig
   const { recordRefusal } = yield* Refusals.Refusals
   const clock = yield* Effect.clock
-  // One piece at a time, whoever reads: between two of them the gateway does other work.
+  // One piece at a time, for all readers: between two of them the gateway does other work.
   const lane = yield* Effect.makeSemaphore(1)
   const step = EventLoop.makeStep()
   // Bound: `latestBytes` characters together, or one alone.
