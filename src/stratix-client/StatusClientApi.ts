@@ -60,7 +60,7 @@ export interface StatusClient extends AsyncIterable<StatusEvent> {
   readonly freshness: Freshness
   /** Calls back for every message of a type, the gateway's own (`stratix:sync`, …) included, and for each event in a `stratix:events`, not for
    * that itself. `state` knows of the event already, unless a snapshot is arriving. */
-  readonly on: <T extends keyof Payloads | (string & Record<never, never>)>(
+  readonly on: <T extends keyof Payloads | `stratix:${string}`>(
     eventType: T,
     handler: (payload: PayloadOf<T>, message: Message<T>) => unknown
   ) => Unsubscribe

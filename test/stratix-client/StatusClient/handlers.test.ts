@@ -33,6 +33,12 @@ describe("handlers", () => {
     })
   })
 
+  it("of a type without its prefix, which no message has, do not compile", () => {
+    const { client } = live()
+    // @ts-expect-error: it would be silent for ever.
+    client.on("agent_status_update", () => {})
+  })
+
   it("of all events get events of the log only", () => {
     const world = new World()
     const { client } = live(world)
