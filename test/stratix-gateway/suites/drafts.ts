@@ -31,6 +31,11 @@ export const command = (commandId: string, finished: boolean, n = 0): Draft => (
   stamp,
   json: `{"command":"${commandId}","finished":${finished},"n":${n}}`
 })
+/** An agent whose status holds so many milliseconds, and the commands it runs with it. */
+export const leased = (agentId: string, millis: number, n = 0): Draft => ({
+  ...agent(agentId, n),
+  lease: { millis, endCommands: true }
+})
 /** A command, given to an agent. */
 export const commandOf = (commandId: string, agentId: string, n: number): Draft => ({
   ...command(commandId, false, n),

@@ -1,7 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, type Duration, Effect, FastCheck as fc, Layer, Queue, TestClock } from "effect"
+import { Chunk, Duration, Effect, Layer, Queue, TestClock } from "effect"
 import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
-import { agent, command, commandOf, type Draft, note, removal } from "./drafts.js"
+import { agent, command, commandOf, type Draft, leased, note, removal } from "./drafts.js"
+import { eventLogLaws } from "./eventLogLaws.js"
+
+/** Milliseconds between two looks at the clock: gateways ask their log at least once a second. */
+const STEP = 2000
 
 /** What any event log must do. The layer takes its settings from `StatusSyncConfig`. */
 export const eventLogSuite = <E>(
@@ -13,8 +17,16 @@ export const eventLogSuite = <E>(
     readonly runs?: number
   } = {}
 ) => {
-  const { runs = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300), settle = Effect.void } = options
-  const pass = (time: Duration.DurationInput) => Effect.zipRight(TestClock.adjust(time), settle)
+  const { runs = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300), settle } = options
+  // In steps: an owner of the log that hears nothing for longer takes it for an outage, which counts for no lease.
+  const pass = (time: Duration.DurationInput) =>
+    Effect.gen(function* () {
+      if (settle === undefined) return yield* TestClock.adjust(time)
+      for (let left = Duration.toMillis(time); left > 0; left -= STEP) {
+        yield* TestClock.adjust(Math.min(left, STEP))
+        yield* settle
+      }
+    })
   const run =
     (settings: Partial<StatusSyncConfig.Settings> = {}) =>
     <A, E2>(effect: Effect.Effect<A, E2, EventLog.EventLog>) =>
@@ -268,6 +280,30 @@ export const eventLogSuite = <E>(
       }).pipe(run())
     )
 
+    it.effect(
+      "a lease that is not renewed ends in offline and fails what the agent runs, at one place of the log",
+      () =>
+        Effect.gen(function* () {
+          const log = yield* EventLog.EventLog
+          yield* log.append([leased("a", 15_000), { ...commandOf("c", "a", 1), status: "running" }])
+          yield* pass("10 seconds")
+          assert.deepStrictEqual([yield* log.renew("a"), yield* log.renew("b")], [true, false])
+          const { index, offset } = log.head()
+          yield* pass("10 seconds")
+          assert.deepStrictEqual(log.tail(index), [])
+          yield* pass("10 seconds")
+          const { entries } = yield* log.since(offset)
+          assert.deepStrictEqual(
+            entries.map(({ json }) => JSON.parse(json).payload),
+            [
+              { commandId: "c", agentId: "a", commandStatus: "failed", error: "lease expired" },
+              { agentId: "a", status: "offline", reason: "lease expired" }
+            ]
+          )
+          assert.isFalse(yield* log.renew("a"))
+        }).pipe(run())
+    )
+
     it.effect("announces every event to its subscribers, and to the tail", () =>
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog
@@ -310,90 +346,6 @@ export const eventLogSuite = <E>(
       }).pipe(Effect.scoped, run())
     )
 
-    const id = fc.integer({ min: 0, max: 4 })
-    const filters = [{}, { agents: ["0", "1"] }, { commands: ["0", "1", "2"] }, { events: ["agent_status_update"] }]
-    const step = <T extends string>(t: T, weight: number) => ({
-      weight,
-      arbitrary: fc.record({ t: fc.constant(t), id, of: id })
-    })
-
-    it.effect.prop(
-      "laws 3 and 4: what a reader folds over any pauses is the state under its filter, keys and events",
-      [
-        fc.array(
-          fc.oneof(
-            step("agent", 4),
-            step("command", 5),
-            step("finish", 3),
-            step("remove", 2),
-            step("note", 1),
-            step("later", 1),
-            {
-              weight: 4,
-              arbitrary: fc.record({ t: fc.constant("read" as const), id: fc.integer({ min: 1, max: 200 }), of: id })
-            }
-          ),
-          { maxLength: 80 }
-        ),
-        fc.constantFrom(...filters.map(Filter.fromFields)),
-        fc.integer({ min: 0, max: 6 })
-      ],
-      ([script, filter, removalMarks]) =>
-        Effect.gen(function* () {
-          const log = yield* EventLog.EventLog
-          const state = new Map<string, string>()
-          let cursor: string | undefined
-          let conflateFrom: string | undefined
-          let seen = 0
-          const read = (maxBytes: number) =>
-            Effect.gen(function* () {
-              const { offset } = log.head()
-              const result = yield* log.since(cursor, {
-                filter,
-                maxBytes,
-                ...(conflateFrom !== undefined && { conflateFrom })
-              })
-              if (result.mode === "snapshot") {
-                state.clear()
-                seen = 0
-              }
-              for (const entry of result.entries) {
-                // Law 1: never two events of one place.
-                assert.isAbove(entry.index, seen)
-                seen = entry.index
-                for (const key of entry.removes) state.delete(key)
-                if (entry.key !== undefined) state.set(entry.key, entry.json)
-              }
-              if (result.mode === "snapshot") conflateFrom = offset
-              else if (result.mode === "conflated") conflateFrom ??= cursor
-              cursor = result.to
-              if (!result.more) conflateFrom = undefined
-              return result.more
-            })
-          let n = 0
-          for (const { id, of, t } of script) {
-            n++
-            if (t === "agent") yield* log.append([agent(`${id}`, n)])
-            else if (t === "command") yield* log.append([commandOf(`${id}`, `${of}`, n)])
-            else if (t === "finish") yield* log.append([{ ...commandOf(`${id}`, `${of}`, n), finished: true }])
-            else if (t === "remove") yield* log.append([removal(`${id}`)])
-            else if (t === "note") yield* log.append([note(n)])
-            else if (t === "later") yield* pass("20 seconds")
-            else yield* read(id)
-          }
-          while (yield* read(50)) {}
-          const { entries } = yield* log.latest(filter)
-          assert.deepStrictEqual([...state].sort(), entries.map(({ json, key }) => [key ?? "", json]).sort())
-        }).pipe(
-          run({
-            historyCapacity: 6,
-            latestCapacity: 6,
-            finishedRetention: "1 minute",
-            finishedCapacity: 2,
-            removalMarks
-          })
-        ),
-      { timeout: 120_000, fastCheck: { numRuns: runs } }
-    )
+    eventLogLaws({ run, pass, runs })
   })
 }
