@@ -21,6 +21,17 @@ describe("package.json", () => {
     }
   })
 
+  it("brings nothing that only the command line needs, which is bundled", () => {
+    assert.deepStrictEqual(Object.keys(manifest.dependencies), ["jose", "ws"])
+  })
+
+  it("has the version of the clients' own package, which brings nothing", async () => {
+    const client = JSON.parse(await readFile(file("packages/client/package.json"), "utf8"))
+    assert.strictEqual(client.version, manifest.version)
+    assert.notProperty(client, "dependencies")
+    assert.notProperty(client, "peerDependencies")
+  })
+
   it("has every peer dependency among the development dependencies", () => {
     assert.includeMembers(Object.keys(manifest.devDependencies), Object.keys(manifest.peerDependencies))
   })
