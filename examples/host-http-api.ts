@@ -1,17 +1,22 @@
 /** A gateway on `HttpApiBuilder.serve`: one API, one OpenAPI document, and the WebSocket beside them. */
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Layer, Schema } from "effect"
 import { Authenticator, NodeServer, StatusSyncRoutes, StatusSyncService, StratixApi } from "stratix-status-sync"
-import { echo, work } from "./host-own.js"
+import { begin, echo } from "./host-own.js"
 
-const Tasks = HttpApiGroup.make("tasks").add(HttpApiEndpoint.post("work", "/work").addSuccess(Schema.String))
+const work = HttpApiEndpoint.post("work", "/work")
+  .annotate(OpenApi.Summary, "An agent begins")
+  .addSuccess(Schema.String)
 
-class Api extends HttpApi.make("gateway").add(Tasks).addHttpApi(StratixApi.StratixApi) {}
+class Api extends HttpApi.make("gateway")
+  .add(HttpApiGroup.make("tasks").add(work))
+  .addHttpApi(StratixApi.StratixApi)
+  .annotate(OpenApi.Servers, [{ url: "/" }]) {}
 
-const tasks = HttpApiBuilder.group(Api, "tasks", (handlers) => handlers.handle("work", () => work))
+const tasks = HttpApiBuilder.group(Api, "tasks", (handlers) => handlers.handle("work", () => begin))
 
 export const gateway = HttpApiBuilder.serve().pipe(
   Layer.provide([

@@ -5,11 +5,11 @@ import { HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer } from "effect"
 import { Authenticator, StatusSyncHttpServer, StatusSyncService } from "stratix-status-sync"
-import { echo, work } from "./host-own.js"
+import { begin, echo } from "./host-own.js"
 
 const app = Effect.gen(function* () {
   const { method, url } = yield* HttpServerRequest.HttpServerRequest
-  if (method === "POST" && url === "/work") return HttpServerResponse.text(yield* work)
+  if (method === "POST" && url === "/work") return HttpServerResponse.text(yield* begin)
   if (url === "/echo") return yield* echo
   return HttpServerResponse.empty({ status: 404 })
 })

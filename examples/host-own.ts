@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { StatusSync } from "stratix-status-sync"
 
 /** An agent begins to work, and every dashboard shows it. */
-export const work = Effect.gen(function* () {
+export const begin = Effect.gen(function* () {
   const sync = yield* StatusSync.StatusSync
   yield* sync.notifyAgentStatus("agent-001", "busy")
   return "agent-001 works"

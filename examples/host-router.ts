@@ -5,7 +5,7 @@ import { HttpMiddleware, HttpRouter, HttpServer, HttpServerRequest, HttpServerRe
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer } from "effect"
 import { Authenticator, Filter, NodeServer, StatusSyncRoutes, StatusSyncService } from "stratix-status-sync"
-import { echo, work } from "./host-own.js"
+import { begin, echo } from "./host-own.js"
 
 /** A session cookie, a certificate, the header of a proxy: what the gateway goes by. */
 const user = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-user"])
@@ -24,7 +24,7 @@ const status = Effect.gen(function* () {
 const router = HttpRouter.empty.pipe(
   HttpRouter.get("/agents/:agent/status", status),
   HttpRouter.get("/echo", echo),
-  HttpRouter.post("/work", Effect.map(work, HttpServerResponse.text))
+  HttpRouter.post("/work", Effect.map(begin, HttpServerResponse.text))
 )
 
 export const gateway = HttpServer.serve(router, HttpMiddleware.logger).pipe(

@@ -8,6 +8,7 @@ import { gateway as layerRouter } from "../../examples/host-layer-router.js"
 import { gateway as router } from "../../examples/host-router.js"
 import { quiet } from "../stratix-gateway/support/gateway.js"
 import { connected, ended, read, requestText, textFrame, UPGRADE } from "../stratix-gateway/support/rawSocket.js"
+import { openApiErrors } from "../support/openapi.js"
 
 /** Where the WebSocket of each example is, and what it asks of a client. */
 const hosts = [
@@ -72,11 +73,12 @@ for (const { document, gateway, headers, name, path } of hosts) {
     )
 
     if (document)
-      it.scopedLive("its one OpenAPI document has its own routes and the service's", () =>
+      it.scopedLive("its one OpenAPI document has its own routes and the service's, without errors for a linter", () =>
         Effect.gen(function* () {
           const { call } = yield* start
           const { status, text } = yield* call("GET", "/openapi.json")
           assert.strictEqual(status, 200)
+          assert.deepStrictEqual(yield* openApiErrors(text), [])
           const { paths } = JSON.parse(text)
           assert.includeMembers(Object.keys(paths), ["/work", "/api/stratix/events", "/api/stratix/state"])
         })

@@ -161,6 +161,7 @@ const commandPath = HttpApiSchema.param("commandId", id)
  * @since 0.1.0
  * @category groups */
 export const PublishGroup = HttpApiGroup.make("stratix.publish")
+  .annotate(OpenApi.Description, "Publishes events, and keeps the leases of agents.")
   .add(
     HttpApiEndpoint.post("publishEvents", "/api/stratix/events")
       .annotate(OpenApi.Summary, `One event, or up to ${MAX_EVENTS} of them: all or nothing`)
@@ -226,6 +227,7 @@ export const PublishGroup = HttpApiGroup.make("stratix.publish")
  * @since 0.1.0
  * @category groups */
 export const StateGroup = HttpApiGroup.make("stratix.state")
+  .annotate(OpenApi.Description, "Tells the newest event of every key.")
   .add(
     HttpApiEndpoint.get("state", "/api/stratix/state")
       .annotate(OpenApi.Summary, "The newest event of every key that the token may see, in offset order")
@@ -240,6 +242,7 @@ export const StateGroup = HttpApiGroup.make("stratix.state")
  * @since 0.1.0
  * @category groups */
 export const OperationsGroup = HttpApiGroup.make("stratix.operations")
+  .annotate(OpenApi.Description, "Tells operators how the gateway fares.")
   .add(
     HttpApiEndpoint.get("connections", "/api/stratix/connections")
       .annotate(OpenApi.Summary, "Every connection: its filter, lag, unsent bytes and round trip")
@@ -260,6 +263,7 @@ export const OperationsGroup = HttpApiGroup.make("stratix.operations")
  * @since 0.1.0
  * @category groups */
 export const HealthGroup = HttpApiGroup.make("stratix.health")
+  .annotate(OpenApi.Description, "Tells whether the gateway lives, and whether it takes connections.")
   .add(
     HttpApiEndpoint.get("healthz", "/healthz")
       .annotate(OpenApi.Summary, "The process is alive; 503 while faults of its own repeat")
@@ -294,7 +298,10 @@ export class GatewayApi extends HttpApi.make("stratix-gateway")
   .addHttpApi(OperationsApi)
   .annotate(OpenApi.Title, "Stratix status sync")
   .annotate(OpenApi.Description, "Publishes agent and command status to every connected dashboard.")
-  .annotate(OpenApi.Version, "1") {}
+  .annotate(OpenApi.Version, "1")
+  .annotate(OpenApi.License, { name: "MIT", url: "https://opensource.org/license/mit" })
+  // Where the document itself comes from.
+  .annotate(OpenApi.Servers, [{ url: "/" }]) {}
 
 /** The most characters that one UTF-16 unit of an id takes in a path: three bytes, each as `%XX`. */
 const ENCODED_LENGTH = 9
