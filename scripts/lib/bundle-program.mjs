@@ -22,6 +22,8 @@ export const bundlePrograms = (entries, folder) =>
     format: "esm",
     platform: "node",
     target: "node20",
+    // An optional peer, 12 MB: those have it installed whose log is in a Redis.
+    external: ["@redis/client"],
     // Names stay, for readers of stack traces.
     minifySyntax: true,
     minifyWhitespace: true,

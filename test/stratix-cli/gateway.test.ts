@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { StatusSync } from "stratix-status-sync"
 import WebSocket from "ws"
+import { RedisServer } from "../stratix-gateway/support/redis.js"
 import {
   background,
   folder,
@@ -195,6 +196,26 @@ describe("doctor", () => {
       const terminal = yield* runInTerminal(["doctor", "--port", "0"])
       assert.strictEqual(terminal.code, 0)
       assert.include(terminal.out, `${ESC}[32mok`)
+    })
+  )
+
+  it.scopedLive("looks at the Redis of a shared log", () =>
+    Effect.gen(function* () {
+      const redis = yield* Effect.acquireRelease(
+        Effect.promise(() => RedisServer.start()),
+        (server) => Effect.promise(() => server.end())
+      )
+      const look = run(["doctor", "--port", "0"], { env: { STRATIX_EVENT_LOG: redis.url } })
+      const fine = yield* look
+      assert.strictEqual(fine.code, 0, fine.out)
+      assert.match(fine.out, /^ok +log +Redis at 127\.0\.0\.1:\d+ answers, and is Redis \d/m)
+      assert.match(fine.out, /^warning +log +persistence is off/m)
+      yield* Effect.promise(() => redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"))
+      const evicts = yield* look
+      assert.strictEqual(evicts.code, 1)
+      assert.match(evicts.out, /^problem +log +its maxmemory-policy is allkeys-lru/m)
+      yield* Effect.promise(() => redis.kill())
+      assert.match((yield* look).out, /^problem +log +Redis at 127\.0\.0\.1:\d+ does not answer/m)
     })
   )
 

@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Authenticator from "../../stratix-gateway/auth/Authenticator.js"
 import {
@@ -28,6 +29,7 @@ import {
   StatusSyncConfig
 } from "../../stratix-gateway/config/StatusSyncConfig.js"
 import * as Warnings from "../../stratix-gateway/config/Warnings.js"
+import * as EventLogRedis from "../../stratix-gateway/log/redis/EventLogRedis.js"
 import { isLoopback } from "../../stratix-gateway/runtime/IpAddress.js"
 import * as NodeServer from "../../stratix-gateway/transport/NodeServer.js"
 import { failed } from "../CliError.js"
@@ -229,6 +231,21 @@ const fileLimit = (given: Settings): ReadonlyArray<Finding> => {
   }
 }
 
+/** Whether the log is where the settings say, and can be held there. */
+const eventLog = ({ eventLog: where }: Settings): Effect.Effect<ReadonlyArray<Finding>> => {
+  const text = Redacted.value(where)
+  if (text === "memory")
+    return Effect.succeed([ok("log", "in memory: a restart forgets it, and no other gateway sees it")])
+  return Effect.match(EventLogRedis.inspect(where), {
+    onFailure: (detail) => [problem("log", visible(detail), "docs/operations/scale.md says what a Redis must be")],
+    onSuccess: ({ engine, refusals, warnings, where: named }) => [
+      ...refusals.map((what) => problem("log", visible(what), "docs/operations/scale.md says what a Redis must be")),
+      ...warnings.map((what) => warning("log", visible(what), "set appendonly yes in Redis")),
+      ...(refusals.length === 0 ? [ok("log", visible(`${named} answers, and is ${engine}`))] : [])
+    ]
+  })
+}
+
 const colourOf = { ok: "green", warning: "yellow", problem: "red" } as const
 
 const WIDTHS = { level: 9, about: 16 }
@@ -236,7 +253,7 @@ const WIDTHS = { level: 9, about: 16 }
 /** The findings about what `serve` would run with. */
 const inSettings = Effect.gen(function* () {
   const [given, found] = yield* settings
-  return yield* Effect.all([authentication(given), listening(given)]).pipe(
+  return yield* Effect.all([authentication(given), listening(given), eventLog(given)]).pipe(
     Effect.scoped,
     Effect.provideService(StatusSyncConfig, given),
     Effect.map((more) => [

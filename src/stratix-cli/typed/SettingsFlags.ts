@@ -6,6 +6,7 @@ import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { knobs, problemsOf } from "../../stratix-gateway/config/StatusSyncConfig.js"
 import { visible } from "../Output.js"
 
@@ -13,7 +14,9 @@ type Name = keyof typeof knobs
 
 const flag = (name: Name, typed: string, kind: string) => {
   const { doc, env } = knobs[name]
-  const value = knobs[name].default
+  const given = knobs[name].default
+  // No default is a secret, whatever else its knob may hold.
+  const value = Redacted.isRedacted(given) ? Redacted.value(given) : given
   const byDefault = value === undefined || (Array.isArray(value) && value.length === 0) ? "" : `, else ${value}`
   return Options.text(typed).pipe(
     Options.withPseudoName(kind),
@@ -30,6 +33,7 @@ export const flags = {
   heartbeatInterval: flag("heartbeatInterval", "heartbeat-interval", "time"),
   heartbeatTimeout: flag("heartbeatTimeout", "heartbeat-timeout", "time"),
   allowedOrigins: flag("allowedOrigins", "allowed-origins", "list"),
+  eventLog: flag("eventLog", "event-log", "memory|file:path|url"),
   tokensFile: flag("tokensFile", "tokens-file", "file"),
   tlsCert: flag("tlsCert", "tls-cert", "file"),
   tlsKey: flag("tlsKey", "tls-key", "file"),

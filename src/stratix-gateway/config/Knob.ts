@@ -255,7 +255,8 @@ export const secretText = ({
         const text = Redacted.value(value)
         return typeof text === "string" && accepts(text)
       },
-      found: (value) => (Redacted.isRedacted(value) ? "is something else" : `is of type ${typeof value}`)
+      found: (value) =>
+        Redacted.isRedacted(value) || typeof value === "string" ? "is something else" : `is of type ${typeof value}`
     }
   )
 

@@ -23,7 +23,9 @@ import { placeOf } from "../mirror/Epochs.js"
 import type { Mirror } from "../mirror/Mirror.js"
 import * as Replica from "../Replica.js"
 import * as Address from "./Address.js"
+import * as Checks from "./Checks.js"
 import * as Commands from "./Commands.js"
+import * as Connection from "./Connection.js"
 import { GroupCommit } from "./GroupCommit.js"
 import * as Session from "./Session.js"
 
@@ -186,6 +188,22 @@ const make = ({ namespace = "default", time, url }: Options) =>
         failures: commit.failures
       })
     })
+  })
+
+/** What a Redis is like, and whether it can hold a log; or why it cannot be asked. For `doctor`. */
+export const inspect = (url: Redacted.Redacted): Effect.Effect<Checks.Findings & { readonly where: string }, string> =>
+  Effect.gen(function* () {
+    const address = yield* Address.parse(Redacted.value(url))
+    const where = Address.describe(address)
+    return yield* Connection.open(address).pipe(
+      Effect.flatten,
+      Effect.flatMap(Checks.look),
+      Effect.scoped,
+      Effect.mapBoth({
+        onFailure: ({ message }) => `${where} does not answer: ${message}`,
+        onSuccess: (findings) => ({ ...findings, where })
+      })
+    )
   })
 
 /** A log in Redis 7 or newer, or Valkey. It needs the package `@redis/client`. While the layer is built it waits for Redis; what keeps a gateway
