@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+
 import {
   AGENT_CREATE,
   AGENT_REMOVE,
@@ -11,6 +12,7 @@ import {
   COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE
 } from "../stratix-core/event-types.js"
+import type { CommandStatus } from "../stratix-core/events.js"
 import { Delivery } from "./Delivery.js"
 import { platform } from "./Environment.js"
 import { Outbox } from "./Outbox.js"
@@ -47,7 +49,9 @@ const CLOSING_TIME = 5000
 /** An agent that is alive. */
 interface Living {
   readonly leaseMs: number
-  readonly commands: Set<string>
+  /** Those that are not finished. */
+  readonly commands: Map<string, CommandStatus>
+  readonly close: () => void
   /** Whether its status has a lease to renew. */
   leased: boolean
 }
@@ -129,6 +133,15 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     }
   }
 
+  /** Removed by someone else, or expired while this process or the network stood still: it lives all the same, and its commands with it. */
+  const revive = (agentId: string) => {
+    const agent = living.get(agentId)
+    if (agent?.leased !== true) return
+    restate(`agent-info:${agentId}`)
+    restate(`agent:${agentId}`)
+    for (const commandId of agent.commands.keys()) restate(`command:${commandId}`)
+  }
+
   /** Whether the gateway has heard of it. */
   const renew = async (): Promise<boolean> => {
     const agents = [...living].flatMap(([agentId, { leased }]) => {
@@ -145,8 +158,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
         return false
       }
       onEpoch(answer.epoch, new Set())
-      // Removed by someone else, or expired while this process or the network stood still: it lives all the same.
-      for (const agentId of answer.missing) if (living.get(agentId)?.leased === true) restate(`agent:${agentId}`)
+      for (const agentId of answer.missing) revive(agentId)
       delivery.wake()
     }
     return true
@@ -169,15 +181,25 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
 
   const agent = (agentId: string, given: AgentOptions = {}): PublishedAgent => {
     const { endCommands = true, name, status: first = "online", type } = given
-    const own: Living = { leaseMs: given.leaseMs ?? leaseMs, commands: new Set(), leased: false }
-    living.set(agentId, own)
-
     const isGone = () => living.get(agentId) !== own
     const forget = () => {
       living.delete(agentId)
       states.delete(`agent:${agentId}`)
       states.delete(`agent-info:${agentId}`)
-      for (const commandId of own.commands) states.delete(`command:${commandId}`)
+      for (const commandId of own.commands.keys()) states.delete(`command:${commandId}`)
+    }
+    const close = () => {
+      if (isGone()) return
+      for (const [commandId, commandStatus] of own.commands) {
+        // As when its lease expires.
+        if (endCommands && commandStatus === "running")
+          say(`command:${commandId}`, {
+            eventType: COMMAND_STATUS_UPDATE,
+            payload: { commandId, agentId, commandStatus: "failed", error: "agent closed" }
+          })
+      }
+      if (own.leased) status("offline")
+      forget()
     }
     const status: PublishedAgent["status"] = (next, { reason } = {}) => {
       if (isGone()) return
@@ -189,6 +211,9 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       })
       if (own.leased) keep(own.leaseMs)
     }
+
+    const own: Living = { leaseMs: given.leaseMs ?? leaseMs, commands: new Map(), leased: false, close }
+    living.set(agentId, own)
 
     if (name !== undefined && type !== undefined)
       state(`agent-info:${agentId}`, { eventType: AGENT_CREATE, payload: { agentId, name, type } })
@@ -205,20 +230,16 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
           payload: { commandId, agentId, commandStatus, progress, result, error }
         })
         if (commandStatus !== "success" && commandStatus !== "failed") {
-          own.commands.add(commandId)
+          own.commands.set(commandId, commandStatus)
           return
         }
         own.commands.delete(commandId)
         states.delete(key)
       },
-      close: () => {
-        if (isGone()) return
-        status("offline")
-        forget()
-      },
+      close: own.close,
       remove: () => {
         if (isGone()) return
-        for (const commandId of own.commands) {
+        for (const commandId of own.commands.keys()) {
           outbox.delete(`command:${commandId}`)
           say(`command-remove:${commandId}`, { eventType: COMMAND_REMOVE, payload: { commandId, agentId } })
         }
@@ -252,11 +273,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     dropped: () => outbox.dropped,
     flush,
     close: async (timeoutMs = CLOSING_TIME) => {
-      for (const [agentId, { leased }] of living) {
-        if (leased) say(`agent:${agentId}`, { eventType: AGENT_STATUS_UPDATE, payload: { agentId, status: "offline" } })
-      }
-      living.clear()
-      states.clear()
+      for (const agent of [...living.values()]) agent.close()
       cancelRenewal?.()
       const published = await flush(timeoutMs)
       closed = true

@@ -48,7 +48,7 @@ export interface AgentOptions {
   readonly status?: AgentStatus | undefined
   /** In place of the publisher's own. */
   readonly leaseMs?: number | undefined
-  /** Whether the commands that it is running have failed when it dies; `true` by default. */
+  /** Whether the commands that it is running have failed when it dies or is closed; `true` by default. */
   readonly endCommands?: boolean | undefined
 }
 

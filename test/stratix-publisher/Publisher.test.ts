@@ -39,6 +39,25 @@ describe("a publisher", () => {
     })
   })
 
+  it("ends what an agent is running with the agent, unless told otherwise", async () => {
+    const { publisher, said } = makeWorld()
+    for (const [agentId, endCommands] of [
+      ["a", true],
+      ["b", false]
+    ] as const) {
+      const agent = publisher.agent(agentId, { endCommands })
+      agent.command(`runs-${agentId}`, "running")
+      agent.command(`waits-${agentId}`, "pending")
+    }
+    await publisher.close()
+    expect(said().filter((line) => line.startsWith("command"))).toEqual([
+      "command_status_update waits-a pending",
+      "command_status_update runs-b running",
+      "command_status_update waits-b pending",
+      "command_status_update runs-a failed"
+    ])
+  })
+
   it("sends its token, asked for anew each time where it is a function", async () => {
     let n = 0
     const { gateway, publisher, settled } = makeWorld({ token: () => Promise.resolve(`t${++n}`) })
@@ -73,14 +92,17 @@ describe("a publisher", () => {
     expect(said().slice(-2)).toEqual(["command_remove c", "agent_remove removed"])
   })
 
-  it("says again what an agent is that the gateway took for dead", async () => {
+  it("says again what an agent is and does that the gateway took for dead", async () => {
     const { advance, gateway, publisher, said } = makeWorld()
-    publisher.agent("a").status("busy")
+    const agent = publisher.agent("a")
+    agent.command("c", "running")
+    agent.status("busy")
     publisher.agent("b")
     await advance(0)
     gateway.leases.delete("a")
     await advance(10_000)
-    expect(said()).toEqual(["agent_status_update a busy", "agent_status_update b online", "agent_status_update a busy"])
+    const alive = ["agent_status_update a busy", "command_status_update c running"]
+    expect(said()).toEqual([alive[1], alive[0], "agent_status_update b online", ...alive])
   })
 
   it("says everything again that is so to a gateway that has forgotten it, and nothing that is over", async () => {

@@ -17,7 +17,7 @@ import { Mirror } from "./mirror/Mirror.js"
 import { emptyLog, isKeyless } from "./mirror/Records.js"
 import * as Replica from "./Replica.js"
 
-/** Milliseconds by which a timer is late only where the whole process was: leases do not count that time. */
+/** Milliseconds by which a timer is late only where the whole process was: leases run their full length once more, as after a restart. */
 const PAUSE = 1000
 
 const make = Effect.gen(function* () {
@@ -51,7 +51,7 @@ const make = Effect.gen(function* () {
   const overdue = (time: number): ReadonlyArray<LogEntry> => {
     const entries: Array<LogEntry> = []
     // The process did not run: renewals wait unread.
-    if (time - looksAt > PAUSE) mirror.postponeLeases(time - looksAt)
+    if (time - looksAt > PAUSE) mirror.restartLeases(time)
     const timestamp = clock.unsafeCurrentTimeMillis()
     const stampOf = () => ({ timestamp, requestId: `stratix-req-${timestamp}-log-${mirror.place.seq + 1}` })
     for (;;) {

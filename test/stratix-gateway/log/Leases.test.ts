@@ -114,26 +114,30 @@ describe("leases", () => {
     }).pipe(Effect.provide(StatusSyncTest.layerWith({ latestCapacity: 2 })))
   )
 
-  it.effect("10,000 leases on one timer: each ends at its own millisecond, or that much after its renewal", () =>
-    Effect.gen(function* () {
-      const COUNT = 10_000
-      const lengthOf = (i: number) => 20_000 + (i % 100) * 97
-      const sync = yield* StatusSync.StatusSync
-      const log = yield* EventLog.EventLog
-      for (let i = 0; i < COUNT; i++) yield* sync.notifyAgentStatus(`a${i}`, "busy", { lease: lengthOf(i) })
-      assert.strictEqual(log.stats().leases, COUNT)
-      yield* TestClock.adjust("10 seconds")
-      for (let i = 0; i < COUNT; i += 2) assert.isTrue(yield* sync.renewLease(`a${i}`))
-      const { index } = log.head()
-      yield* TestClock.adjust("30 seconds")
-      const ends = (log.tail(index) ?? []).map(({ agentId, stamp }) => `${agentId} ${stamp.timestamp}`)
-      const expected = Array.from({ length: COUNT }, (_, i) => {
-        const length = lengthOf(i)
-        return `a${i} ${i % 2 === 0 ? 10_000 + length : length}`
-      })
-      assert.deepStrictEqual(ends.sort(), expected.sort())
-      assert.strictEqual(log.stats().leases, 0)
-    }).pipe(Effect.provide(StatusSyncTest.layerWith({ historyCapacity: 20_000 })))
+  it.effect(
+    "10,000 leases on one timer: each ends at its own millisecond, or that much after its renewal",
+    () =>
+      Effect.gen(function* () {
+        const COUNT = 10_000
+        const lengthOf = (i: number) => 20_000 + (i % 100) * 97
+        const sync = yield* StatusSync.StatusSync
+        const log = yield* EventLog.EventLog
+        for (let i = 0; i < COUNT; i++) yield* sync.notifyAgentStatus(`a${i}`, "busy", { lease: lengthOf(i) })
+        assert.strictEqual(log.stats().leases, COUNT)
+        yield* TestClock.adjust("10 seconds")
+        for (let i = 0; i < COUNT; i += 2) assert.isTrue(yield* sync.renewLease(`a${i}`))
+        const { index } = log.head()
+        yield* TestClock.adjust("30 seconds")
+        const ends = (log.tail(index) ?? []).map(({ agentId, stamp }) => `${agentId} ${stamp.timestamp}`)
+        const expected = Array.from({ length: COUNT }, (_, i) => {
+          const length = lengthOf(i)
+          return `a${i} ${i % 2 === 0 ? 10_000 + length : length}`
+        })
+        assert.deepStrictEqual(ends.sort(), expected.sort())
+        assert.strictEqual(log.stats().leases, 0)
+      }).pipe(Effect.provide(StatusSyncTest.layerWith({ historyCapacity: 20_000 }))),
+    // Its virtual time takes a second on an idle machine, and many on a busy one.
+    120_000
   )
 
   it.effect("a lease that cannot be is refused, by its field", () =>
@@ -195,9 +199,7 @@ describe("leases of a mirror", () => {
       mirror.restartLeases(5000)
       assert.isUndefined(mirror.overdue(5999, stamp))
       assert.strictEqual(mirror.nextDue(), 6000)
-      mirror.postponeLeases(250)
-      assert.isUndefined(mirror.overdue(6249, stamp))
-      assert.deepInclude(mirror.overdue(6250, stamp), { agentId: "a", key: "agent:a" })
+      assert.deepInclude(mirror.overdue(6000, stamp), { agentId: "a", key: "agent:a" })
     })
   )
 })

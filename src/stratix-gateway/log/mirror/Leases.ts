@@ -42,8 +42,6 @@ class Held implements HeldLease {
 export class Leases {
   private readonly byAgent = new Map<string, Held>()
   private readonly heap = new Heap<Held>()
-  /** Added to every moment: time that counts for no lease. */
-  private shift = 0
 
   get size(): number {
     return this.byAgent.size
@@ -52,7 +50,7 @@ export class Leases {
   /** Begins a lease, in place of the one that the agent had. */
   start(agentId: string, { endCommands, millis }: Lease, now: number): void {
     this.stop(agentId)
-    const lease = new Held(agentId, millis, endCommands, now - this.shift)
+    const lease = new Held(agentId, millis, endCommands, now)
     this.byAgent.set(agentId, lease)
     this.heap.add(lease)
   }
@@ -61,7 +59,7 @@ export class Leases {
   renew(agentId: string, now: number): boolean {
     const lease = this.byAgent.get(agentId)
     if (lease === undefined) return false
-    lease.end = now - this.shift + lease.millis
+    lease.end = now + lease.millis
     return true
   }
 
@@ -73,11 +71,6 @@ export class Leases {
     this.heap.remove(lease)
   }
 
-  /** Every lease ends so much later: time in which no renewal could be heard. */
-  postpone(millis: number): void {
-    this.shift += millis
-  }
-
   /** Every lease runs its full length once more. */
   restart(now: number): void {
     for (const lease of [...this.byAgent.values()]) this.start(lease.agentId, lease, now)
@@ -85,9 +78,8 @@ export class Leases {
 
   /** A lease that has run out. It stays until it is stopped. */
   lapsed(now: number): HeldLease | undefined {
-    const time = now - this.shift
-    for (let lease = this.heap.nearest(); lease !== undefined && lease.at <= time; lease = this.heap.nearest()) {
-      if (lease.end <= time) return lease
+    for (let lease = this.heap.nearest(); lease !== undefined && lease.at <= now; lease = this.heap.nearest()) {
+      if (lease.end <= now) return lease
       this.heap.remove(lease)
       lease.at = lease.end
       this.heap.add(lease)
@@ -98,7 +90,7 @@ export class Leases {
   /** When to look for one again, at the latest. */
   nearest(): number {
     const lease = this.heap.nearest()
-    return lease === undefined ? Number.POSITIVE_INFINITY : lease.at + this.shift
+    return lease === undefined ? Number.POSITIVE_INFINITY : lease.at
   }
 }
 

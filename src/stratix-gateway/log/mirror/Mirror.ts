@@ -129,11 +129,6 @@ export class Mirror {
     this.leases.restart(now)
   }
 
-  /** Every lease ends so much later. */
-  postponeLeases(millis: number): void {
-    this.leases.postpone(millis)
-  }
-
   /** The next event that a lease, age or a cap asks for. It must be appended before the next one is asked for. */
   overdue(now: number, stampOf: () => Stamp): Draft | undefined {
     const lapsed = this.leases.lapsed(now)
