@@ -291,7 +291,7 @@ const make = Effect.gen(function* () {
     const { subprotocol, token } = offered.right
     const shown = token ?? (config.queryTokens ? query.token : undefined)
 
-    const recognised = (principal: Authenticator.Principal): Exit.Exit<Admission, Refusal> => {
+    const admitted = (principal: Authenticator.Principal): Exit.Exit<Admission, Refusal> => {
       if (!principal.permissions.has("subscribe")) {
         return Exit.fail(
           refusedAs(
@@ -315,20 +315,20 @@ const make = Effect.gen(function* () {
         host?.visible === undefined ? principal.visible : Filter.intersect(principal.visible, host.visible)
       return Exit.succeed({ subprotocol, sync, filter: query.filter, start, principal, visible, address, permit })
     }
-    const unrecognised = (error: Authenticator.Unauthenticated): Refusal =>
+    const unauthenticated = (error: Authenticator.Unauthenticated): Refusal =>
       unauthorized(error, error.reason === "Missing" && query.token !== undefined, address)
 
     if (host?.principal !== undefined) {
-      return Exit.flatMap(Exit.mapError(vet(host.principal), unrecognised), recognised)
+      return Exit.flatMap(Exit.mapError(vet(host.principal), unauthenticated), admitted)
     }
-    const recognition = verify({
+    const verification = verify({
       token:
         bearerToken(one(request.headers["authorization"])) ?? (shown === undefined ? undefined : Redacted.make(shown)),
       remoteAddress: address
     })
-    return isImmediate(recognition)
-      ? Exit.flatMap(Exit.mapError(recognition, unrecognised), recognised)
-      : Effect.flatMap(Effect.mapError(recognition, unrecognised), recognised)
+    return isImmediate(verification)
+      ? Exit.flatMap(Exit.mapError(verification, unauthenticated), admitted)
+      : Effect.flatMap(Effect.mapError(verification, unauthenticated), admitted)
   }
 
   const full = ({ message, reason, retryAfterSeconds, status }: Limits.LimitExceeded, address: string): Refusal =>
