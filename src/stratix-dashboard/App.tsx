@@ -8,8 +8,10 @@ import { EmptyState } from "./components/EmptyState.js"
 import { FeedList } from "./components/FeedList.js"
 import { Field, Mark } from "./components/Field.js"
 import { FreshnessStrip } from "./components/FreshnessStrip.js"
+import { OpenRecording, Player } from "./components/Player.js"
 import * as Location from "./Location.js"
 import { type Agent, agentStatuses, type Feed, viewOf } from "./Model.js"
+import type { Recording } from "./Recording.js"
 import { languages } from "./strings.js"
 
 /** Durations on the page are told in seconds at the finest. */
@@ -71,10 +73,11 @@ export const App = (props: {
   const { client, feed, token } = props
   const [place, go] = usePlace()
   useChanges(client)
-  const { state } = client
+  const [played, setPlayed] = useState<{ readonly recording: Recording; readonly at: number }>()
+  const state = played === undefined ? client.state : played.recording.stateAt(played.at)
   const view = useMemo(() => viewOf(state), [state])
   const strings = languages[place.language]
-  const now = Date.now()
+  const now = played === undefined ? Date.now() : played.recording.startedAt + played.at
   const shown = useMemo(() => view.agents.filter((agent) => isShown(agent, place)), [view, place.search, place.status])
   const selected = view.agents.find(({ id }) => id === place.agent)
   const select = (id: string) => go({ agent: id === place.agent ? "" : id })
@@ -96,12 +99,21 @@ export const App = (props: {
   return (
     <>
       <header class="top">
-        <FreshnessStrip
-          client={client}
-          freshness={client.freshness}
-          isEmpty={view.agents.length === 0}
-          strings={strings}
-        />
+        {played === undefined ? (
+          <FreshnessStrip
+            client={client}
+            freshness={client.freshness}
+            isEmpty={view.agents.length === 0}
+            strings={strings}
+          />
+        ) : (
+          <Player
+            {...played}
+            strings={strings}
+            onSeek={(at) => setPlayed({ ...played, at })}
+            onClose={() => setPlayed(undefined)}
+          />
+        )}
         <h1>{strings.title}</h1>
         <fieldset class="chips">
           <legend class="unseen">{strings.agents}</legend>
@@ -126,6 +138,9 @@ export const App = (props: {
           value={place.search}
           onInput={(event) => go({ search: event.currentTarget.value })}
         />
+        {played === undefined && (
+          <OpenRecording strings={strings} onOpen={(recording) => setPlayed({ recording, at: recording.length })} />
+        )}
         <button
           type="button"
           lang={place.language === "en" ? "zh" : "en"}
@@ -136,7 +151,7 @@ export const App = (props: {
       </header>
       <main>
         <section aria-label={strings.agents} class="left">
-          {view.agents.length === 0 && client.freshness._tag === "live" ? (
+          {view.agents.length === 0 && played === undefined && client.freshness._tag === "live" ? (
             <EmptyState strings={strings} />
           ) : (
             <Field agents={shown} now={now} selected={place.agent} strings={strings} onSelect={select} />

@@ -51,6 +51,19 @@ const en = {
   lag: "Lag",
   screenLag: "Screen lag",
   roundTrip: "Round trip",
+  disconnect: "Disconnect",
+  testEvent: "Publish a test event",
+  testDone: (offset: string) => `Published: ${offset}`,
+  perSecond: (value: string) => `${value}/s`,
+  events: "Events",
+  deliveries: "Deliveries",
+  eventLoop: "Event loop",
+  memory: "Memory",
+  openRecording: "Open a recording",
+  recording: (time: string) => `Recording: ${time}`,
+  recordingWrong: "This is no recording of stratix-status-sync record.",
+  position: "Position in the recording",
+  play: "Play",
   language: "中文"
 }
 
@@ -109,6 +122,19 @@ const zh: Strings = {
   lag: "延迟",
   screenLag: "屏幕延迟",
   roundTrip: "往返",
+  disconnect: "断开",
+  testEvent: "发布测试事件",
+  testDone: (offset) => `已发布：${offset}`,
+  perSecond: (value) => `${value}/秒`,
+  events: "事件",
+  deliveries: "投递",
+  eventLoop: "事件循环",
+  memory: "内存",
+  openRecording: "打开录制文件",
+  recording: (time) => `录制：${time}`,
+  recordingWrong: "这不是 stratix-status-sync record 的录制文件。",
+  position: "录制中的位置",
+  play: "播放",
   language: "English"
 }
 

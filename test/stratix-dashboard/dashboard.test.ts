@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "vitest"
+import { WebSocket } from "ws"
 import { type Program, portOf, startGateway } from "../stratix-gateway/support/standAlone.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -161,6 +162,58 @@ describe("the dashboard of an open gateway", () => {
     await world.page.getByRole("button", { name: "Retry now" }).click()
     // What it knew stays.
     await world.page.getByRole("button", { name: /^a-1 Busy/ }).waitFor()
+  })
+
+  it("shows the metrics as lines, publishes a test event, and disconnects a client", async () => {
+    const other = new WebSocket(`${world.base.replace("http", "ws")}/`)
+    const closed = new Promise<number>((resolve) => other.once("close", resolve))
+    await new Promise((resolve) => other.once("message", resolve))
+    await world.open("?tab=connections")
+    await world.page.getByText("MiB").waitFor()
+    await world.page.getByRole("button", { name: "Publish a test event" }).click()
+    await world.page.getByText(/^Published: \S+$/).waitFor()
+    const plain = world.page.locator("li", { hasText: "plain" })
+    await plain.getByRole("button", { name: /^Disconnect/ }).click()
+    assert.strictEqual(await closed, 1012)
+    await plain.waitFor({ state: "detached" })
+    await world.page.getByRole("button", { name: "Feed" }).click()
+    await world.page.locator("li", { hasText: "dashboard_test" }).waitFor()
+  })
+
+  it("moves through a recording, apart from what is live, and says what is none", async () => {
+    await world.publish(["agent_status_update", { agentId: "a-live", status: "busy" }])
+    await world.open()
+    await world.page.getByRole("button", { name: /^a-live Busy/ }).waitFor()
+    const event = (at: number, agentId: string, status: string) => ({
+      at,
+      event: {
+        eventType: "stratix:agent_status_update",
+        payload: { agentId, status },
+        timestamp: 1645521240000 + at,
+        requestId: "r",
+        offset: `e-${at}-0`
+      }
+    })
+    const lines = [
+      { format: "stratix-recording", version: 1, url: "ws://127.0.0.1:3001/", startedAt: 1645521240000 },
+      event(0, "a-1", "online"),
+      event(5000, "a-1", "error"),
+      event(9000, "a-2", "busy")
+    ]
+    const file = (text: string) => ({ name: "x.ndjson", mimeType: "text/plain", buffer: Buffer.from(text) })
+    const open = (text: string) => world.page.getByLabel("Open a recording").setInputFiles(file(text))
+    await open("no recording")
+    await world.page.getByText("This is no recording").waitFor()
+    await open(lines.map((line) => JSON.stringify(line)).join("\n"))
+    await world.page.getByRole("button", { name: /^a-2 Busy/ }).waitFor()
+    assert.strictEqual(await world.page.getByRole("button", { name: /^a-live/ }).count(), 0)
+    await world.page.getByLabel("Position in the recording").fill("4000")
+    await world.page.getByRole("button", { name: /^a-1 Online/ }).waitFor()
+    assert.strictEqual(await world.page.getByRole("button", { name: /^a-2/ }).count(), 0)
+    await world.page.getByRole("button", { name: "Play" }).click()
+    await world.page.getByRole("button", { name: /^a-1 Error/ }).waitFor()
+    await world.page.getByRole("button", { name: "Close" }).click()
+    await world.page.getByRole("button", { name: /^a-live Busy/ }).waitFor()
   })
 
   it("speaks Chinese", async () => {

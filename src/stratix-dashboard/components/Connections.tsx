@@ -1,48 +1,34 @@
-/** Who is connected and how far behind, for operators. */
+/** Who is connected and how far behind, for operators; they may disconnect a client and publish a test event. */
 import { useEffect, useState } from "preact/hooks"
 import * as Format from "../format.js"
+import * as Gateway from "../Gateway.js"
 import type { Strings } from "../strings.js"
+import { Sparklines } from "./Sparklines.js"
 
 /** Between two looks, in milliseconds: the gateway makes the report anew for each. */
 const EVERY = 2000
 
-interface Connection {
-  readonly id: string
-  readonly address: string
-  readonly principal: string
-  readonly protocol: string
-  readonly state: string
-  readonly lagMs: number
-  readonly screenLagMs?: number
-  readonly roundTripMs?: number
-  readonly ageMs: number
-  readonly filter: Readonly<Record<string, ReadonlyArray<string>>>
-}
-
-type Report = { readonly connections: ReadonlyArray<Connection> } | { readonly problem: string }
-
-const load = async (token: string | undefined): Promise<Report> => {
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
-  try {
-    const response = await fetch("api/stratix/connections", { headers })
-    const body = await response.json()
-    return response.ok ? body : { problem: body.message }
-  } catch (error) {
-    return { problem: String(error) }
-  }
-}
+const failure = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** The connections of the gateway, looked at anew every two seconds while they are on the page. */
 export const Connections = (props: { readonly token: string | undefined; readonly strings: Strings }) => {
   const { strings, token } = props
-  const [report, setReport] = useState<Report>({ connections: [] })
+  const [connections, setConnections] = useState<ReadonlyArray<Gateway.Connection>>([])
+  const [problem, setProblem] = useState("")
+  const [told, setTold] = useState("")
   useEffect(() => {
     let isOver = false
     let timer: ReturnType<typeof setTimeout> | undefined
     const look = async () => {
-      const loaded = await load(token)
+      const loaded = await Gateway.connections(token).catch((error) => {
+        if (!isOver) setProblem(failure(error))
+        return undefined
+      })
       if (isOver) return
-      setReport(loaded)
+      if (loaded !== undefined) {
+        setConnections(loaded)
+        setProblem("")
+      }
       timer = setTimeout(look, EVERY)
     }
     void look()
@@ -51,24 +37,53 @@ export const Connections = (props: { readonly token: string | undefined; readonl
       clearTimeout(timer)
     }
   }, [token])
-  if ("problem" in report) return <p class="failure">{report.problem}</p>
+  const disconnect = (id: string) =>
+    Gateway.disconnect(token, id).then(
+      () => setConnections((before) => before.filter((connection) => connection.id !== id)),
+      (error) => setProblem(failure(error))
+    )
+  const publish = () =>
+    Gateway.publishTest(token).then(
+      (offset) => setTold(strings.testDone(offset)),
+      (error) => setTold(failure(error))
+    )
   return (
-    <ul class="rows">
-      {report.connections.map((connection) => (
-        <li key={connection.id}>
-          <span>
-            <strong>{connection.id}</strong> {connection.principal} · {connection.address} · {connection.protocol}
-            <br />
-            <span class="more">
-              {connection.state} · {strings.lag} {Format.duration(connection.lagMs)} · {strings.screenLag}{" "}
-              {connection.screenLagMs === undefined ? "–" : Format.duration(connection.screenLagMs)} ·{" "}
-              {strings.roundTrip} {connection.roundTripMs === undefined ? "–" : Format.duration(connection.roundTripMs)}{" "}
-              · {strings.filter} {JSON.stringify(connection.filter)}
+    <>
+      <Sparklines token={token} strings={strings} />
+      <div class="tools">
+        <button type="button" onClick={publish}>
+          {strings.testEvent}
+        </button>
+        <output aria-live="polite">{told}</output>
+      </div>
+      {problem !== "" && <p class="failure">{problem}</p>}
+      <ul class="rows">
+        {connections.map((connection) => (
+          <li key={connection.id}>
+            <span>
+              <strong>{connection.id}</strong> {connection.principal} · {connection.address} · {connection.protocol}
+              <br />
+              <span class="more">
+                {connection.state} · {strings.lag} {Format.duration(connection.lagMs)} · {strings.screenLag}{" "}
+                {connection.screenLagMs === undefined ? "–" : Format.duration(connection.screenLagMs)} ·{" "}
+                {strings.roundTrip}{" "}
+                {connection.roundTripMs === undefined ? "–" : Format.duration(connection.roundTripMs)} ·{" "}
+                {strings.filter} {JSON.stringify(connection.filter)}
+              </span>
             </span>
-          </span>
-          <time>{Format.duration(connection.ageMs)}</time>
-        </li>
-      ))}
-    </ul>
+            <span class="end">
+              <time>{Format.duration(connection.ageMs)}</time>
+              <button
+                type="button"
+                aria-label={`${strings.disconnect}: ${connection.id}`}
+                onClick={() => disconnect(connection.id)}
+              >
+                {strings.disconnect}
+              </button>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
   )
 }

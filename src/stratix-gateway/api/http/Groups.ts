@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import * as EventLog from "../../log/EventLog.js"
@@ -45,6 +46,15 @@ const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
     handlers
       .handleRaw("connections", () =>
         Effect.map(ConnectionReports.json, (text) => HttpServerResponse.text(text, { contentType: "application/json" }))
+      )
+      .handleRaw("disconnect", ({ path }) =>
+        Effect.gen(function* () {
+          const all = yield* Effect.flatMap(Connections.Connections, (connections) => connections.all)
+          const connection = all.find(({ info }) => info.id === path.connectionId)
+          if (connection === undefined) return Problem.response(404, "NotFound", "no connection has this id")
+          connection.end(CloseCodes.SERVICE_RESTART, "disconnected by an operator")
+          return HttpServerResponse.empty({ status: 204 })
+        })
       )
       .handleRaw("metrics", () =>
         Effect.gen(function* () {

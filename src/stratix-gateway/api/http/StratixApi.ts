@@ -249,6 +249,15 @@ export const OperationsGroup = HttpApiGroup.make("stratix.operations")
       .addSuccess(ConnectionReports)
   )
   .add(
+    HttpApiEndpoint.del("disconnect")`/api/stratix/connections/${HttpApiSchema.param("connectionId", Schema.String)}`
+      .annotate(
+        OpenApi.Summary,
+        "Closes a connection with 1012: its client comes back. To keep one away, revoke its token"
+      )
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(Problem, { status: 404 })
+  )
+  .add(
     HttpApiEndpoint.get("metrics", "/metrics")
       .annotate(OpenApi.Summary, "Metrics in the Prometheus format; 404 if they are switched off")
       .addSuccess(HttpApiSchema.Text({ contentType: Prometheus.CONTENT_TYPE }))

@@ -148,6 +148,26 @@ describe("GET /api/stratix/connections", () => {
     }).pipe(Effect.provide(over()))
   )
 
+  it.live("DELETE with an id closes that connection with 1012, so that its client comes back, and no other", () =>
+    Effect.gen(function* () {
+      const stays = yield* TestClients.connect()
+      const goes = yield* TestClients.connect()
+      yield* stays.take
+      yield* goes.take
+      const id = (yield* reports).connections[1]?.id
+      const ask = (wanted: string | undefined) =>
+        Effect.flatMap(port, (bound) =>
+          Effect.promise(() =>
+            fetch(`http://127.0.0.1:${bound}/api/stratix/connections/${wanted}`, { method: "DELETE" })
+          )
+        )
+      assert.strictEqual((yield* ask("unknown")).status, 404)
+      assert.strictEqual((yield* ask(id)).status, 204)
+      assert.deepInclude(yield* goes.closed, { code: 1012, reason: "disconnected by an operator" })
+      assert.isTrue(yield* stays.isOpen)
+    }).pipe(Effect.provide(over()))
+  )
+
   it.effect("shows how far behind a client is that does not read, in events and in time", () =>
     Effect.gen(function* () {
       const broadcast = yield* Broadcast.Broadcast
