@@ -53,7 +53,7 @@ const Line = (props: { readonly label: string; readonly value: string; readonly 
   return (
     <div class="spark">
       <span>{label}</span>
-      <svg viewBox={`0 -1 ${WIDTH} ${HEIGHT + 2}`} aria-hidden="true">
+      <svg viewBox={`0 -1 ${WIDTH} ${HEIGHT + 2}`} preserveAspectRatio="none" aria-hidden="true">
         <polyline points={points} />
       </svg>
       <b>{value}</b>
