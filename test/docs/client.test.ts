@@ -39,8 +39,8 @@ describe("docs/client.md", () => {
   })
 
   it("says the defaults that are in the source", async () => {
-    const client = await read("src/stratix-client/StatusClient.ts")
-    const defaults = [...client.matchAll(/\b(\w+Ms) = ([\d_]+)/g)]
+    const sources = ["StatusClient.ts", "connection/Connector.ts"].map((name) => read(`src/stratix-client/${name}`))
+    const defaults = [...(await Promise.all(sources)).join().matchAll(/\b(\w+Ms)(?:: \w+)? = ([\d_]+)/g)]
     assert.isAtLeast(defaults.length, 4)
     for (const [, name, value] of defaults) {
       const shown = Number(value?.replaceAll("_", "")).toLocaleString("en")

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, TestClock } from "effect"
-import * as FilterIndex from "../../../src/stratix-gateway/fanout/FilterIndex.js"
 import {
   Broadcast,
   Connections,
@@ -8,7 +7,6 @@ import {
   StatusSync,
   type StatusSyncConfig
 } from "../../../src/stratix-gateway/index.js"
-import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { nextTurn } from "../../support/waiting.js"
 
@@ -378,26 +376,6 @@ describe("sync clients", () => {
 })
 
 describe("filters", () => {
-  it.effect("10,000 different ones: an event costs by those it concerns", () =>
-    Effect.sync(() => {
-      const index = FilterIndex.make<number>()
-      let looks = 0
-      const counted = (agents: ReadonlyArray<string>): Filter.Filter => ({
-        ...Filter.fromFields({ agents }),
-        get events() {
-          looks++
-          return undefined
-        }
-      })
-      for (let i = 0; i < 10_000; i++) index.add(counted([`a${i}`, `a${(i + 1) % 10_000}`, `a${(i + 2) % 10_000}`]), i)
-      looks = 0
-      const found: Array<number> = []
-      index.forEach({ eventType: "stratix:x", agentId: "a5000", commandId: undefined }, (i) => found.push(i))
-      assert.sameMembers(found, [4998, 4999, 5000])
-      assert.isAtMost(looks, 3)
-    })
-  )
-
   it.effect("connections with equal filters, in whatever order they are written, are one group", () =>
     Effect.gen(function* () {
       const broadcast = yield* Broadcast.Broadcast
