@@ -13,9 +13,9 @@ import * as Heartbeat from "./api/websocket/Heartbeat.js"
 import * as StatusSync from "./api/websocket/StatusSync.js"
 import type * as Authenticator from "./auth/Authenticator.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
+import * as EventLogs from "./EventLogs.js"
 import * as Broadcast from "./fanout/Broadcast.js"
 import type * as EventLog from "./log/EventLog.js"
-import * as EventLogMemory from "./log/EventLogMemory.js"
 import * as Stamps from "./log/Stamps.js"
 import * as MetricsCollector from "./operations/MetricsCollector.js"
 import * as Refusals from "./telemetry/Refusals.js"
@@ -63,13 +63,13 @@ export const originWarning: Layer.Layer<never, never, StatusSyncConfig.StatusSyn
 // Fresh, here and below: several services in one program are several, though they are made of the same layers.
 const guest = Layer.fresh(
   Layer.merge(layerCore, originWarning).pipe(
-    Layer.provideMerge(EventLogMemory.layer),
+    Layer.provideMerge(EventLogs.layerConfig),
     Layer.provide(Transport.layerRouted)
   )
 )
 
 /**
- * The service, its log in memory, with settings given in code. It requires an `Authenticator`. Settings of the server (`host`, `port`, TLS and
+ * The service with settings given in code, its log among them. It requires an `Authenticator`. Settings of the server (`host`, `port`, TLS and
  * the timeouts of HTTP) are the host application's own and mean nothing here.
  *
  * @example
@@ -89,15 +89,15 @@ export const layer = (
   options: Partial<StatusSyncConfig.Settings> = {}
 ): Layer.Layer<
   Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
-  StatusSyncConfig.ConfigInvalid,
+  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError,
   Authenticator.Authenticator
 > => Layer.provideMerge(guest, StatusSyncConfig.layer(options))
 
-/** The service, its log in memory, by the environment. It requires an `Authenticator`; `Authenticator.layerConfig` is by the environment, too.
+/** The service by the environment. It requires an `Authenticator`; `Authenticator.layerConfig` is by the environment, too.
  * @since 0.1.0
  * @category layers */
 export const layerConfig: Layer.Layer<
   Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
-  StatusSyncConfig.ConfigInvalid | ConfigError,
+  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError | ConfigError,
   Authenticator.Authenticator
 > = Layer.provideMerge(guest, StatusSyncConfig.layerConfig)
