@@ -1,4 +1,4 @@
-import { afterEach, expect, it, vi } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { platform } from "../../src/stratix-client/Environment.js"
 import { reportToPlatform, StatusClientError } from "../../src/stratix-client/StatusClientError.js"
 
@@ -46,6 +46,47 @@ it("waits with a timer that can be cancelled, and never fires at once because it
   platform.setTimer(() => ran.push("never"), 2 ** 40)
   vi.advanceTimersByTime(1000)
   expect(ran).toEqual(["soon"])
+})
+
+describe("a frame", () => {
+  /** Frames that are drawn when told to. */
+  const screen = () => {
+    const frames = new Map<number, () => void>()
+    let last = 0
+    vi.stubGlobal("requestAnimationFrame", (task: () => void) => {
+      frames.set(++last, task)
+      return last
+    })
+    vi.stubGlobal("cancelAnimationFrame", (frame: number) => frames.delete(frame))
+    return { frames, draw: () => [...frames.values()].map((task) => task()) }
+  }
+
+  it("is the next that the page draws; a hidden page, which draws none, gets one a second", () => {
+    vi.useFakeTimers()
+    const { draw, frames } = screen()
+    const ran: Array<string> = []
+    platform.onFrame(() => ran.push("drawn"))
+    draw()
+    expect(ran).toEqual(["drawn"])
+    expect(vi.getTimerCount()).toBe(0)
+    platform.onFrame(() => ran.push("hidden"))
+    vi.advanceTimersByTime(999)
+    expect(ran).toEqual(["drawn"])
+    vi.advanceTimersByTime(1)
+    expect(ran).toEqual(["drawn", "hidden"])
+    platform.onFrame(() => ran.push("cancelled"))()
+    expect([frames.size, vi.getTimerCount()]).toEqual([0, 0])
+  })
+
+  it("is a turn of the event loop where nothing is drawn", () => {
+    vi.useFakeTimers()
+    const ran: Array<string> = []
+    platform.onFrame(() => ran.push("later"))
+    platform.onFrame(() => ran.push("cancelled"))()
+    expect(ran).toEqual([])
+    vi.advanceTimersByTime(0)
+    expect(ran).toEqual(["later"])
+  })
 })
 
 it("tells the time and takes chances", () => {

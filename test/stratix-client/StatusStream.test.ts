@@ -170,6 +170,28 @@ describe("StatusStream", () => {
     })
   )
 
+  it.scoped("says on Effect's clock that what comes is old, and that nothing comes, by bounds of its own", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const { freshness } = yield* make(world, { maxLag: "500 millis", maxSilence: "3 seconds" })
+      world.socket.sentAt = 1000
+      world.socket.live()
+      yield* TestClock.adjust("2 seconds")
+      world.socket.sentAt = 2600
+      world.socket.heartbeat()
+      assert.strictEqual((yield* freshness.get)._tag, "live")
+      world.socket.sentAt = 2400
+      world.socket.heartbeat()
+      assert.deepStrictEqual(yield* freshness.get, { _tag: "behind", ms: 1000 })
+      world.socket.sentAt = 3000
+      world.socket.heartbeat()
+      yield* TestClock.adjust("2999 millis")
+      assert.strictEqual((yield* freshness.get)._tag, "live")
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* freshness.get, { _tag: "stale", since: 2000 })
+    })
+  )
+
   it.scoped("waits as Effect's randomness says, up to the cap", () =>
     Effect.gen(function* () {
       const world = new World()

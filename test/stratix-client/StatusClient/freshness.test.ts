@@ -104,6 +104,46 @@ describe("lag", () => {
     expect(observed.freshness.length).toBe(before)
   })
 
+  it("is not moved by a wall clock that is set forward by less than the bound, in however many steps", () => {
+    const { hear, observed, world } = live()
+    const before = observed.freshness.length
+    for (let step = 0; step < 10; step++) {
+      world.setClock(2000)
+      hear(0)
+      world.advance(4000)
+      hear(1900)
+    }
+    expect(observed.freshness.length).toBe(before)
+  })
+
+  it("is measured anew on each connection: another gateway's monotonic clock begins elsewhere", () => {
+    const { client, world } = live()
+    for (const sentAt of [5, 9e12, 0]) {
+      world.socket.end(1012)
+      client.retryNow()
+      world.socket.sentAt = sentAt
+      world.socket.welcome(Types.SYNC_PROTOCOL, HEARTBEAT, "log-1")
+      world.socket.sync("resume", "o1", 0)
+      expect(client.freshness._tag).toBe("live")
+      world.advance(4000)
+      world.socket.sentAt = sentAt + 4000 - 2500
+      world.socket.heartbeat()
+      expect(client.freshness).toEqual({ _tag: "behind", ms: 3000 })
+    }
+  })
+
+  it("above the bound is measured again every 2 s, for it may be the clocks that are not known well", () => {
+    const { hear, socket, world } = live()
+    for (let word = 0; word < 4; word++) {
+      world.advance(1000)
+      hear(2500)
+    }
+    expect(socket.sent).toEqual([
+      { type: "ping", at: world.time - 2000, cursor: "head" },
+      { type: "ping", at: world.time, cursor: "head" }
+    ])
+  })
+
   it("follows clocks that drift apart for a day, with an answer a minute", () => {
     const world = new World()
     const { client } = world.connect()
@@ -135,6 +175,29 @@ describe("silence", () => {
     expect(client.freshness).toEqual({ _tag: "stale", since: heardAt })
     hear(0)
     expect(client.freshness._tag).toBe("live")
+  })
+
+  it("has a bound that follows what the welcome promises", () => {
+    const world = new World()
+    const { client } = world.connect()
+    world.socket.welcome(Types.SYNC_PROTOCOL, { ...HEARTBEAT, keepAliveMs: 1000 })
+    world.socket.sync("snapshot", "o0", 0)
+    world.advance(2499)
+    expect(client.freshness._tag).toBe("live")
+    world.advance(1)
+    expect(client.freshness._tag).toBe("stale")
+  })
+
+  it("of a gateway that stops with a word is seen within 12 s, whatever it had to say before", () => {
+    const { client, hear, world } = live()
+    for (let word = 0; word < 20; word++) {
+      world.advance(word * 200)
+      hear(0)
+    }
+    const stoppedAt = world.time
+    while (client.freshness._tag === "live") world.advance(100)
+    expect(client.freshness._tag).toBe("stale")
+    expect(world.time - stoppedAt).toBeLessThanOrEqual(12_000)
   })
 
   it("has a bound that can be chosen", () => {
