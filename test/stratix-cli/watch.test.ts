@@ -2,6 +2,7 @@ import { stripVTControlCharacters } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Authenticator, StatusSync } from "stratix-status-sync"
+import * as Network from "../stratix-client/support/Network.js"
 import {
   background,
   gateway,
@@ -123,6 +124,21 @@ describe("watch", () => {
         ["a0", "a1", "a2", "a1", "a3"]
       )
     }).pipe(Effect.provide(gateway()))
+  )
+
+  it.scopedLive("says that the gateway says nothing, and that it is live again", () =>
+    Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const network = yield* Network.make(yield* port)
+      const watch = yield* watching(`ws://127.0.0.1:${network.port}/`, "--json")
+      yield* until(watch, LIVE, "err")
+      yield* network.freeze
+      yield* until(watch, /● the gateway says nothing since/, "err")
+      yield* sync.notifyAgentStatus("a1", "busy")
+      yield* network.thaw
+      yield* until(watch, /● live again/, "err")
+      yield* until(watch, /"a1"/)
+    }).pipe(Effect.provide(gateway({ keepAliveInterval: "200 millis" })))
   )
 
   it.scopedLive("ends without a word when nobody reads any more: watch --json | head -1", () =>
