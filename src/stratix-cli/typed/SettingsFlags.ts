@@ -33,7 +33,7 @@ export const flags = {
   heartbeatInterval: flag("heartbeatInterval", "heartbeat-interval", "time"),
   heartbeatTimeout: flag("heartbeatTimeout", "heartbeat-timeout", "time"),
   allowedOrigins: flag("allowedOrigins", "allowed-origins", "list"),
-  eventLog: flag("eventLog", "event-log", "memory|file:path|url"),
+  eventLog: flag("eventLog", "event-log", "memory|url"),
   tokensFile: flag("tokensFile", "tokens-file", "file"),
   tlsCert: flag("tlsCert", "tls-cert", "file"),
   tlsKey: flag("tlsKey", "tls-key", "file"),

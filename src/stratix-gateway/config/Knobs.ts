@@ -65,9 +65,9 @@ export const knobs = {
   eventLog: Knob.secretText({
     env: "STRATIX_EVENT_LOG",
     default: "memory",
-    form: "memory, file:<path>, or the redis:// URL of a Redis",
-    accepts: (text) => /^(memory|file:.+|rediss?(\+sentinel)?:\/\/.+)$/.test(text),
-    doc: "Where the log is: in memory it ends with the process; in a file it survives restarts; in a Redis it is also shared by many gateways (docs/operations/scale.md)"
+    form: "memory, or the redis:// URL of a Redis",
+    accepts: (text) => /^(memory|rediss?(\+sentinel)?:\/\/.+)$/.test(text),
+    doc: "Where the log is: in memory it ends with the process; in a Redis it survives restarts, and many gateways share it (docs/operations/scale.md)"
   }),
   eventLogNamespace: Knob.text({
     env: "STRATIX_EVENT_LOG_NAMESPACE",

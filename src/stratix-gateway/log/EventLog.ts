@@ -148,8 +148,8 @@ export class EventLogError extends Schema.TaggedError<EventLogError>("stratix/Ev
 export class EventLogStartError extends Schema.TaggedError<EventLogStartError>("stratix/EventLogStartError")(
   "EventLogStartError",
   {
-    /** `Refused`: the engine cannot hold a log. `Format`: another version wrote it. `Settings`: gateways with other settings are running on it. `Locked`: another gateway has it. `Damaged`: it cannot be read. */
-    reason: Schema.Literal("Refused", "Format", "Settings", "Locked", "Damaged"),
+    /** `Refused`: the engine cannot hold a log. `Format`: another version wrote it. `Settings`: gateways with other settings are running on it. */
+    reason: Schema.Literal("Refused", "Format", "Settings"),
     detail: Schema.String
   }
 ) {
