@@ -4,6 +4,7 @@ import { filters } from "./filters.mjs"
 import { frozen } from "./frozen.mjs"
 import { heartbeat } from "./heartbeat.mjs"
 import { idle } from "./idle.mjs"
+import { log } from "./log.mjs"
 import { metrics } from "./metrics.mjs"
 import { reconnect } from "./reconnect.mjs"
 
@@ -11,4 +12,4 @@ import { reconnect } from "./reconnect.mjs"
  * Each is `{ title, about, peers, measure }`; `measure(peer, scale, round)` resolves to figures by name.
  * A name says what and in which unit; the same name in two peers is the same figure.
  */
-export const benchmarks = { fanout, idle, deflate, frozen, heartbeat, filters, reconnect, metrics }
+export const benchmarks = { fanout, idle, deflate, frozen, heartbeat, filters, reconnect, metrics, log }
