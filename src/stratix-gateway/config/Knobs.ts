@@ -275,7 +275,7 @@ export const knobs = {
   filterRate: Knob.rate({
     env: "STRATIX_FILTER_RATE",
     default: 10,
-    doc: "Changes of filter by one client, with bursts of twice as many; above it: stratix:error; 0: no limit"
+    doc: "Changes of filter by one client, with bursts of twice as many, each hundred values counting as one more; above it: stratix:error; 0: no limit"
   }),
   maxFragments: Knob.count({
     env: "STRATIX_MAX_FRAGMENTS",

@@ -27,6 +27,7 @@ import type { TransportSocket } from "../transport/Transport.js"
 import * as CatchUps from "./CatchUps.js"
 import * as EventBatch from "./EventBatch.js"
 import * as FanoutFaults from "./FanoutFaults.js"
+import * as FlushBudget from "./FlushBudget.js"
 import { FlushMeter } from "./FlushMeter.js"
 import { type Group, type MaxLag, type Subscriber, type SubscriberStatus, Subscribers } from "./Subscribers.js"
 
@@ -114,12 +115,6 @@ export class Broadcast extends Context.Tag("stratix/Broadcast")<
   }
 >() {}
 
-/** Bytes of frames made in one flush, connections of a group sharing theirs: some 5 ms of work. Lone events stay far below it. */
-const FLUSH_BYTES = 4 * 1024 * 1024
-
-/** What the bytes of a group cost besides their number, in bytes: a flush for thousands of different filters is cut, too, by what it does and not by a clock, so that what is cut does not depend on the machine. */
-const GROUP_COST = 2 * 1024
-
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const log = yield* EventLog.EventLog
@@ -183,12 +178,19 @@ const make = Effect.gen(function* () {
       ? EventBatch.messagesOf(pending, messages.stampOf, messages.now)
       : pending.map((entry) => entry.json)
     const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
-    deliveries += pending.length * group.live.length
-    bytes += frames.length * group.live.length
     // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
+    let written = 0
     for (let i = group.live.length - 1; i >= 0; i--) {
       const subscriber = group.live[i]
       if (subscriber === undefined) continue
+      // The kernel copies what is written: so much for so many is given in steps, as to those who are behind.
+      if (frames.length > FlushBudget.LARGE && written > FlushBudget.MAX_WRITTEN) {
+        fallBehind(subscriber, from)
+        continue
+      }
+      written += frames.length
+      deliveries += pending.length
+      bytes += frames.length
       try {
         if (subscriber.socket.write(frames) > group.highWaterMark && subscriber.state === "live") {
           subscribers.leaveHead(subscriber)
@@ -242,8 +244,8 @@ const make = Effect.gen(function* () {
       group.pending = []
       try {
         // A flush that makes more is cut: the other groups get theirs step by step, between which the gateway does other work.
-        if (made >= FLUSH_BYTES) for (const subscriber of [...group.live]) fallBehind(subscriber, from)
-        else made += GROUP_COST + writeGroup(group, pending, from, messages)
+        if (made >= FlushBudget.FLUSH_BYTES) for (const subscriber of [...group.live]) fallBehind(subscriber, from)
+        else made += FlushBudget.GROUP_COST + writeGroup(group, pending, from, messages)
       } catch (defect) {
         // Thrown before its first write: its connections have nothing of this flush.
         faults.record(defect)

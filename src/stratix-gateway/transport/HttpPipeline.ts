@@ -4,15 +4,22 @@
  * @since 0.1.0
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as EventLoop from "../runtime/EventLoop.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import * as Refusals from "../telemetry/Refusals.js"
 
 /** Requests of one socket that wait. Node parses a whole packet before it can be stopped, and a packet holds some 1,500 of the smallest; clients that pipeline on purpose send a handful. */
 const MAX_WAITING = 16
+
+/** Chunks of a body of which the first so many may be of any size; then a chunk has so many bytes on average. Each costs the gateway some µs, whatever is in it, and no program writes bodies byte by byte. */
+const SMALL_CHUNKS = 1000
+const CHUNK_BYTES = 16
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -29,13 +36,15 @@ class Pipeline {
     private readonly socket: Duplex,
     private readonly listener: Listener,
     private readonly timeouts: TimeoutQueues.TimeoutQueue<Duplex>,
-    private readonly onTooMany: (socket: Duplex) => void
+    private readonly onTooMany: (socket: Duplex) => void,
+    private readonly onSmallChunks: (socket: Duplex) => void
   ) {
     this.timeout = new TimeoutQueues.Timeout(socket)
   }
 
   add(request: IncomingMessage, response: ServerResponse): void {
     if (this.socket.destroyed) return
+    if (request.headers["transfer-encoding"] !== undefined) this.weigh(request)
     if (!this.busy) {
       this.run(request, response)
       return
@@ -50,6 +59,23 @@ class Pipeline {
     if (!this.slowed) this.socket.on("data", ignore)
     this.slowed = true
     this.socket.pause()
+  }
+
+  /** Ends the socket if its body comes in chunks that are too small. Node pushes each into the request, read or not. */
+  private weigh(request: IncomingMessage): void {
+    const { push } = request
+    let chunks = 0
+    let bytes = 0
+    request.push = (chunk: Buffer | null, encoding) => {
+      if (chunk !== null && ++chunks > SMALL_CHUNKS) {
+        bytes += chunk.length
+        if (bytes < (chunks - SMALL_CHUNKS) * CHUNK_BYTES) {
+          if (!this.socket.destroyed) this.onSmallChunks(this.socket)
+          return false
+        }
+      }
+      return Reflect.apply(push, request, [chunk, encoding])
+    }
   }
 
   private run(request: IncomingMessage, response: ServerResponse): void {
@@ -75,7 +101,7 @@ class Pipeline {
   }
 }
 
-/** A `request` listener that gives the requests of a socket to another one after the other, and ends a socket that does not read its answer within `responseTimeout`.
+/** A `request` listener that gives the requests of a socket to another one after the other, those of all sockets in steps of a few milliseconds, and ends a socket that does not read its answer within `responseTimeout`.
  * @since 0.1.0
  * @category constructors */
 export const make = (
@@ -93,12 +119,39 @@ export const make = (
       recordRefusal("pipelined", `more than ${MAX_WAITING} requests that wait for the answer before them`)
       socket.destroy()
     }
+    const onSmallChunks = (socket: Duplex) => {
+      recordRefusal("fragments", `a body in chunks of less than ${CHUNK_BYTES} bytes on average`)
+      socket.destroy()
+    }
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    // Bound: one request of each socket.
+    let later: Array<readonly [IncomingMessage, ServerResponse]> = []
+    let spent = 0
+    let isTurn = false
+    const begin = (request: IncomingMessage, response: ServerResponse): void => {
+      if (spent >= EventLoop.STEP_MILLIS) later.push([request, response])
+      else {
+        const before = performance.now()
+        listener(request, response)
+        spent += performance.now() - before
+      }
+      if (isTurn) return
+      isTurn = true
+      runFork(Effect.map(EventLoop.nextTurn, nextTurn))
+    }
+    const nextTurn = () => {
+      isTurn = false
+      spent = 0
+      const due = later
+      later = []
+      for (const [request, response] of due) if (!request.socket.destroyed) begin(request, response)
+    }
     const pipelines = new WeakMap<Duplex, Pipeline>()
     return (request, response) => {
       const { socket } = request
       let pipeline = pipelines.get(socket)
       if (pipeline === undefined) {
-        pipeline = new Pipeline(socket, listener, timeouts, onTooMany)
+        pipeline = new Pipeline(socket, begin, timeouts, onTooMany, onSmallChunks)
         pipelines.set(socket, pipeline)
       }
       pipeline.add(request, response)

@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as FileWatch from "../runtime/FileWatch.js"
 import * as NodeError from "../runtime/NodeError.js"
+import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
 import * as Refusals from "../telemetry/Refusals.js"
 
@@ -115,6 +116,8 @@ const certificate = (
   })
 }
 
+const ignore = () => undefined
+
 /** Sockets besides those of WebSockets: publishers, health checks, and clients that are told that the gateway is full. */
 const SPARE_SOCKETS = 1024
 
@@ -128,7 +131,29 @@ const refusedByNode: { readonly [code: string]: readonly [status: number, Refusa
   ERR_HTTP_REQUEST_TIMEOUT: [408, "timeout", "the request took too long"]
 }
 
-const applyLimits = (server: Http.Server, refusals: typeof Refusals.Refusals.Service): void => {
+/** Time for a client that goes on sending to see why it was refused: longer than most round trips. */
+const LINGER = "1 second"
+
+/** Ends sockets once their clients have the answer, or soon after: one that is closed with unread bytes is reset, and its client may never see why. */
+const makeLeave = Effect.map(TimeoutQueues.make, (deadlines) => {
+  const lingering = deadlines.queue(LINGER, (socket: Duplex) => socket.destroy())
+  return (socket: Duplex): void => {
+    const timeout = new TimeoutQueues.Timeout(socket)
+    lingering.start(timeout)
+    socket
+      // Not to the parser any more.
+      .removeAllListeners("data")
+      .on("data", ignore)
+      .on("end", () => socket.destroy())
+      .once("close", () => lingering.stop(timeout))
+  }
+})
+
+const applyLimits = (
+  server: Http.Server,
+  refusals: typeof Refusals.Refusals.Service,
+  leave: (socket: Duplex) => void
+): void => {
   server.on("clientError", (error: Error, socket: Duplex) => {
     const code = NodeError.codeOf(error)
     // Anything but bad HTTP is a broken socket or a failed TLS handshake: there is no client to answer.
@@ -139,7 +164,7 @@ const applyLimits = (server: Http.Server, refusals: typeof Refusals.Refusals.Ser
     const [status, reason, message] = refusedByNode[code] ?? [400, "malformed", "this is not HTTP/1.1"]
     refusals.recordRefusal(reason, message)
     const body = JSON.stringify({ error: Http.STATUS_CODES[status]?.replaceAll(" ", ""), message })
-    socket.once("finish", () => socket.destroy())
+    leave(socket)
     socket.end(
       `HTTP/1.1 ${status} ${Http.STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
@@ -172,6 +197,7 @@ const create = (config: StatusSyncConfig.Settings, tls: Certificate | undefined)
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const refusals = yield* Refusals.Refusals
+  const leave = yield* makeLeave
   const tls =
     config.tlsCert === undefined || config.tlsKey === undefined
       ? undefined
@@ -190,7 +216,7 @@ const make = Effect.gen(function* () {
       const made = create(config, tls?.value)
       // Once it listens, a server emits errors that concern at most one socket (EMFILE on accept): none may end the process.
       made.on("error", () => undefined)
-      applyLimits(made, refusals)
+      applyLimits(made, refusals, leave)
       return made
     }),
     (made) => Effect.sync(() => made.closeAllConnections())

@@ -90,6 +90,9 @@ const SLOW_MILLIS = Duration.toMillis(SLOW_AFTER)
 const STRIKES = 10
 const STRIKE_WINDOW = 10_000
 
+/** Values of a filter that count as one more change of it: what they cost is of the same order. */
+const VALUES_PER_CHANGE = 100
+
 const decodeSubscribe = Schema.decodeUnknownEither(SubscribeMessage, { onExcessProperty: "error" })
 const decodePing = Schema.decodeUnknownEither(PingMessage, { onExcessProperty: "error" })
 
@@ -286,13 +289,15 @@ export class Connection implements SocketHandlers {
   private mayChangeFilter(message: unknown): boolean {
     const { clock, config, filterChanges, recordRefusal } = this.context
     const now = monotonicMillis(clock)
-    this.filterAllowedAt = filterChanges.take(this.filterAllowedAt, now, 1)
+    const size = valuesIn(message)
+    // The largest may change once a second, whatever the limits are.
+    const cost = Math.max(1, Math.min(1 + size / VALUES_PER_CHANGE, config.filterRate))
+    this.filterAllowedAt = filterChanges.take(this.filterAllowedAt, now, cost)
     if (filterChanges.excess(this.filterAllowedAt, now) > 0) {
       recordRefusal("filter_rate", "too many changes of filter", this.socket.remoteAddress)
       this.strike("too many changes of filter", `a filter may change ${config.filterRate} times per second`)
       return false
     }
-    const size = valuesIn(message)
     if (size <= config.maxFilterValues) return true
     recordRefusal("filter_size", `a filter of ${size} values`, this.socket.remoteAddress)
     this.strike("filter too large", `the filter has ${size} values, more than the ${config.maxFilterValues} allowed`)

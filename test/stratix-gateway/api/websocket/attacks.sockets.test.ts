@@ -79,6 +79,35 @@ describe("half-open connections", () => {
 /** Far more than the process has descriptors for. */
 const CROWD = 150
 
+describe("a client that sends its request byte by byte", () => {
+  it.live("is told why it is refused, though it goes on sending", () =>
+    Effect.gen(function* () {
+      const to = yield* port
+      const answer = yield* Effect.promise(async () => {
+        const { closed, socket } = raw(to, "GET / HTTP/1.1\r\nX-Slow: ")
+        let text = ""
+        socket.on("data", (data: Buffer) => {
+          text += data.toString()
+        })
+        await once(socket, "connect")
+        while (!socket.destroyed && text === "") {
+          socket.write("x")
+          await turn()
+        }
+        // It does not stop for the answer.
+        for (let n = 0; n < 100 && !socket.destroyed; n++) {
+          socket.write("x")
+          await turn()
+        }
+        socket.end()
+        await closed
+        return text
+      })
+      assert.match(answer, /^HTTP\/1\.1 408 /)
+    }).pipe(Effect.provide(ws({ handshakeTimeout: "100 millis" })))
+  )
+})
+
 describe("file descriptors", () => {
   it("run out: who is connected is served on, and new clients come in again once there are some", async () => {
     const gateway = await startGateway(

@@ -1,0 +1,134 @@
+/**
+ * Every attack that once hurt the gateway, against a gateway of its own, with bystanders that are connected meanwhile: what they and the
+ * gateway's memory felt of it (docs/hardening.md).
+ */
+import { fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { attacks, tokens } from "./attack/attacks.mjs"
+import { sleep } from "./attack/clients.mjs"
+import { startGateway } from "./lib/gateway-process.mjs"
+import { thisMachine } from "./lib/this-machine.mjs"
+
+const USAGE = `usage: npm run attack -- [words]
+
+  words   only the attacks whose names contain them
+
+Everything stays on 127.0.0.0/8. Exit code 1: a bound was exceeded, or the gateway had an error.`
+
+const wanted = process.argv.slice(2).join(" ")
+if (wanted.startsWith("-")) {
+  console.log(USAGE)
+  process.exit(wanted === "--help" || wanted === "-h" ? 0 : 2)
+}
+
+const BYSTANDERS = 3
+
+/** What is measured before an attack is how it feels without one. */
+const QUIET_MS = 1000
+
+/** Where an attack says nothing else. */
+const MEMORY = 64
+const P99 = 50
+const STRETCH = 50
+
+/** Latencies without an attack, up to which those under one are bounded, too. */
+const IDLE_P99 = 10
+
+const file = (name) => fileURLToPath(new URL(`attack/${name}.mjs`, import.meta.url))
+
+/** Each gateway adds its own listeners to the end of this process. */
+process.setMaxListeners(100)
+
+const startBystanders = async (given) => {
+  const child = fork(file("bystanders"), [JSON.stringify(given)])
+  const message = () => new Promise((resolve) => child.once("message", resolve))
+  await message()
+  return {
+    report: () => {
+      const told = message()
+      child.send("report")
+      return told
+    },
+    end: () => child.kill()
+  }
+}
+
+const mb = (bytes) => Math.max(0, Math.round(bytes / 1024 ** 2))
+const ms = (millis) => millis.toFixed(millis < 10 ? 1 : 0)
+
+const rows = []
+let failed = 0
+const quiet = []
+const began = performance.now()
+for (const attack of attacks.filter(({ name }) => name.includes(wanted))) {
+  const errors = []
+  const settings = { publishRate: 0, maxConnections: 5000 }
+  const { ask, end, port } = await startGateway(
+    file("gateway"),
+    { keys: attack.keys, settings, tokens: attack.tokens },
+    { error: (text) => errors.push(text) }
+  )
+  const bystanders = await startBystanders({ count: BYSTANDERS, port, token: attack.tokens && tokens[0]?.token })
+  await ask("publish")
+  // The state is there when the first event for the bystanders comes.
+  while ((await bystanders.report()).received === 0) await sleep(100)
+  await sleep(QUIET_MS)
+  await bystanders.report()
+  await ask("report")
+  await sleep(QUIET_MS)
+  const before = await bystanders.report()
+  quiet.push(before)
+  const idle = await ask("report")
+  const { did, ended = "", fails = false } = await attack.run(port)
+  await sleep(300)
+  const felt = await bystanders.report()
+  const held = await ask("report")
+  bystanders.end()
+  const code = await end()
+  const { max = Number.POSITIVE_INFINITY, memory = MEMORY, p99 = P99, stretch = STRETCH } = attack
+  // On a machine that is busy with other work, latencies say nothing about the gateway; the time of processors that it used does.
+  const isIdle = before.p99 <= IDLE_P99
+  const wrong = [
+    ...(mb(held.rss - idle.rss) > memory ? [`more than ${memory} MB`] : []),
+    ...(held.longest > stretch ? [`a stretch above ${stretch} ms`] : []),
+    ...(isIdle && felt.p99 > p99 ? [`p99 above ${p99} ms`] : []),
+    ...(isIdle && felt.max > max ? [`max above ${max} ms`] : []),
+    ...(felt.closed > 0 ? [`${felt.closed} bystanders closed`] : []),
+    ...(felt.received === 0 ? ["bystanders got nothing"] : []),
+    ...(fails ? ["the outcome"] : []),
+    ...(errors.length > 0 ? [`${errors.length} errors, as ${errors[0].slice(0, 200)}`] : []),
+    ...(code === 0 ? [] : [`ended with ${code}`])
+  ]
+  if (wrong.length > 0) failed++
+  const bound = `${memory} MB, CPU ${stretch} ms, p99 ${p99} ms${attack.max === undefined ? "" : `, max ${max} ms`}`
+  rows.push([
+    attack.name,
+    did,
+    ended,
+    `${ms(felt.p50)} / ${ms(felt.p99)} / ${ms(felt.max)}`,
+    `${ms(held.longest)}`,
+    `${mb(held.rss - idle.rss)}`,
+    bound,
+    wrong.length === 0
+      ? isIdle
+        ? "held"
+        : "held; latencies not judged, the machine was busy"
+      : `**${wrong.join(", ")}**`
+  ])
+  console.log(`${wrong.length === 0 ? "held  " : "BROKEN"} ${rows.at(-1)?.join(" | ")}`)
+}
+
+const HEAD = [
+  ...["attack", "done", "ended", "bystanders p50 / p99 / max, ms"],
+  ...["longest stretch of CPU, ms", "RSS above idle, MB", "bound", ""]
+]
+console.log(`\n${[HEAD, HEAD.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`)
+const worst = (of) => ms(Math.max(...quiet.map(of)))
+console.log(
+  `\nWithout an attack, at worst: p50 ${worst((q) => q.p50)}, p99 ${worst((q) => q.p99)}, max ${worst((q) => q.max)} ms`
+)
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${thisMachine()}; ${Math.round((performance.now() - began) / 1000)} s`
+)
+console.log(failed === 0 ? "All bounds held." : `${failed} of ${rows.length} exceeded a bound.`)
+process.exit(failed === 0 ? 0 : 1)

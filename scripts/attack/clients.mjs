@@ -1,0 +1,90 @@
+/** What attackers are made of. */
+import http from "node:http"
+import net from "node:net"
+import WebSocket from "ws"
+
+const HOST = "127.0.0.1"
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+const KEY = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+export const get = (path, lines = "") => `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\n${lines}\r\n`
+
+export const upgrade = (path = "/", lines = "") =>
+  get(path, `Upgrade: websocket\r\nConnection: Upgrade\r\n${KEY}${lines}`)
+
+/** A TCP connection whose answers are read only if asked for.
+ * @param {number} port
+ * @param {{ readonly from?: string, readonly reads?: boolean }} [options] */
+export const raw = (port, { from, reads = false } = {}) => {
+  const socket = net.connect({ port, host: HOST, ...(from !== undefined && { localAddress: from }) })
+  let text = ""
+  socket.on("error", () => undefined)
+  if (reads) socket.on("data", (data) => (text += data.toString("latin1")))
+  const closed = new Promise((resolve) => socket.on("close", () => resolve(text)))
+  return { socket, closed, text: () => text, connected: new Promise((resolve) => socket.once("connect", resolve)) }
+}
+
+/** What the gateway answers to this, until it ends the connection or `ms` are over. */
+export const answerTo = async (port, request, ms = 1000) => {
+  const { closed, socket, text } = raw(port, { reads: true })
+  socket.write(request)
+  await Promise.race([closed, sleep(ms)])
+  socket.destroy()
+  return text()
+}
+
+/** A status line's number. */
+export const statusOf = (text) => /^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? "none"
+
+/** A WebSocket; `reads` false: it reads nothing once it is open.
+ * @param {number} port
+ * @param {{ readonly path?: string, readonly protocols?: Array<string>, readonly reads?: boolean, readonly from?: string, readonly token?: string }} [options] */
+export const webSocket = (port, { path = "/", protocols = [], reads = true, from, token } = {}) =>
+  new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://${HOST}:${port}${path}`, protocols, {
+      perMessageDeflate: false,
+      ...(from !== undefined && { localAddress: from }),
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } })
+    })
+    socket.once("open", () => {
+      if (!reads) socket.pause()
+      resolve(socket)
+    })
+    socket.on("error", reject)
+  })
+
+/** Publishes a body; its status. */
+export const post = (port, body, path = "/api/stratix/events") =>
+  new Promise((resolve) => {
+    const sent = http.request(
+      { port, host: HOST, method: "POST", path, agent: false, headers: { "content-type": "application/json" } },
+      (response) => response.resume().on("end", () => resolve(response.statusCode))
+    )
+    sent.on("error", (error) => resolve(error.message))
+    sent.end(body)
+  })
+
+/** Reads an answer to its end; its bytes. */
+export const read = (port, path) =>
+  new Promise((resolve) => {
+    const sent = http.get({ port, host: HOST, path, agent: false }, (response) => {
+      let bytes = 0
+      response.on("data", (data) => (bytes += data.length)).on("close", () => resolve(bytes))
+    })
+    sent.on("error", () => resolve(0))
+  })
+
+/** Does it again and again, this many at a time, until the time is over; how often it was done. */
+export const repeat = async (ms, atOnce, act) => {
+  const end = performance.now() + ms
+  let count = 0
+  const one = async () => {
+    while (performance.now() < end) {
+      await act(count++)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, one))
+  return count
+}

@@ -1,0 +1,59 @@
+/** The gateway under attack. It publishes for the bystanders by a timetable, and watches its own memory and its longest stretch of work. */
+import { readFileSync } from "node:fs"
+import { Effect, Redacted } from "effect"
+import { StatusSync } from "stratix-status-sync"
+import { given, run } from "../lib/gateway-child.mjs"
+
+const { keys, settings, tokens } = given
+
+/** So often an event for the bystanders. */
+const TICK_MS = 20
+
+/** So often the watch looks. */
+const WATCH_MS = 5
+
+let rss = 0
+let longest = 0
+
+/** Milliseconds for which the thread of the event loop had a processor: other than the time that passes, it is not taken by others on the machine. */
+const worked = () => Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6
+
+let before = worked()
+setInterval(() => {
+  const now = worked()
+  longest = Math.max(longest, now - before)
+  before = now
+  rss = Math.max(rss, process.memoryUsage.rss())
+}, WATCH_MS)
+
+const publisher = Effect.gen(function* () {
+  const { broadcast } = yield* StatusSync.StatusSync
+  let due = performance.timeOrigin + performance.now()
+  while (true) {
+    // Stamped with the time it should have been sent at: a block of the gateway counts for each event that it held up.
+    for (; due <= performance.timeOrigin + performance.now(); due += TICK_MS) {
+      yield* broadcast({ eventType: "stratix:tick", payload: { agentId: "bystander", due } })
+    }
+    yield* Effect.sleep(WATCH_MS)
+  }
+})
+
+const seed = Effect.gen(function* () {
+  const { notifyAgentStatus } = yield* StatusSync.StatusSync
+  for (let n = 0; n < (keys ?? 0); n++) yield* notifyAgentStatus(`agent-${n}`, "busy")
+})
+
+/** The highest figures since the last time. */
+const report = Effect.sync(() => {
+  const figures = { rss, longest }
+  rss = process.memoryUsage.rss()
+  longest = 0
+  return figures
+})
+
+run({
+  news: () => undefined,
+  publisher: Effect.zipRight(seed, publisher),
+  report,
+  settings: { ...settings, ...(tokens !== undefined && { tokens: Redacted.make(JSON.stringify(tokens)) }) }
+})
