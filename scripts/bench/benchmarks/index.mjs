@@ -3,6 +3,7 @@ import { fanout } from "./fanout.mjs"
 import { filters } from "./filters.mjs"
 import { frozen } from "./frozen.mjs"
 import { heartbeat } from "./heartbeat.mjs"
+import { hosts } from "./hosts.mjs"
 import { idle } from "./idle.mjs"
 import { log } from "./log.mjs"
 import { metrics } from "./metrics.mjs"
@@ -12,4 +13,4 @@ import { reconnect } from "./reconnect.mjs"
  * Each is `{ title, about, peers, measure }`; `measure(peer, scale, round)` resolves to figures by name.
  * A name says what and in which unit; the same name in two peers is the same figure.
  */
-export const benchmarks = { fanout, idle, deflate, frozen, heartbeat, filters, reconnect, metrics, log }
+export const benchmarks = { fanout, idle, hosts, deflate, frozen, heartbeat, filters, reconnect, metrics, log }

@@ -10,10 +10,14 @@ const server = (name) => fileURLToPath(new URL(`../servers/${name}.mjs`, import.
 /** Where node servers leave a CPU profile; see README. */
 const profiles = process.env.BENCH_PROFILES
 
-const node = (name) => () => ({
-  command: process.execPath,
-  args: ["--expose-gc", ...(profiles ? ["--cpu-prof", `--cpu-prof-dir=${profiles}`] : []), server(name)]
-})
+const node =
+  (name, ...more) =>
+  () => ({
+    command: process.execPath,
+    args: ["--expose-gc", ...(profiles ? ["--cpu-prof", `--cpu-prof-dir=${profiles}`] : []), server(name), ...more]
+  })
+
+const guest = (title, host) => ({ title, program: node("guest", host), path: "/", greetings: 1 })
 
 /** npm's `bun` fetches its binary in an install script; the platform package it depends on has it without one. */
 const bun = () => {
@@ -42,5 +46,10 @@ export const peers = {
     socketio: true
   },
   uws: { title: "uWebSockets.js", program: node("uws"), path: "/", greetings: 0 },
-  bun: { title: "Bun", program: bun, path: "/", greetings: 0 }
+  bun: { title: "Bun", program: bun, path: "/", greetings: 0 },
+  httpServer: guest("`StatusSyncHttpServer`", "http-server"),
+  httpLayerRouter: guest("`HttpLayerRouter`", "http-layer-router"),
+  httpApi: guest("`HttpApiBuilder`", "http-api"),
+  httpRouter: guest("`HttpRouter`", "http-router"),
+  platformUpgrade: guest("`request.upgrade`", "platform-upgrade")
 }
