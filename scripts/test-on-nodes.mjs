@@ -21,7 +21,8 @@ const elsewhere = [
   "deploy/**",
   "docs/**",
   "stratix-dashboard/**",
-  "stratix-client/**/*browser*",
+  "stratix-client/browser.test.ts",
+  "stratix-client/screens.test.ts",
   "stratix-cli/docs.test.ts"
 ]
 
