@@ -115,8 +115,8 @@ const shapes: { readonly [eventType: string]: Unknowns } = {
  * @category predicates */
 export const isWellFormed = ({ eventType, payload }: Message): boolean => fits(payload, shapes[eventType] ?? {})
 
-/** Whether a well-formed message is of a type.
+/** Whether a well-formed message is of a type, whose `stratix:` may be left out.
  * @since 0.1.0
  * @category predicates */
 export const isOfType = <T extends string>(message: Message, eventType: T): message is Message<T> =>
-  message.eventType === eventType
+  message.eventType === eventType || message.eventType === `stratix:${eventType}`

@@ -55,7 +55,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   const environment = { ...platform, ...options.environment }
   const { monotonic, now } = environment
   const WebSocket: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
-  if (!WebSocket) throw new TypeError("there is no WebSocket here")
+  if (!WebSocket) throw new TypeError("no WebSocket here")
   const address = new URL(url, globalThis.location?.href)
   address.protocol = address.protocol.replace("http", "ws")
   address.hash = ""

@@ -59,7 +59,7 @@ describe("connecting", () => {
   it("throws at once where there is no WebSocket", () => {
     const saved = Object.getOwnPropertyDescriptor(globalThis, "WebSocket")
     Object.defineProperty(globalThis, "WebSocket", { value: undefined, configurable: true })
-    expect(() => connect("ws://x/")).toThrow("there is no WebSocket here")
+    expect(() => connect("ws://x/")).toThrow("no WebSocket here")
     if (saved) Object.defineProperty(globalThis, "WebSocket", saved)
     else Reflect.deleteProperty(globalThis, "WebSocket")
   })

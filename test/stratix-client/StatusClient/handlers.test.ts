@@ -33,10 +33,14 @@ describe("handlers", () => {
     })
   })
 
-  it("of a type without its prefix, which no message has, do not compile", () => {
-    const { client } = live()
-    // @ts-expect-error: it would be silent for ever.
-    client.on("agent_status_update", () => {})
+  it("of a type without its prefix do not compile, and are as meant where nothing is compiled", () => {
+    const world = new World()
+    const { client } = live(world)
+    let called = 0
+    // @ts-expect-error: no message has such a type.
+    client.on("agent_status_update", () => called++)
+    world.socket.agent("a1", "busy", "o1")
+    expect(called).toBe(1)
   })
 
   it("of all events get events of the log only", () => {
