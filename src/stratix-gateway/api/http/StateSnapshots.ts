@@ -107,6 +107,8 @@ export const make: Effect.Effect<
   // One piece at a time, for all readers: between two of them the gateway does other work.
   const lane = yield* Effect.makeSemaphore(1)
   const step = EventLoop.makeStep()
+  // One looks for room at a time: to look costs as much as a snapshot.
+  const door = yield* Effect.makeSemaphore(1)
   // Bound: `latestBytes` characters together, or one alone.
   const snapshots = new Set<Snapshot>()
   let newest: Snapshot | undefined
@@ -165,7 +167,7 @@ export const make: Effect.Effect<
           for (const snapshot of snapshots) if (snapshot.readers.has(reader)) leave(snapshot, reader)
         })
       )
-      const snapshot = yield* join(filter, reader)
+      const snapshot = yield* door.withPermits(1)(join(filter, reader))
       return Stream.unfoldEffect(0, (index) => {
         if (index === snapshot.count) return Effect.succeedNone
         const make = Effect.sync(() => {
