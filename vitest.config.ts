@@ -1,20 +1,33 @@
 import { defineConfig } from "vitest/config"
 
+/** Tests that replace modules: they need modules of their own. */
+const isolated = "test/**/*.isolated.test.ts"
+
 export default defineConfig({
   // The package by its own name is its source: see the conditions in package.json "exports".
   // Not "module": what packages have under it is for bundlers, and node cannot load all of it.
   ssr: { resolve: { conditions: ["stratix-source", "node", "development|production"] } },
   test: {
-    include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     // Forks, not threads: some tests open thousands of sockets, and their end must give every descriptor back.
     pool: "forks",
     // All processors: many tests wait for programs they started.
     maxWorkers: "100%",
     minWorkers: 1,
-    // One load of the modules for each process, not for each file: it was a third of the suite's CPU time.
-    isolate: false,
     // For what hangs. On a busy machine a test that starts programs takes longer than vitest's five seconds.
     testTimeout: 30_000,
-    hookTimeout: 30_000
+    hookTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "shared",
+          include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+          exclude: [isolated, "**/node_modules/**"],
+          // One load of the modules for each process, not for each file: it was a third of the suite's CPU time.
+          isolate: false
+        }
+      },
+      { extends: true, test: { name: "isolated", include: [isolated] } }
+    ]
   }
 })

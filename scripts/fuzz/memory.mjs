@@ -19,7 +19,11 @@ const DECODE_EVERY = 20
 
 const decode = Schema.decodeUnknownEither(Schema.parseJson(ServerMessage))
 const isControl = (text, name) => text.startsWith(`{"eventType":"stratix:${name}"`)
-const isAnswer = (text) => isControl(text, "error") || isControl(text, "subscribed") || isControl(text, "heartbeat")
+/** A filter is answered, and what it names that nothing has is told besides. */
+const isHint = (text) => text.includes("nothing has been published yet of type")
+
+const isAnswer = (text) =>
+  !isHint(text) && (isControl(text, "error") || isControl(text, "subscribed") || isControl(text, "heartbeat"))
 
 /** Whatever is an error to the gateway itself is one to the fuzzer. */
 export const errorsTo = (outcome) =>

@@ -114,10 +114,16 @@ const parser = async ([first, ...more]: ReadonlyArray<string>) => {
   return more.length === 0 && ["-h", "--help", "--version"].includes(first) ? Command.run(program, described) : all()
 }
 
+/** The arguments with `-`, a standard stream, behind all options: `@effect/cli` reads no option behind it. */
+const inOrder = (argv: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...argv.filter((arg) => arg !== "-"),
+  ...argv.filter((arg) => arg === "-")
+]
+
 /** Runs the program with these arguments, which begin with Node's own two, and reports a failure on standard error. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>
   Effect.promise(() => parser(argv.slice(2))).pipe(
-    Effect.flatMap((parse) => parse(argv)),
+    Effect.flatMap((parse) => parse(inOrder(argv))),
     Effect.tapErrorTag("CliError", ({ message, reason }) =>
       reason === "ReaderGone"
         ? Effect.void

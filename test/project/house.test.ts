@@ -101,3 +101,11 @@ describe("a house with planted faults", () => {
     assert.strictEqual(unsafeDensity(planted.filter(({ path }) => path.includes("attic"))), 2000)
   })
 })
+
+describe("tests", () => {
+  it("replace modules only where they have modules of their own", () => {
+    const replacing = sourceFiles("test").filter(({ text }) => /^vi\.(mock|doMock)\(/m.test(text))
+    assert.isNotEmpty(replacing)
+    for (const { path } of replacing) assert.match(path, /\.isolated\.test\.ts$/)
+  })
+})

@@ -246,7 +246,7 @@ describe("watch", () => {
 
   it.effect("says once that no gateway answers, what to do, and goes on trying", () =>
     Effect.gen(function* () {
-      const watch = yield* background(() => start(["watch", "ws://127.0.0.1:1/"]))
+      const watch = yield* background(() => start(["watch", "--url", "ws://127.0.0.1:1/"]))
       yield* until(watch, /trying again/, "err")
       const { code, err } = yield* interrupt(watch)
       assert.strictEqual(code, 0)
