@@ -3,6 +3,12 @@ import { defineConfig } from "vitest/config"
 /** Tests that replace modules: they need modules of their own. */
 const isolated = "test/**/*.isolated.test.ts"
 
+/** Tests that install the package anew, which takes minutes: `npm run check-deploy`. */
+const installing = "test/**/*.install.test.ts"
+
+/** Patterns with commas between them; for runs on other versions of Node. */
+const elsewhere = process.env["TEST_EXCLUDE"]?.split(",") ?? []
+
 export default defineConfig({
   // The package by its own name is its source: see the conditions in package.json "exports".
   // Not "module": what packages have under it is for bundlers, and node cannot load all of it.
@@ -22,12 +28,13 @@ export default defineConfig({
         test: {
           name: "shared",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: [isolated, "**/node_modules/**"],
+          exclude: [isolated, installing, ...elsewhere],
           // One load of the modules for each process, not for each file: it was a third of the suite's CPU time.
           isolate: false
         }
       },
-      { extends: true, test: { name: "isolated", include: [isolated] } }
+      { extends: true, test: { name: "isolated", include: [isolated] } },
+      { extends: true, test: { name: "installing", include: [installing] } }
     ]
   }
 })

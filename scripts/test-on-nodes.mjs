@@ -18,12 +18,12 @@ const ALL = ["20", "22", "24"]
 
 /** What these test is other programs, browsers and pages, for which one version of Node is as good as another. */
 const elsewhere = [
-  "deploy/**",
-  "docs/**",
-  "stratix-dashboard/**",
-  "stratix-client/browser.test.ts",
-  "stratix-client/screens.test.ts",
-  "stratix-cli/docs.test.ts"
+  "test/deploy/**",
+  "test/docs/**",
+  "test/stratix-dashboard/**",
+  "test/stratix-client/browser.test.ts",
+  "test/stratix-client/screens.test.ts",
+  "test/stratix-cli/docs.test.ts"
 ]
 
 /** @type {(major: string, reports: string) => Promise<{ version: string, passed: number, failed: number }>} */
@@ -38,12 +38,13 @@ const test = async (major, reports) => {
     [
       "node_modules/vitest/vitest.mjs",
       "run",
-      ...elsewhere.flatMap((path) => ["--exclude", `test/${path}`]),
+      "--project=shared",
+      "--project=isolated",
       "--reporter=default",
       "--reporter=json",
       `--outputFile.json=${report}`
     ],
-    { cwd: root, stdio: "inherit", env: environmentOf(node) }
+    { cwd: root, stdio: "inherit", env: { ...environmentOf(node), TEST_EXCLUDE: elsewhere.join() } }
   )
   const [code] = await once(tests, "close")
   const counts = await countsOf(report)
