@@ -1,7 +1,5 @@
 /**
  * The log of a gateway followed from a terminal: events, how true they are, and what was left out.
- *
- * @since 0.1.0
  */
 import type { IncomingMessage } from "node:http"
 import * as Chunk from "effect/Chunk"
@@ -29,10 +27,7 @@ import { explain, explainStatus, type Gateway } from "./Gateway.js"
  *
  * - `Event`: `inFirstSnapshot` says that it is of the state the gateway had when the command began.
  * - `Freshness`: `trouble` says why there is no connection, where that is known.
- * - `Lost`: the gateway could not give everything: `events` without a key were left out, and of the others only the newest came.
- *
- * @since 0.1.0
- * @category models */
+ * - `Lost`: the gateway could not give everything: `events` without a key were left out, and of the others only the newest came. */
 export type Item =
   | { readonly _tag: "Event"; readonly event: StatusEvent; readonly inFirstSnapshot: boolean }
   | { readonly _tag: "Freshness"; readonly freshness: Freshness; readonly trouble: string | undefined }
@@ -108,9 +103,7 @@ const socketClass = (gateway: Gateway, trouble: Trouble, opened: (socket: WebSoc
   }
 
 /** Follows the gateway until the scope closes, and gives everything that happens, in order, to `handle`; ends when the gateway ends
- * the connection for good (1000). Whatever `handle` takes its time with waits in the gateway, not here.
- * @since 0.1.0
- * @category effects */
+ * the connection for good (1000). Whatever `handle` takes its time with waits in the gateway, not here. */
 export const follow = <R>(
   gateway: Gateway,
   filter: Filter,

@@ -3,8 +3,6 @@
  *
  * It knows the protocol only, neither time nor sockets. Its law: the cursor is always an offset up to which everything that the
  * filter lets through is in the state being built, so a connection may end after any message.
- *
- * @since 0.1.0
  */
 import type { Offset, SyncMessage } from "../stratix-core/stratix-protocol.js"
 import { encode, type Filter, NOTHING, toQuery } from "./Filter.js"
@@ -15,9 +13,7 @@ import { type Fold, makeFold, type StatusState } from "./StatusState.js"
 /** Characters of filter that go into a URL: servers and proxies allow about 8 KiB for a request line. A longer one is sent as a message. */
 const MAX_QUERY = 4096
 
-/** What a connection does to what is known.
- * @since 0.1.0
- * @category models */
+/** What a connection does to what is known. */
 export interface Follower {
   readonly state: () => StatusState
   /** Whether what is shown is all there is, for the filter that was asked for last. */
@@ -43,9 +39,7 @@ export interface Follower {
   readonly rejected: () => void
 }
 
-/** Begins with nothing known. Tells every key whose shown event has changed or gone.
- * @since 0.1.0
- * @category constructors */
+/** Begins with nothing known. Tells every key whose shown event has changed or gone. */
 export const makeFollower = (initial: Filter, changes: StateChanges): Follower => {
   let filter = initial
   // Bound: one filter for each `subscribe` that was sent on this connection and not answered.

@@ -1,21 +1,15 @@
 /**
  * Which keys have changed since they were last told, told at most once per frame.
- *
- * @since 0.1.0
  */
 
-/** Collects keys.
- * @since 0.1.0
- * @category models */
+/** Collects keys. */
 export interface StateChanges {
   readonly add: (key: string) => void
   /** Nothing more is told. */
   readonly cancel: () => void
 }
 
-/** `schedule` runs a task once, later; `tell` is then given all keys that were added until then.
- * @since 0.1.0
- * @category constructors */
+/** `schedule` runs a task once, later; `tell` is then given all keys that were added until then. */
 export const makeStateChanges = (
   schedule: (task: () => void) => () => void,
   tell: (keys: ReadonlySet<string>) => void

@@ -1,7 +1,5 @@
 /**
  * What a Schema says about a value that it refuses.
- *
- * @since 0.1.0
  */
 
 /** Without a look inside: what came over the wire can be nested deeper than the stack goes, or have a `toString` that is no function. */

@@ -1,7 +1,5 @@
 /**
  * The log that the settings name.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,9 +9,7 @@ import type { EventLog, EventLogStartError } from "./log/EventLog.js"
 import * as EventLogMemory from "./log/EventLogMemory.js"
 import * as EventLogRedis from "./log/redis/EventLogRedis.js"
 
-/** The log of `eventLog`: in memory, or in a Redis.
- * @since 0.1.0
- * @category layers */
+/** The log of `eventLog`: in memory, or in a Redis. */
 export const layerConfig: Layer.Layer<EventLog, EventLogStartError, StatusSyncConfig.StatusSyncConfig> =
   Layer.unwrapEffect(
     Effect.map(StatusSyncConfig.StatusSyncConfig, ({ eventLog, eventLogNamespace }) => {

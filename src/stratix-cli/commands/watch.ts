@@ -1,7 +1,5 @@
 /**
  * `watch`: events as they happen.
- *
- * @since 0.1.0
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -14,17 +12,13 @@ import * as Gateway from "../Gateway.js"
 import { jsonLine, Output, type Paint, status, timeOfDay, visible } from "../Output.js"
 import { described, listOption } from "../typed/Arguments.js"
 
-/** The options of a filter.
- * @since 0.1.0
- * @category options */
+/** The options of a filter. */
 export const filterOptions = {
   events: listOption("events", "Only events of these types, with commas between them; stratix: may be left out"),
   agents: listOption("agents", "Only events of these agents"),
   commands: listOption("commands", "Only events of these commands")
 }
 
-/** @since 0.1.0
- * @category options */
 export const snapshotOption: Options.Options<boolean> = Options.boolean("no-snapshot", {
   ifPresent: false,
   negationNames: ["snapshot"]
@@ -34,9 +28,7 @@ export const snapshotOption: Options.Options<boolean> = Options.boolean("no-snap
   )
 )
 
-/** The filter that options ask for.
- * @since 0.1.0
- * @category conversions */
+/** The filter that options ask for. */
 export const filterOf = (given: { readonly [K in keyof Required<Filter>]: ReadonlyArray<string> }): Filter => ({
   ...(given.events.length > 0 && { events: given.events }),
   ...(given.agents.length > 0 && { agents: given.agents }),
@@ -71,9 +63,7 @@ const line = (event: StatusEvent, paint: Paint): string => {
   return `${begin("event", event.eventType)}  ${visible(JSON.stringify(event.payload))}`
 }
 
-/** Tells how true the output is, on standard error unless told otherwise; answers a function because it depends on what was said before.
- * @since 0.1.0
- * @category constructors */
+/** Tells how true the output is, on standard error unless told otherwise; answers a function because it depends on what was said before. */
 export const makeTeller = (
   gateway: Gateway.Gateway,
   to?: (line: string) => Effect.Effect<void>
@@ -117,8 +107,6 @@ export const makeTeller = (
     }
   })
 
-/** @since 0.1.0
- * @category commands */
 export const watch = Command.make(
   "watch",
   {

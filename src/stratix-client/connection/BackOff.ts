@@ -1,15 +1,11 @@
 /**
  * How long to wait before the next attempt to connect.
- *
- * @since 0.1.0
  */
 
 /** A connection that did not last this long says nothing of the gateway being well: the pauses go on growing. */
 const STABLE = 5000
 
-/** Counts attempts.
- * @since 0.1.0
- * @category models */
+/** Counts attempts. */
 export interface BackOff {
   /** Attempts since the last connection that lasted; 0 while there has been no failure. */
   readonly attempt: () => number
@@ -17,9 +13,7 @@ export interface BackOff {
   readonly next: (lasted: number) => number
 }
 
-/** Pauses chosen evenly between 0 and a ceiling, which doubles with every attempt from `base` up to `cap` milliseconds.
- * @since 0.1.0
- * @category constructors */
+/** Pauses chosen evenly between 0 and a ceiling, which doubles with every attempt from `base` up to `cap` milliseconds. */
 export const makeBackOff = (base: number, cap: number, random: () => number): BackOff => {
   let attempt = 0
   return {

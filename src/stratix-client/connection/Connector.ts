@@ -2,8 +2,6 @@
  * Keeps a connection to a gateway: one link at a time, a pause before the next one, and not for longer than it shows signs of life.
  *
  * It knows neither messages nor state. What a link means for those is told by what it calls.
- *
- * @since 0.1.0
  */
 import { FORBIDDEN, NORMAL, reconnectAction } from "../../stratix-core/close-codes.js"
 import type { Environment, WebSocketConstructor, WebSocketLike } from "../Environment.js"
@@ -16,9 +14,7 @@ import type { BackOff } from "./BackOff.js"
 import { type Link, makeLink, protocolsFor } from "./Link.js"
 import { examine, staleAfter } from "./Liveness.js"
 
-/** Whom a connector asks and tells.
- * @since 0.1.0
- * @category models */
+/** Whom a connector asks and tells. */
 export interface ConnectorOwner {
   /** What a new link asks for. */
   readonly query: () => string
@@ -35,9 +31,7 @@ export interface ConnectorOwner {
   readonly report: (reason: StatusClientError["reason"], cause: unknown) => void
 }
 
-/** A connection that comes and goes.
- * @since 0.1.0
- * @category models */
+/** A connection that comes and goes. */
 export interface Connector {
   readonly link: () => Link | undefined
   /** When the next link is opened, in milliseconds since the epoch. */
@@ -58,9 +52,7 @@ export interface Connector {
 /** How often the gateway is told how far the screen is, in milliseconds. Each answer also measures how far the clocks are apart. */
 const REPORT_INTERVAL = 10_000
 
-/** Without a link.
- * @since 0.1.0
- * @category constructors */
+/** Without a link. */
 export const makeConnector = (
   { connectTimeoutMs: patience = 10_000, maxSilenceMs, mode, token }: StatusClientOptions,
   maxLagMs: number,

@@ -1,7 +1,5 @@
 /**
  * One connection to a gateway: its socket, and what the gateway promised on it.
- *
- * @since 0.1.0
  */
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/event-types.js"
 import type { ConnectedMessage } from "../../stratix-core/stratix-protocol.js"
@@ -10,14 +8,10 @@ import type { WebSocketLike } from "../Environment.js"
 /** What a gateway does unless its welcome says otherwise (PROTOCOL.md §3). */
 const HEARTBEAT: Heartbeat = { intervalMs: 30_000, timeoutMs: 60_000 }
 
-/** When a gateway says something, and when it gives a connection up. Where `keepAliveMs` is there, it says something at least so often.
- * @since 0.1.0
- * @category models */
+/** When a gateway says something, and when it gives a connection up. Where `keepAliveMs` is there, it says something at least so often. */
 export type Heartbeat = NonNullable<ConnectedMessage["payload"]["heartbeat"]>
 
-/** A connection, from the attempt to its end. Its moments are those of the monotonic clock, in milliseconds.
- * @since 0.1.0
- * @category models */
+/** A connection, from the attempt to its end. Its moments are those of the monotonic clock, in milliseconds. */
 export interface Link {
   socket?: WebSocketLike
   readonly openedAt: number
@@ -35,9 +29,7 @@ export interface Link {
   retryAfterMs: number
 }
 
-/** A connection without a socket yet.
- * @since 0.1.0
- * @category constructors */
+/** A connection without a socket yet. */
 export const makeLink = (openedAt: number): Link => ({
   openedAt,
   dialedAt: openedAt,
@@ -48,9 +40,7 @@ export const makeLink = (openedAt: number): Link => ({
   retryAfterMs: 0
 })
 
-/** The subprotocols to offer.
- * @since 0.1.0
- * @category conversions */
+/** The subprotocols to offer. */
 export const protocolsFor = (mode: "sync" | "plain" | undefined, bearer: string | undefined): Array<string> => {
   const plain = bearer === undefined ? [PLAIN_PROTOCOL] : [PLAIN_PROTOCOL, BEARER_PROTOCOL_PREFIX + bearer]
   if (mode !== "plain") return [SYNC_PROTOCOL, ...plain]

@@ -4,16 +4,12 @@
  * A gateway says when it sent a message on its own monotonic clock. How far that clock is from this one is bounded by what was asked and
  * answered: the gateway sent the answer after the question was put. The quickest question of late bounds it best, and by no more than its way
  * to the gateway. Wall clocks play no part in the lag.
- *
- * @since 0.1.0
  */
 
 /** Clocks drift apart by up to 100 parts in a million each: what is known of them loses so much of a millisecond in each. */
 const DRIFT = 2e-4
 
-/** Measures on one connection after the other, in milliseconds.
- * @since 0.1.0
- * @category models */
+/** Measures on one connection after the other, in milliseconds. */
 export interface FreshnessMeter {
   /** Forgets what it measured: another connection's gateway may have another clock. As if it had been heard now. */
   readonly begin: () => void
@@ -31,9 +27,7 @@ export interface FreshnessMeter {
 }
 
 /** Begins as if the gateway had been heard now. The wall clock running ahead of the monotonic one by more than `tolerance` means that this
- * machine was suspended, or that its clock was set: the two cannot be told apart.
- * @since 0.1.0
- * @category constructors */
+ * machine was suspended, or that its clock was set: the two cannot be told apart. */
 export const makeFreshnessMeter = (now: () => number, monotonic: () => number, tolerance: number): FreshnessMeter => {
   let heardAt: number
   let heardAtTime: number

@@ -1,7 +1,5 @@
 /**
  * Brings connections that are behind to the head, step by step: they joined late, came back, or read too slowly.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -45,9 +43,7 @@ interface Step {
   readonly frames: Buffer
 }
 
-/** Counts since the start.
- * @since 0.1.0
- * @category models */
+/** Counts since the start. */
 export interface Counts {
   /** Catch-ups that began. */
   readonly begun: Record<SyncMode, number>
@@ -57,9 +53,7 @@ export interface Counts {
   bytes: number
 }
 
-/** The catch-ups of an audience.
- * @since 0.1.0
- * @category models */
+/** The catch-ups of the subscribers. */
 export interface CatchUps {
   readonly counts: Counts
   /** Brings a subscriber that is away to the head in steps. A sync client is told even if no events follow. */
@@ -72,9 +66,7 @@ export interface CatchUps {
   readonly headMoved: () => void
 }
 
-/** Catch-ups until the scope closes.
- * @since 0.1.0
- * @category constructors */
+/** Catch-ups until the scope closes. */
 export const make = (
   subscribers: Subscribers,
   head: () => Offset,

@@ -1,7 +1,5 @@
 /**
  * Many events in one message, as sync clients get them: a browser pays tens of µs for a message whatever it holds.
- *
- * @since 0.1.0
  */
 import { EVENTS } from "../../stratix-core/stratix-protocol.js"
 import { type LogEntry, withOffset } from "../log/EventLog.js"
@@ -13,9 +11,7 @@ const MAX_CHARACTERS = 64 * 1024
 /** Events in one message: with 50 µs of handlers for each, a page stands still for 26 ms, half of what a person notices. */
 const MAX_EVENTS = 512
 
-/** What all groups share in the messages of one flush.
- * @since 0.1.0
- * @category models */
+/** What all groups share in the messages of one flush. */
 export interface Shared {
   readonly now: number
   readonly stampOf: (index: number) => Stamp
@@ -40,9 +36,7 @@ const split = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<ReadonlyArray<st
   return batches
 }
 
-/** The messages that carry the events, in their order. `stampOf` stamps them by their number, from 0.
- * @since 0.1.0
- * @category conversions */
+/** The messages that carry the events, in their order. `stampOf` stamps them by their number, from 0. */
 export const messagesOf = (
   entries: ReadonlyArray<LogEntry>,
   stampOf: (index: number) => Stamp,

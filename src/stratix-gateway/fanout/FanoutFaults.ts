@@ -1,7 +1,5 @@
 /**
  * Faults of the gateway's own while events are written: counted, logged, and known to `GET /healthz` where they repeat.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -12,18 +10,14 @@ import * as Metrics from "../telemetry/Metrics.js"
 const REPEATED = 3
 const WINDOW = 60_000
 
-/** Records faults; never throws.
- * @since 0.1.0
- * @category models */
+/** Records faults; never throws. */
 export interface FanoutFaults {
   readonly record: (defect: unknown) => void
   /** Whether three happened within the last minute. */
   readonly isFailing: () => boolean
 }
 
-/** No fault yet.
- * @since 0.1.0
- * @category constructors */
+/** No fault yet. */
 export const make: Effect.Effect<FanoutFaults> = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())

@@ -1,13 +1,9 @@
 /**
  * Finds the filters an event concerns without asking all of them.
- *
- * @since 0.1.0
  */
 import * as Filter from "../log/Filter.js"
 
-/** Values by filter. A value stands under one field of its filter, the most selective one, so an event costs by the values it may concern.
- * @since 0.1.0
- * @category models */
+/** Values by filter. A value stands under one field of its filter, the most selective one, so an event costs by the values it may concern. */
 export interface FilterIndex<A> {
   readonly add: (filter: Filter.Filter, value: A) => void
   readonly remove: (filter: Filter.Filter, value: A) => void
@@ -23,8 +19,6 @@ interface Entry<A> {
 /** What stands under one name. A set only where there are several: a filter of a thousand names has mostly names of its own. */
 type Slot<A> = Entry<A> | Set<Entry<A>>
 
-/** @since 0.1.0
- * @category constructors */
 export const make = <A>(): FilterIndex<A> => {
   const entries = new Map<A, Entry<A>>()
   const everything = new Set<Entry<A>>()

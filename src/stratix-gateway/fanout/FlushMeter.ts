@@ -1,7 +1,5 @@
 /**
  * What a flush was worth: how many events shared it, how long the oldest of them waited, and the end of the spans that wait for it.
- *
- * @since 0.1.0
  */
 import type * as Clock from "effect/Clock"
 import * as Exit from "effect/Exit"
@@ -9,9 +7,7 @@ import type * as Tracer from "effect/Tracer"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import * as Metrics from "../telemetry/Metrics.js"
 
-/** Measures the flushes of one fan-out. It reads the clock twice per flush, and does nothing per event but see that one waits already.
- * @since 0.1.0
- * @category models */
+/** Measures the flushes of one fan-out. It reads the clock twice per flush, and does nothing per event but see that one waits already. */
 export class FlushMeter {
   /** When the oldest event that was not flushed yet had its place in the log. */
   private since: number | undefined = undefined

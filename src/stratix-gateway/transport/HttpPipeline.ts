@@ -1,7 +1,5 @@
 /**
  * One HTTP request at a time on each socket: what a client pipelines waits until the answer before it is written.
- *
- * @since 0.1.0
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { performance } from "node:perf_hooks"
@@ -101,9 +99,7 @@ class Pipeline {
   }
 }
 
-/** A `request` listener that gives the requests of a socket to another one after the other, those of all sockets in steps of a few milliseconds, and ends a socket that does not read its answer within `responseTimeout`.
- * @since 0.1.0
- * @category constructors */
+/** A `request` listener that gives the requests of a socket to another one after the other, those of all sockets in steps of a few milliseconds, and ends a socket that does not read its answer within `responseTimeout`. */
 export const make = (
   listener: Listener
 ): Effect.Effect<Listener, never, StatusSyncConfig.StatusSyncConfig | Refusals.Refusals | Scope.Scope> =>

@@ -1,7 +1,5 @@
 /**
  * Authentication as the routes declare it: which permission a group of routes asks for, and whom its handlers serve.
- *
- * @since 0.1.0
  */
 import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"

@@ -1,7 +1,5 @@
 /**
  * A word to every sync client often enough for it to tell a quiet gateway from a dead one.
- *
- * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,18 +8,14 @@ import * as SleepLoop from "../../runtime/SleepLoop.js"
 import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
 import type { TransportSocket } from "../../transport/Transport.js"
 
-/** What is kept alive.
- * @since 0.1.0
- * @category models */
+/** What is kept alive. */
 export interface Kept {
   readonly socket: TransportSocket
   /** Whether it has been given everything, so that a word is all there is to say. */
   readonly isAtHead: () => boolean
 }
 
-/** Connections that are kept alive.
- * @since 0.1.0
- * @category models */
+/** Connections that are kept alive. */
 export interface KeepAlive {
   readonly add: (kept: Kept) => void
   readonly remove: (kept: Kept) => void
@@ -34,9 +28,7 @@ interface Quiet {
 }
 
 /** Writes one shared frame to each connection to which nothing else was written, so that none is left without a word for longer than `interval`.
- * Looks at them every half interval, in O(connections), and not at all while there are none.
- * @since 0.1.0
- * @category constructors */
+ * Looks at them every half interval, in O(connections), and not at all while there are none. */
 export const make = (
   interval: Duration.DurationInput,
   frame: () => Uint8Array,

@@ -2,8 +2,6 @@
  * How long each agent's status holds without being renewed, and what is said of an agent whose lease ran out.
  *
  * A heap of moments that may be too early: a renewal only moves the true end, O(1), and the heap learns of it when the earlier moment comes.
- *
- * @since 0.1.0
  */
 import {
   AGENT_STATUS_UPDATE,
@@ -118,15 +116,11 @@ const draft = (
   }
 }
 
-/** What is said of an agent that did not renew its lease.
- * @since 0.1.0
- * @category constructors */
+/** What is said of an agent that did not renew its lease. */
 export const offlineOf = (agentId: string, stamp: Stamp): Draft =>
   draft({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status: "offline", reason: LEASE_EXPIRED } }, stamp)
 
-/** What is said of a command that such an agent was running.
- * @since 0.1.0
- * @category constructors */
+/** What is said of a command that such an agent was running. */
 export const failedOf = (commandId: string, agentId: string, stamp: Stamp): Draft =>
   draft(
     {

@@ -2,8 +2,6 @@
  * One gateway's copy of the log's recent part: history, latest, removal marks. Pure: places, times and epoch are given, and reading appends nothing.
  *
  * The owner of the log gives every event its place, and appends what `overdue` says. So every mirror lets go of the same keys at the same offset.
- *
- * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 import type { Offset, SyncMode } from "../../../stratix-core/stratix-protocol.js"

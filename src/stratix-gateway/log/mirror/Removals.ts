@@ -1,15 +1,11 @@
 /**
  * The removals that a log makes itself: of what is too old or too much, and of what moved out of a reader's sight.
- *
- * @since 0.1.0
  */
 import { AGENT_REMOVE, COMMAND_REMOVE, endedKeys } from "../../../stratix-core/stratix-protocol.js"
 import { type Draft, jsonOf } from "../EventLog.js"
 import type { Stamp } from "../Stamps.js"
 
-/** Removes what an event is the newest state of: its command, or its agent.
- * @since 0.1.0
- * @category constructors */
+/** Removes what an event is the newest state of: its command, or its agent. */
 export const removalOf = (event: Pick<Draft, "agentId" | "commandId" | "key">, stamp: Stamp): Draft => {
   const isCommand = event.commandId !== undefined && event.key === `command:${event.commandId}`
   const commandId = isCommand ? event.commandId : undefined
