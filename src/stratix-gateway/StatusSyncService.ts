@@ -100,4 +100,15 @@ export const layerConfig: Layer.Layer<
   Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
   StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError | ConfigError,
   Authenticator.Authenticator
-> = Layer.provideMerge(guest, StatusSyncConfig.layerConfig)
+> = Layer.suspend(() => layerConfigWith({}))
+
+/** The service by the environment, as `layerConfig`; settings given in code take the place of those there.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfigWith = (
+  overrides: Partial<StatusSyncConfig.Settings>
+): Layer.Layer<
+  Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
+  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError | ConfigError,
+  Authenticator.Authenticator
+> => Layer.provideMerge(guest, StatusSyncConfig.layerConfigWith(overrides))

@@ -117,9 +117,9 @@ export const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<string
     case "Or":
       return [...problemsOf(error.left), ...problemsOf(error.right)]
     default: {
-      const env = error.path.join("_")
-      const name = Object.entries(knobs).find(([, knob]) => knob.env === env)?.[0]
-      return [`${env}${name === undefined ? ":" : ` (${name})`} ${error.message}`]
+      // A provider may be nested, which puts names in front.
+      const name = Object.entries(knobs).find(([, knob]) => knob.env === error.path.at(-1))?.[0]
+      return [`${error.path.join("_")}${name === undefined ? ":" : ` (${name})`} ${error.message}`]
     }
   }
 }
@@ -127,10 +127,13 @@ export const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<string
 /** Reads and checks the settings, and names all that cannot be read at once.
  * @since 0.1.0
  * @category constructors */
-export const read: Effect.Effect<Settings, ConfigInvalid> = all.pipe(
-  Effect.mapError((error) => new ConfigInvalid({ reason: "Unreadable", problems: problemsOf(error) })),
-  Effect.flatMap(make)
-)
+export const read: Effect.Effect<Settings, ConfigInvalid> = Effect.suspend(() => readWith({}))
+
+const readWith = (overrides: Partial<Settings>): Effect.Effect<Settings, ConfigInvalid> =>
+  all.pipe(
+    Effect.mapError((error) => new ConfigInvalid({ reason: "Unreadable", problems: problemsOf(error) })),
+    Effect.flatMap((found) => make({ ...found, ...overrides }))
+  )
 
 const warnOf = (warnings: ReadonlyArray<Warnings.Warning>): Effect.Effect<void> =>
   Effect.forEach(warnings, ({ instead, what }) => Effect.logWarning(`${what}: ${instead}`), { discard: true }).pipe(
@@ -149,11 +152,17 @@ export const layer = (options: Partial<Settings> = {}): Layer.Layer<StatusSyncCo
 /** Settings from the environment (or any `ConfigProvider`), the rest by default. Warns of `STRATIX_*` variables that are no setting.
  * @since 0.1.0
  * @category layers */
-export const layerConfig: Layer.Layer<StatusSyncConfig, ConfigInvalid> = Layer.effect(
-  StatusSyncConfig,
-  // Names before values: a name that is spelled wrong may be why the settings cannot work.
-  Effect.suspend(() => warnOf(Warnings.names(process.env))).pipe(
-    Effect.zipRight(read),
-    Effect.tap(({ allowedOrigins }) => warnOf(Warnings.origins(allowedOrigins)))
+export const layerConfig: Layer.Layer<StatusSyncConfig, ConfigInvalid> = Layer.suspend(() => layerConfigWith({}))
+
+/** Settings from the environment, as `layerConfig`; those given in code take their place.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfigWith = (overrides: Partial<Settings>): Layer.Layer<StatusSyncConfig, ConfigInvalid> =>
+  Layer.effect(
+    StatusSyncConfig,
+    // Names before values: a name that is spelled wrong may be why the settings cannot work.
+    Effect.suspend(() => warnOf(Warnings.names(process.env))).pipe(
+      Effect.zipRight(readWith(overrides)),
+      Effect.tap(({ allowedOrigins }) => warnOf(Warnings.origins(allowedOrigins)))
+    )
   )
-)

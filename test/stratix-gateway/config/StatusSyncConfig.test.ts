@@ -29,6 +29,44 @@ describe("the knobs", () => {
     })
   )
 
+  it.effect("under a nested provider are read, and named as they are named here", () =>
+    Effect.gen(function* () {
+      const under = (environment: Record<string, string>) =>
+        StatusSyncConfig.read.pipe(
+          Effect.withConfigProvider(
+            ConfigProvider.nested(
+              ConfigProvider.fromMap(new Map(Object.entries(environment)), { pathDelim: "_" }),
+              "GATEWAY"
+            )
+          )
+        )
+      assert.strictEqual((yield* under({ GATEWAY_STRATIX_PORT: "4000" })).port, 4000)
+      const { problems } = yield* Effect.flip(under({ GATEWAY_STRATIX_PORT: "many" }))
+      assert.match(problems[0] ?? "", /STRATIX_PORT \(port\) must be/)
+    })
+  )
+
+  it.effect("given in code take the place of those in the environment, and are checked with them", () =>
+    Effect.gen(function* () {
+      const provider = ConfigProvider.fromMap(
+        new Map([
+          ["STRATIX_HISTORY_CAPACITY", "77"],
+          ["STRATIX_HEARTBEAT_INTERVAL", "10s"]
+        ])
+      )
+      const built = (overrides: Partial<StatusSyncConfig.Settings>) =>
+        StatusSyncConfig.StatusSyncConfig.pipe(
+          Effect.provide(StatusSyncConfig.layerConfigWith(overrides)),
+          Effect.withConfigProvider(provider)
+        )
+      const settings = yield* built({ heartbeatInterval: "20 seconds" })
+      assert.strictEqual(settings.historyCapacity, 77)
+      assert.strictEqual(millisOf(settings.heartbeatInterval), 20_000)
+      const error = yield* Effect.flip(built({ heartbeatInterval: "2 minutes" }))
+      assert.match(error.message, /STRATIX_HEARTBEAT_TIMEOUT.*above the interval/)
+    })
+  )
+
   it.effect("durations are written as people type them", () =>
     Effect.gen(function* () {
       for (const [text, millis] of [

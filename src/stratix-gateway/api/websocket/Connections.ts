@@ -132,7 +132,7 @@ const make = Effect.gen(function* () {
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
   const pool = new Map<Connection, Scope.CloseableScope>()
   // Bound: one for each connection.
-  const alarms = yield* ExpiryTimers.make
+  const expiryTimers = yield* ExpiryTimers.make
   const keepAlive = yield* KeepAlive.make(
     config.keepAliveInterval,
     () =>
@@ -174,11 +174,11 @@ const make = Effect.gen(function* () {
     if (connection.end(CloseCodes.UNAUTHORIZED, reason)) recordRefusal(why, `${reason}: ${principal.name}`, address)
   }
   const expire = (connection: Connection, expiresAt: DateTime.Utc): ExpiryTimers.ExpiryTimer => {
-    const alarm = new ExpiryTimers.ExpiryTimer(DateTime.toEpochMillis(expiresAt), () =>
+    const timer = new ExpiryTimers.ExpiryTimer(DateTime.toEpochMillis(expiresAt), () =>
       unauthorize(connection, "expired")
     )
-    alarms.set(alarm)
-    return alarm
+    expiryTimers.set(timer)
+    return timer
   }
 
   const welcome = (connection: Connection) => {
@@ -211,7 +211,7 @@ const make = Effect.gen(function* () {
       if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
       connection.liveness?.stop()
       keepAlive.remove(connection)
-      if (connection.expiry !== undefined) alarms.cancel(connection.expiry)
+      if (connection.expiry !== undefined) expiryTimers.cancel(connection.expiry)
       pool.delete(connection)
       connection.admission.permit.release()
       return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
