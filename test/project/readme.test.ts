@@ -25,6 +25,12 @@ describe("README.md", () => {
       )
   })
 
+  it("installs the Debian packages that CI installs for the tests", async () => {
+    const [, named = ""] = /^apt-get install -y (.+?) &&/m.exec(await read("README.md")) ?? []
+    const installed = [...(await read(".ci/run")).matchAll(/missing\+=\(([\w-]+)\)/g)].map(([, name]) => name)
+    assert.deepStrictEqual(named.split(" ").sort(), installed.sort())
+  })
+
   it("names only npm scripts that exist", async () => {
     const { scripts } = JSON.parse(await read("package.json"))
     const named = [...(await read("README.md")).matchAll(/npm (?:run ([\w:-]+)|(start|test)\b)/g)]
