@@ -1,5 +1,6 @@
 // @ts-check
 // Bundles the command line into dist/stratix-cli, with all it needs but what belongs to Node.
+import { execFileSync } from "node:child_process"
 import { readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -23,3 +24,17 @@ const notices = await Promise.all(
   })
 )
 await writeFile(join(target, "LICENSES.txt"), notices.join(`\n${"-".repeat(80)}\n\n`))
+
+// The program's own help, which it shows without loading what made it.
+/** @type {(environment: Record<string, string>) => string} */
+const help = (environment) => {
+  const { FORCE_COLOR: _, NO_COLOR: __, ...env } = process.env
+  return execFileSync(process.execPath, [join(target, "main.js"), "--help"], {
+    encoding: "utf8",
+    env: { ...env, ...environment }
+  })
+}
+const plain = help({ NO_COLOR: "1" })
+const coloured = help({ FORCE_COLOR: "1" })
+await writeFile(join(target, "help.txt"), plain)
+await writeFile(join(target, "help.ansi"), coloured)
