@@ -1,12 +1,12 @@
 /**
  * What was typed and does not exist, with what was probably meant.
  */
-import * as AutoCorrect from "@effect/cli/AutoCorrect"
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as HashMap from "effect/HashMap"
 import * as HashSet from "effect/HashSet"
+import { nearest } from "../../stratix-gateway/config/Nearest.js"
 import { plain, visible } from "../Output.js"
 
 /** Options that every command has; whether a value follows. */
@@ -18,15 +18,9 @@ const BUILT_IN: ReadonlyMap<string, boolean> = new Map([
   ["--log-level", true]
 ])
 
-/** More edits than this make another word, not a slip. */
-const MAX_SLIPS = 3
-
 const meant = (typed: string, known: Iterable<string>): string => {
-  const [nearest] = [...known]
-    .map((word) => ({ word, slips: AutoCorrect.levensteinDistance(typed, word, CliConfig.defaultConfig) }))
-    .filter(({ slips, word }) => slips <= MAX_SLIPS && slips < word.length)
-    .sort((a, b) => a.slips - b.slips)
-  return nearest === undefined ? "see --help" : `did you mean ${nearest.word}?`
+  const word = nearest(typed, known)
+  return word === undefined ? "see --help" : `did you mean ${word}?`
 }
 
 /** The options of a command, and whether a value follows: its help is where they are all told. */

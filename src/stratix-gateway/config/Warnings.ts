@@ -2,6 +2,7 @@
  * What is probably a mistake in the settings, though the gateway can run with it: names that nothing reads, origins that match no page.
  */
 import { knobs } from "./Knobs.js"
+import { nearest } from "./Nearest.js"
 
 export interface Warning {
   readonly what: string
@@ -14,30 +15,6 @@ const OTHER_NAMES: ReadonlyArray<string> = ["STRATIX_URL", "STRATIX_TOKEN"]
 
 /** Kubernetes sets these for each Service whose name begins with `stratix`. */
 const KUBERNETES = /_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP|SCTP)|^(tcp|udp|sctp):\/\//
-
-/** More edits than this make another word, not a slip. */
-const MAX_SLIPS = 3
-
-/** How many letters must be added, left out or replaced to make one text of the other (Levenshtein). */
-const editsBetween = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (const [i, letter] of [...a].entries()) {
-    let left = i + 1
-    row = row.map((above, j) => {
-      if (j === 0) return left
-      const diagonal = row[j - 1] ?? 0
-      left = Math.min(above + 1, left + 1, diagonal + (letter === b[j - 1] ? 0 : 1))
-      return left
-    })
-  }
-  return row[b.length] ?? 0
-}
-
-const nearest = (name: string, known: ReadonlyArray<string>): string | undefined =>
-  known
-    .map((each) => [each, editsBetween(name, each)] as const)
-    .filter(([, distance]) => distance <= MAX_SLIPS)
-    .sort(([, a], [, b]) => a - b)[0]?.[0]
 
 /** Variables that look like settings and are none. */
 export const names = (environment: { readonly [name: string]: string | undefined }): ReadonlyArray<Warning> => {
