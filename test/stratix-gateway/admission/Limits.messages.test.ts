@@ -41,6 +41,26 @@ describe("what a client sends", () => {
     }).pipe(Effect.provide(over({ messageRate: 10 })))
   )
 
+  it.effect("of an unknown type is answered, and does not count as malformed; the rate limit holds", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      const strangers = [
+        { eventType: "stratix:agent_select", payload: { agentIds: ["a"] }, timestamp: 1, requestId: "r" },
+        { type: "hello" }
+      ]
+      for (let n = 0; n < 20; n++) {
+        for (const message of strangers) yield* client.sendText(JSON.stringify(message))
+        yield* TestClock.adjust("200 millis")
+      }
+      const errors = (yield* client.received).filter(({ eventType }) => eventType === "stratix:error")
+      assert.strictEqual(errors.length, 40)
+      for (const { payload } of errors) assert.deepInclude(payload, { reason: "unknown message" })
+      assert.isTrue(yield* client.isOpen)
+      for (let n = 0; n < 21; n++) yield* client.sendText('{"type":"hello"}')
+      assert.deepStrictEqual(yield* settled(client), [1008, "too many messages"])
+    }).pipe(Effect.provide(over({ messageRate: 10 })))
+  )
+
   it.effect("is not looked at any more once the connection is being closed", () =>
     Effect.gen(function* () {
       const client = yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })

@@ -99,6 +99,14 @@ const decodePing = Schema.decodeUnknownEither(PingMessage, { onExcessProperty: "
 const typeOf = (message: unknown): unknown =>
   typeof message === "object" && message !== null && "type" in message ? message.type : undefined
 
+/** Whether a message says what it is: then it is of another protocol, or of a later version of this one, and not malformed. */
+const isTyped = (message: unknown): boolean =>
+  typeof typeOf(message) === "string" ||
+  (typeof message === "object" && message !== null && "eventType" in message && typeof message.eventType === "string")
+
+const UNKNOWN = "unknown message"
+const UNKNOWN_DETAIL = 'the type of a message is "subscribe" or "ping"'
+
 /** Values in all lists of a message, whatever they are. */
 const valuesIn = (message: unknown): number =>
   typeof message === "object" && message !== null
@@ -226,12 +234,9 @@ export class Connection implements SocketHandlers {
         })
         break
       default:
-        this.strike(
-          message === undefined ? "not JSON" : "unknown message",
-          message === undefined
-            ? 'a message is one JSON object, like {"type":"ping"}'
-            : 'the type of a message is "subscribe" or "ping"'
-        )
+        if (message === undefined) this.strike("not JSON", 'a message is one JSON object, like {"type":"ping"}')
+        else if (isTyped(message)) this.reply(ERROR, { reason: UNKNOWN, detail: UNKNOWN_DETAIL })
+        else this.strike(UNKNOWN, UNKNOWN_DETAIL)
     }
   }
 
