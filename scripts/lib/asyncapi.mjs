@@ -106,7 +106,10 @@ const messagesOf = (protocol) => {
       connectedSync: {
         title: "Welcome in sync mode",
         summary: "The first message on every connection. head is the offset of the newest event.",
-        schema: Schema.Struct({ ...ConnectedMessage.fields, payload: Schema.required(payload) })
+        schema: Schema.Struct({
+          ...ConnectedMessage.fields,
+          payload: Schema.extend(Schema.required(payload.omit("staleMs")), payload.pick("staleMs"))
+        })
       },
       sync: {
         title: "Sync",

@@ -41,8 +41,12 @@ const envelope = {
   sentAt: Schema.optionalWith(SentAt, { exact: true })
 }
 
+/** How long ago, in milliseconds, the gateway last had contact with its log; absent while it has. Everything it says may be so old. */
+const StaleMs = Schema.optionalWith(Schema.NonNegativeInt, { exact: true })
+
 /** The welcome, first on every connection. All but `message` is there for sync clients only. They hear something at least every
- * `keepAliveMs`. `epoch` names the log that offsets belong to: a gateway that was restarted without a durable one has another.
+ * `keepAliveMs`. `epoch` names the log that offsets belong to: a gateway that was restarted without a durable one has another. `staleMs` is as in
+ * a heartbeat.
  * @since 0.1.0
  * @category control */
 export const ConnectedMessage = Schema.Struct({
@@ -59,7 +63,8 @@ export const ConnectedMessage = Schema.Struct({
         keepAliveMs: Schema.optionalWith(Schema.Number, { exact: true })
       }),
       { exact: true }
-    )
+    ),
+    staleMs: StaleMs
   }),
   ...envelope
 })
@@ -124,12 +129,17 @@ export const EventsMessage = Schema.Struct({
  * @category control */
 export type EventsMessage = typeof EventsMessage.Type
 
-/** The server is alive, and its log is at `head`. The answer to a `ping` with an `at` repeats it.
+/** The server is alive, and its log is at `head`. The answer to a `ping` with an `at` repeats it. `staleMs` is there while the gateway has no
+ * contact with its log: how long, in milliseconds. What it shows may be so old.
  * @since 0.1.0
  * @category control */
 export const HeartbeatMessage = Schema.Struct({
   eventType: Schema.Literal(Types.HEARTBEAT),
-  payload: Schema.Struct({ head: Offset, at: Schema.optionalWith(Schema.Finite, { exact: true }) }),
+  payload: Schema.Struct({
+    head: Offset,
+    at: Schema.optionalWith(Schema.Finite, { exact: true }),
+    staleMs: StaleMs
+  }),
   ...envelope
 })
 /** @since 0.1.0

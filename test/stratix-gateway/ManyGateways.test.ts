@@ -73,6 +73,8 @@ const shows = (screen: Screen, agentId: string, status: string) =>
     (shown) => shown === status
   )
 
+const newest = (screen: Screen, type: string) => screen.messages.findLast(({ eventType }) => eventType === type)
+
 const put = (url: string, agentId: string, status: string) =>
   Effect.promise(() =>
     fetch(`${url}/api/stratix/agents/${agentId}/status`, {
@@ -120,36 +122,58 @@ describe("clients of many gateways", () => {
 })
 
 describe("a gateway whose Redis is away", () => {
-  it.live("says so to publishers, with a time to try again, and to probes; then it goes on", () =>
-    Effect.gen(function* () {
-      const own = yield* Effect.acquireRelease(
-        Effect.promise(() => RedisServer.start({ persistence: "always" })),
-        (redis) => Effect.promise(() => redis.end())
-      )
-      const { sync, url } = yield* gateway(newNamespace(), {
-        eventLog: Redacted.make(own.url),
-        eventLogTimeout: "1 second",
-        eventLogStaleness: "500 millis"
-      })
-      const ready = Effect.promise(() => fetch(`${url}/readyz`))
-      yield* eventually(Effect.exit(sync.notifyAgentStatus("a", "busy")), Exit.isSuccess)
-      assert.strictEqual((yield* ready).status, 200)
-      yield* Effect.promise(() => own.kill())
-      const refused = yield* eventually(put(url, "b", "busy"), ({ status }) => status !== 202)
-      assert.strictEqual(refused.status, 503)
-      assert.strictEqual(refused.headers.get("retry-after"), "1")
-      const body = yield* Effect.promise(() => refused.json())
-      assert.include(["Unavailable", "Uncertain"], Reflect.get(Object(body), "error"))
-      const stale = yield* eventually(ready, ({ status }) => status === 503)
-      assert.deepStrictEqual(yield* Effect.promise(() => stale.json()), { status: "stale" })
-      assert.strictEqual((yield* Effect.promise(() => fetch(`${url}/healthz`))).status, 200)
-      const state = yield* Effect.promise(() => fetch(`${url}/api/stratix/state`))
-      assert.strictEqual(state.status, 200)
+  it.live(
+    "says so to publishers, with a time to try again, to probes, and to screens how stale they are; then it goes on",
+    () =>
+      Effect.gen(function* () {
+        const own = yield* Effect.acquireRelease(
+          Effect.promise(() => RedisServer.start({ persistence: "always" })),
+          (redis) => Effect.promise(() => redis.end())
+        )
+        const { port, sync, url } = yield* gateway(newNamespace(), {
+          eventLog: Redacted.make(own.url),
+          eventLogTimeout: "1 second",
+          eventLogStaleness: "500 millis",
+          keepAliveInterval: "100 millis"
+        })
+        const ready = Effect.promise(() => fetch(`${url}/readyz`))
+        yield* eventually(Effect.exit(sync.notifyAgentStatus("a", "busy")), Exit.isSuccess)
+        assert.strictEqual((yield* ready).status, 200)
+        const screen = yield* opened(port)
+        const staleness = Effect.sync(() => newest(screen, "stratix:heartbeat")?.payload["staleMs"])
+        yield* eventually(
+          Effect.sync(() => newest(screen, "stratix:heartbeat")),
+          (heartbeat) => heartbeat !== undefined
+        )
+        assert.isUndefined(yield* staleness)
+        yield* Effect.promise(() => own.kill())
+        const refused = yield* eventually(put(url, "b", "busy"), ({ status }) => status !== 202)
+        assert.strictEqual(refused.status, 503)
+        assert.strictEqual(refused.headers.get("retry-after"), "1")
+        const body = yield* Effect.promise(() => refused.json())
+        assert.include(["Unavailable", "Uncertain"], Reflect.get(Object(body), "error"))
+        const stale = yield* eventually(ready, ({ status }) => status === 503)
+        assert.deepStrictEqual(yield* Effect.promise(() => stale.json()), { status: "stale" })
+        const health = yield* Effect.promise(() => fetch(`${url}/healthz`))
+        assert.strictEqual(health.status, 200)
+        assert.isAbove(Number(Reflect.get(Object(yield* Effect.promise(() => health.json())), "staleMs")), 500)
+        const state = yield* Effect.promise(() => fetch(`${url}/api/stratix/state`))
+        assert.strictEqual(state.status, 200)
+        assert.isAbove(Number(state.headers.get("stratix-stale-ms")), 500)
+        yield* eventually(staleness, (stale) => Number(stale) > 500)
+        const late = yield* opened(port)
+        const welcome = yield* eventually(
+          Effect.sync(() => newest(late, "stratix:connected")),
+          (message) => message !== undefined
+        )
+        assert.isAbove(Number(welcome?.payload["staleMs"]), 500)
 
-      yield* Effect.promise(() => own.run())
-      yield* eventually(put(url, "c", "online"), ({ status }) => status === 202)
-      yield* eventually(ready, ({ status }) => status === 200)
-    }).pipe(Effect.scoped)
+        yield* Effect.promise(() => own.run())
+        yield* eventually(put(url, "c", "online"), ({ status }) => status === 202)
+        yield* eventually(ready, ({ status }) => status === 200)
+        yield* eventually(staleness, (stale) => stale === undefined)
+        yield* shows(screen, "c", "online")
+      }).pipe(Effect.scoped)
   )
 
   it.live("does not start where the URL is none", () =>

@@ -174,6 +174,12 @@ export interface Health {
   readonly failures: Readonly<Record<Metrics.LogFailure, number>>
 }
 
+/** How stale a log is, as the wire says it: `staleMs`, absent while its engine is reached.
+ * @since 0.1.0
+ * @category conversions */
+export const staleness = ({ staleMillis }: Health): { readonly staleMs?: number } =>
+  staleMillis > 0 ? { staleMs: Math.ceil(staleMillis) } : {}
+
 /** The log. Any implementation must pass `eventLogSuite`.
  * @since 0.1.0
  * @category tags */

@@ -24,6 +24,9 @@ import * as RouteAuth from "./RouteAuth.js"
 import * as StateSnapshots from "./StateSnapshots.js"
 import { HealthGroup, OperationsGroup, PublishGroup, StateGroup } from "./StratixApi.js"
 
+/** Of the state: how long, in milliseconds, the log has been out of reach. Absent while it is not. */
+const STALE_HEADER = "stratix-stale-ms"
+
 const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.state", (handlers) =>
     Effect.map(StateSnapshots.make, (read) =>
@@ -32,7 +35,10 @@ const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
           const { principal } = yield* CurrentPrincipal
           const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
           const body = yield* read(principal.visible, socket)
-          return HttpServerResponse.stream(body, { contentType: "application/json" })
+          const { staleMs } = EventLog.staleness((yield* EventLog.EventLog).health())
+          // In a header: the body is shared by all who read this state.
+          const headers = staleMs === undefined ? undefined : { [STALE_HEADER]: String(staleMs) }
+          return HttpServerResponse.stream(body, { contentType: "application/json", headers })
         }).pipe(Effect.catchAll((error) => Effect.succeed(Problem.response(503, error.reason, error.message))))
       )
     )
@@ -72,11 +78,13 @@ const health = <Id extends string>(id: Id, group: typeof HealthGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.health", (handlers) =>
     handlers
       .handle("healthz", () =>
-        Effect.flatMap(Broadcast.Broadcast, ({ isFailing }) =>
-          isFailing()
-            ? Effect.fail({ status: "failing" as const, version })
-            : Effect.succeed({ status: "ok" as const, version })
-        )
+        Effect.gen(function* () {
+          const { isFailing } = yield* Broadcast.Broadcast
+          const said = { version, ...EventLog.staleness((yield* EventLog.EventLog).health()) }
+          return isFailing()
+            ? yield* Effect.fail({ status: "failing" as const, ...said })
+            : { status: "ok" as const, ...said }
+        })
       )
       .handle("readyz", () =>
         Effect.gen(function* () {

@@ -145,9 +145,16 @@ export const ConnectionReports = Schema.Struct({
  * @category schemas */
 export type ConnectionReports = typeof ConnectionReports.Type
 
-const Health = Schema.Struct({ status: Schema.Literal("ok", "failing"), version: Schema.String }).annotations({
-  identifier: "Health"
-})
+const Health = Schema.Struct({
+  status: Schema.Literal("ok", "failing"),
+  version: Schema.String,
+  staleMs: Schema.optionalWith(
+    Schema.NonNegativeInt.annotations({
+      description: "milliseconds for which the log has been out of reach; absent while it is not"
+    }),
+    { exact: true }
+  )
+}).annotations({ identifier: "Health" })
 const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining", "stale") }).annotations({
   identifier: "Readiness"
 })

@@ -64,6 +64,8 @@ export interface ConnectionContext {
   readonly clock: Clock.Clock
   readonly stamps: typeof Stamps.Service
   readonly broadcast: typeof Broadcast.Service
+  /** The field that says how long the log has been out of reach. */
+  readonly staleness: () => { readonly staleMs?: number }
   /** Age of the oldest event after an offset, in milliseconds. */
   readonly ageAfter: (offset: Offset) => number
   /** What is wrong with the names in a filter. */
@@ -287,7 +289,8 @@ export class Connection implements SocketHandlers {
   }
 
   private heartbeat(at?: number): void {
-    this.reply(HEARTBEAT, { head: this.context.broadcast.head(), ...(at !== undefined && { at }) })
+    const { broadcast, staleness } = this.context
+    this.reply(HEARTBEAT, { head: broadcast.head(), ...(at !== undefined && { at }), ...staleness() })
   }
 
   /** Whether a `subscribe` is looked at: it is weighed before it is decoded, because to decode is most of its work, and each change is a catch-up. */

@@ -133,13 +133,14 @@ const make = Effect.gen(function* () {
   const pool = new Map<Connection, Scope.CloseableScope>()
   // Bound: one for each connection.
   const expiryTimers = yield* ExpiryTimers.make
+  const staleness = () => EventLog.staleness(log.health())
   const keepAlive = yield* KeepAlive.make(
     config.keepAliveInterval,
     () =>
       Frame.text(
         JSON.stringify({
           eventType: HEARTBEAT,
-          payload: { head: broadcast.head() },
+          payload: { head: broadcast.head(), ...staleness() },
           ...stamps.next(),
           sentAt: sentAt(clock)
         })
@@ -193,7 +194,8 @@ const make = Effect.gen(function* () {
           intervalMs: Duration.toMillis(config.heartbeatInterval),
           timeoutMs: Duration.toMillis(config.heartbeatTimeout),
           keepAliveMs: Duration.toMillis(config.keepAliveInterval)
-        }
+        },
+        ...staleness()
       })
     })
     connection.tellWrongNames()
@@ -246,6 +248,7 @@ const make = Effect.gen(function* () {
     stamps,
     broadcast,
     problemIn: (filter) => WrongNames.problemIn(filter, log),
+    staleness,
     ageAfter: (offset) => log.lag(offset).millis,
     inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),
     filterChanges: new TokenBucket(config.filterRate, MESSAGES_AT_ONCE),
