@@ -23,6 +23,7 @@ const routes = Layer.mergeAll(
     Layer.provide([tasks, StatusSyncRoutes.groups(Api)])
   ),
   HttpLayerRouter.add("GET", "/echo", echo),
+  HttpLayerRouter.add("GET", "/client.js", StatusSyncRoutes.clientModule),
   StatusSyncRoutes.layer({ path: "/status" })
 )
 

@@ -24,6 +24,7 @@ const status = Effect.gen(function* () {
 const router = HttpRouter.empty.pipe(
   HttpRouter.get("/agents/:agent/status", status),
   HttpRouter.get("/echo", echo),
+  HttpRouter.get("/client.js", StatusSyncRoutes.clientModule),
   HttpRouter.post("/work", Effect.map(begin, HttpServerResponse.text))
 )
 

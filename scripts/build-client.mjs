@@ -27,4 +27,5 @@ for (const name of await readdir(from, { recursive: true })) {
 const schemas = await import(join(from, "stratix-core", "index.js"))
 await writeFile(join(target, "stratix-core", "stratix-protocol.d.ts"), typesOf(schemas))
 await writeFile(join(target, "stratix-core", "events.d.ts"), 'export type * from "./stratix-protocol.js"\n')
+for (const name of ["client.js", "client.d.ts"]) await copyFile(join(from, name), join(target, name))
 await copyFile(path("LICENSE"), path("packages/client/LICENSE"))

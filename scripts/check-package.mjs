@@ -102,7 +102,8 @@ const checkClient = async (scratch, version) => {
   )
   const size = await sizeOf(modules)
   assert.ok(size <= MAX_CLIENT_BYTES, `the clients take ${size} bytes`)
-  await importEach(project, [manifest.name, `${manifest.name}/publisher`])
+  for (const field of ["unpkg", "jsdelivr"]) await stat(join(modules, manifest.name, manifest[field]))
+  await importEach(project, [manifest.name, `${manifest.name}/client.js`, `${manifest.name}/publisher`])
   for (const example of ["dashboard.ts", "dashboard-agent.ts"]) {
     const text = await readFile(join(root, "examples", example), "utf8")
     const own = text

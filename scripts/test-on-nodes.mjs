@@ -22,6 +22,7 @@ const elsewhere = [
   "test/docs/**",
   "test/stratix-dashboard/**",
   "test/stratix-client/browser.test.ts",
+  "test/stratix-client/pages/**",
   "test/stratix-client/screens.test.ts",
   "test/stratix-cli/docs.test.ts"
 ]

@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type * as Handshake from "./admission/Handshake.js"
+import * as ClientModule from "./api/http/files/ClientModule.js"
 import * as Groups from "./api/http/Groups.js"
 import * as Problem from "./api/http/Problem.js"
 import { routerConfig } from "./api/http/StratixApi.js"
@@ -134,6 +135,21 @@ export const layerHttpApi = ({ path, ...host }: RouteOptions): Layer.Layer<never
       router.get(path, Effect.provide(upgrade(host), context))
     )
   )
+
+/** The browser client as one module, as it is at `GET /client.js` on the service's own server; CORS is the host's to add.
+ *
+ * @example
+ * ```ts
+ * HttpLayerRouter.add("GET", "/client.js", StatusSyncRoutes.clientModule)
+ * ```
+ *
+ * @since 0.1.0
+ * @category handlers */
+export const clientModule: Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  never,
+  HttpServerRequest.HttpServerRequest
+> = ClientModule.respond
 
 /** The handlers of the groups `stratix.publish` and `stratix.state`, in an API that has them by `.addHttpApi(StratixApi.StratixApi)`. Tokens and
  * the Origin and Host policies are as on the service's own server; CORS is the host's to add.

@@ -2,24 +2,27 @@ import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Layer, Scope } from "effect"
 import { TestClients, TestClientsWs } from "stratix-status-sync/testing"
+import { beforeAll } from "vitest"
 import { gateway as httpApi } from "../../examples/host-http-api.js"
 import { gateway as httpServer } from "../../examples/host-http-server.js"
 import { gateway as layerRouter } from "../../examples/host-layer-router.js"
 import { gateway as router } from "../../examples/host-router.js"
+import { buildClientModule } from "../stratix-client/support/clientModule.js"
 import { quiet } from "../stratix-gateway/support/gateway.js"
 import { connected, ended, read, requestText, textFrame, UPGRADE } from "../stratix-gateway/support/rawSocket.js"
 import { openApiErrors } from "../support/openapi.js"
 
 /** Where the WebSocket of each example is, and what it asks of a client. */
 const hosts = [
-  { name: "HttpLayerRouter", gateway: layerRouter, path: "/status", headers: {}, document: true },
+  { name: "HttpLayerRouter", gateway: layerRouter, path: "/status", headers: {}, document: true, script: true },
   { name: "HttpApiBuilder.serve", gateway: httpApi, path: "/status", headers: {}, document: true },
   {
     name: "HttpRouter",
     gateway: router,
     path: "/agents/agent-001/status",
     headers: { "x-user": "ann" },
-    document: false
+    document: false,
+    script: true
   },
   { name: "HttpServer.serve", gateway: httpServer, path: "/status", headers: {}, document: false }
 ]
@@ -35,7 +38,9 @@ const environment = Layer.setConfigProvider(
   )
 )
 
-for (const { document, gateway, headers, name, path } of hosts) {
+beforeAll(buildClientModule, 60_000)
+
+for (const { document, gateway, headers, name, path, script = false } of hosts) {
   /** The example, and clients of it. */
   const start = Effect.gen(function* () {
     const context = yield* Layer.build(
@@ -71,6 +76,16 @@ for (const { document, gateway, headers, name, path } of hosts) {
         assert.strictEqual((yield* call("GET", "/nowhere")).status, 404)
       })
     )
+
+    if (script)
+      it.scopedLive("its pages import the client from it", () =>
+        Effect.gen(function* () {
+          const { call } = yield* start
+          const { status, text } = yield* call("GET", "/client.js")
+          assert.strictEqual(status, 200)
+          assert.match(text, /export\{/)
+        })
+      )
 
     if (document)
       it.scopedLive("its one OpenAPI document has its own routes and the service's, without errors for a linter", () =>

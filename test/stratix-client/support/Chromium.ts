@@ -63,6 +63,8 @@ export interface Tab {
   readonly timersPause: (millis: number, since: number) => Effect.Effect<void>
   /** Runs a script in the page. */
   readonly runs: (script: string) => Effect.Effect<void>
+  /** Replaces the page's document. */
+  readonly loads: (html: string) => Effect.Effect<void>
   /** Waits until the page has a text. */
   readonly reads: (text: string) => Effect.Effect<void>
   readonly toFront: Effect.Effect<void>
@@ -227,6 +229,7 @@ const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Conn
     worksFor: (millis) => run(() => page.evaluate((given) => dashboard.worksFor(given), millis)),
     turnsWhileCatchingUp: Effect.promise(() => page.evaluate(() => dashboard.turnsWhileCatchingUp())),
     runs: (script) => run(() => page.addScriptTag({ content: script, type: "module" })),
+    loads: (html) => run(() => page.setContent(html)),
     reads: (text) => run(() => page.getByText(text, { exact: true }).waitFor({ timeout: PATIENCE_MS })),
     toFront: run(() => page.bringToFront()),
     setOffline: (offline) =>

@@ -6,7 +6,8 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Dashboard from "./Dashboard.js"
+import * as ClientModule from "./files/ClientModule.js"
+import type * as Dashboard from "./files/Dashboard.js"
 import * as Problem from "./Problem.js"
 import * as RequestBody from "./RequestBody.js"
 
@@ -38,6 +39,8 @@ const recovered = <R>(app: HttpApp.Default<never, R>): HttpApp.Default<never, R>
     return Effect.succeed(absent(error.request))
   })
 
+const READING: ReadonlySet<string> = new Set(["GET", "HEAD"])
+
 /** What the guard goes by. */
 export interface Guard {
   /** Fails with the answer to a request that is not allowed. */
@@ -56,13 +59,21 @@ export const guard = <R>(
 ): HttpApp.Default<never, R> => {
   const app = recovered(routes)
   const appForPages = cors(app)
+  // CORS puts its own `vary` in place of the module's.
+  const vary = HttpServerResponse.setHeader("vary", "Accept-Encoding, Origin")
+  const clientModule = Effect.map(ClientModule.respond, vary)
+  const clientModuleForPages = Effect.map(cors(ClientModule.respond), vary)
   const serve = (request: HttpServerRequest.HttpServerRequest) => {
     const page = dashboard(request)
     if (page !== undefined) return Effect.succeed(page)
     const path = request.url.split("?", 1)[0]
+    const isOfPage = request.headers["origin"] !== undefined
+    if (path === ClientModule.PATH && READING.has(request.method)) {
+      return isOfPage ? clientModuleForPages : clientModule
+    }
     if (path === webSocketPath) return Effect.succeed(Problem.upgradeRequired)
     if (path === undefined || !PLAIN_PATH.test(path)) return Effect.succeed(absent(request))
-    return request.headers["origin"] === undefined ? app : appForPages
+    return isOfPage ? appForPages : app
   }
   return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.matchEffect(check(request), { onFailure: Effect.succeed, onSuccess: () => serve(request) }).pipe(
