@@ -13,6 +13,7 @@ import { version } from "../stratix-gateway/runtime/Version.js"
 import { type CliError, usage } from "./CliError.js"
 import { layerConsole } from "./Help.js"
 import * as Output from "./Output.js"
+import type { Stdio } from "./Stdio.js"
 import * as Mistakes from "./typed/Mistakes.js"
 
 const NAME = "stratix-status-sync"
@@ -121,7 +122,9 @@ const inOrder = (argv: ReadonlyArray<string>): ReadonlyArray<string> => [
 ]
 
 /** Runs the program with these arguments, which begin with Node's own two, and reports a failure on standard error. */
-export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError | ValidationError.ValidationError> =>
+export const run = (
+  argv: ReadonlyArray<string>
+): Effect.Effect<void, CliError | ValidationError.ValidationError, Stdio> =>
   Effect.promise(() => parser(argv.slice(2))).pipe(
     Effect.flatMap((parse) => parse(inOrder(argv))),
     Effect.tapErrorTag("CliError", ({ message, reason }) =>
@@ -131,5 +134,5 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CliError |
     ),
     Effect.provide(layerConsole(NAME, argv.slice(2).find((arg) => !arg.startsWith("-")) ?? "")),
     Effect.provide(Layer.mergeAll(FetchHttpClient.layer, CliConfig.layer({ showBuiltIns: false }))),
-    Effect.provide(Layer.provideMerge(Output.layer, NodeContext.layer))
+    Effect.provide(Layer.merge(Output.layer, NodeContext.layer))
   )

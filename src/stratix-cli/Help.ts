@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Output, plain } from "./Output.js"
+import { Stdio } from "./Stdio.js"
 
 /** Lines in the help of every option that carry no information. */
 const NOISE: ReadonlySet<string> = new Set([
@@ -69,10 +70,11 @@ export const tidy = (text: string, name: string, typed: string, heading: (text: 
 }
 
 /** The console on which `@effect/cli` prints help, completions and errors. */
-export const layerConsole = (name: string, typed: string): Layer.Layer<never, never, Output> =>
+export const layerConsole = (name: string, typed: string): Layer.Layer<never, never, Output | Stdio> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const { paint, paintNote } = yield* Output
+      const { stderr, stdout } = yield* Stdio
       const outer = yield* Effect.console
       return Console.setConsole<Console.Console>({
         ...outer,
@@ -80,11 +82,14 @@ export const layerConsole = (name: string, typed: string): Layer.Layer<never, ne
           const text = lines.map(String).join(" ")
           // A completion script is for a shell, and is printed as it is.
           const isHelp = /^OPTIONS$|^USAGE$|^\d+\.\d+\.\d+/m.test(plain(text))
-          return outer.log(isHelp ? tidy(text, name, typed, (heading) => paint("bold", heading)) : text)
+          const shown = isHelp ? tidy(text, name, typed, (heading) => paint("bold", heading)) : text
+          return Effect.ignore(stdout.write(`${shown}\n`))
         },
         error: (...lines: ReadonlyArray<unknown>) => {
           const text = plain(lines.map(String).join(" ")).replaceAll(/\s+/g, " ").trim()
-          return outer.error(`${paintNote("red", name)}: ${text}${text.includes("--help") ? "" : "; see --help"}`)
+          return Effect.ignore(
+            stderr.write(`${paintNote("red", name)}: ${text}${text.includes("--help") ? "" : "; see --help"}\n`)
+          )
         }
       })
     })

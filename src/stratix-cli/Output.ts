@@ -1,13 +1,13 @@
 /**
  * Standard output for results, standard error for messages about them.
  */
-import * as Terminal from "@effect/platform/Terminal"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CliError } from "./CliError.js"
+import { Stdio } from "./Stdio.js"
 
 const colours = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36, dim: 2, bold: 1 } as const
 
@@ -148,41 +148,31 @@ const wantsColours = Effect.gen(function* () {
 const CLEAR = "\u001b[H\u001b[J"
 
 const make = Effect.gen(function* () {
-  const terminal = yield* Terminal.Terminal
+  const { stderr, stdout } = yield* Stdio
   const wants = yield* wantsColours
-  const isTerminal = yield* terminal.isTTY
-  const { stderr, stdout } = process
-  // A stream without an error listener ends the process. A closed output is reported to the writer, below.
-  const ignore = () => undefined
-  yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      stdout.on("error", ignore)
-      stderr.on("error", ignore)
-    }),
-    // The listeners stay: what is written may fail later.
-    () => Effect.void
-  )
   const painter =
     (isTty: boolean): Paint =>
     (colour, text) =>
       !wants.never && (isTty || wants.always) ? `\u001b[${colours[colour]}m${text}\u001b[0m` : text
-  const erase = stderr.isTTY === true ? "\r\u001b[K" : ""
+  const erase = stderr.isTerminal ? "\r\u001b[K" : ""
   let hasProgress = false
   const note = (text: string) =>
-    Effect.sync(() => {
-      stderr.write(hasProgress ? `${erase}${text}` : text)
+    Effect.suspend(() => {
+      const whole = hasProgress ? `${erase}${text}` : text
       hasProgress = false
+      // Nowhere is left to say that standard error is closed.
+      return Effect.ignore(stderr.write(whole))
     })
 
   const display = (text: string) =>
     Effect.mapError(
-      terminal.display(text),
+      stdout.write(text),
       ({ message }) => new CliError({ reason: "ReaderGone", message: `standard output is closed: ${message}` })
     )
 
   return Output.of({
     write: (text) => display(guarded(text)),
-    redraw: (text) => display(`${isTerminal ? CLEAR : ""}${guarded(text)}`),
+    redraw: (text) => display(`${stdout.isTerminal ? CLEAR : ""}${guarded(text)}`),
     note: (line) => note(`${guarded(line)}\n`),
     progress: (line) =>
       erase === ""
@@ -193,11 +183,11 @@ const make = Effect.gen(function* () {
               hasProgress = true
             })
           ),
-    paint: painter(isTerminal),
-    paintNote: painter(stderr.isTTY === true),
-    columns: Effect.map(terminal.columns, (columns) => (isTerminal && columns > 0 ? columns : undefined))
+    paint: painter(stdout.isTerminal),
+    paintNote: painter(stderr.isTerminal),
+    columns: Effect.sync(() => (stdout.isTerminal ? stdout.columns() || undefined : undefined))
   })
 })
 
-/** The streams of this process. */
-export const layer: Layer.Layer<Output, never, Terminal.Terminal> = Layer.scoped(Output, make)
+/** Over the standard streams. */
+export const layer: Layer.Layer<Output, never, Stdio> = Layer.effect(Output, make)

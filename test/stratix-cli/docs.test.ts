@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { commandsIn, withHelp } from "../../scripts/lib/cli-help.mjs"
-import { background, folder, gateway, isOneLine, port, run, runInTerminal, shell } from "./support/cli.js"
+import { background, folder, gateway, isOneLine, port, run, runInTerminal, runProgram, shell } from "./support/cli.js"
 
 const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8")
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
@@ -103,14 +103,14 @@ describe("docs/cli.md", () => {
         }
         assert.isAbove(steps.length, 12)
       }).pipe(Effect.provide(gateway())),
-    60_000
+    120_000
   )
 })
 
 describe("the program", () => {
   it.live("says its version, and completions that bash understands", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* run(["--version"])).out, `${version}\n`)
+      assert.strictEqual((yield* runProgram(["--version"])).out, `${version}\n`)
       const { out } = yield* run(["--completions", "bash"])
       execFileSync("bash", ["-n"], { input: out })
       for (const command of COMMANDS) assert.include(out, command)
@@ -123,7 +123,7 @@ describe("the program", () => {
     Effect.gen(function* () {
       assert.include((yield* runInTerminal(["--help"])).out, "\u001b[1mCOMMANDS\u001b[0m")
       assert.notInclude((yield* runInTerminal(["--help"], { env: { NO_COLOR: "1" } })).out, "\u001b")
-      assert.include((yield* run(["--help"], { env: { FORCE_COLOR: "1" } })).out, "\u001b[1m")
+      assert.include((yield* runProgram(["--help"], { env: { FORCE_COLOR: "1" } })).out, "\u001b[1m")
     })
   )
 

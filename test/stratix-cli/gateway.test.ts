@@ -18,6 +18,7 @@ import {
   json,
   run,
   runInTerminal,
+  runProgram,
   start,
   startInTerminal,
   until,
@@ -223,7 +224,7 @@ describe("doctor", () => {
     Effect.gen(function* () {
       const path = yield* folder
       writeFileSync(join(path, "tokens.json"), '[{"name":"x","token":"short-secret","permissions":[]}]')
-      const { code, err, out } = yield* run(
+      const { code, err, out } = yield* runProgram(
         ["doctor", "--heartbeat-interval", "60s", "--host", "0.0.0.0", "--tokens-file", "tokens.json"],
         {
           cwd: path,

@@ -3,7 +3,6 @@
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -25,6 +24,7 @@ import * as Gateway from "../Gateway.js"
 import * as Lines from "../Lines.js"
 import { Output, visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
+import { Stdio } from "../Stdio.js"
 import { described, durationOption, textArg, wordArg } from "../typed/Arguments.js"
 
 const common = { url: Gateway.urlOption, token: Gateway.tokenOption }
@@ -56,7 +56,8 @@ const parseLine = (text: string): Either.Either<string, string> => {
 const fromInput = (given: Given, keepGoing: boolean) =>
   Effect.gen(function* () {
     const gateway = yield* Gateway.resolve(given)
-    if (process.stdin.isTTY === true) {
+    const { stdin } = yield* Stdio
+    if (stdin.isTerminal) {
       return yield* usage(
         "publish what? Say agent-status, command-status, agent-create or event, or give events on standard input: see publish --help"
       )
@@ -64,7 +65,7 @@ const fromInput = (given: Given, keepGoing: boolean) =>
     const begin = yield* Clock.currentTimeMillis
     const publisher = yield* Publisher.make(gateway, keepGoing)
     let number = 0
-    yield* Lines.split(NodeStream.stdin).pipe(
+    yield* Lines.split(stdin.bytes).pipe(
       Stream.runForEach((lines) =>
         Effect.gen(function* () {
           for (const line of lines) {

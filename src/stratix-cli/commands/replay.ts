@@ -5,8 +5,8 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
+import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -17,6 +17,7 @@ import * as Lines from "../Lines.js"
 import { visible } from "../Output.js"
 import * as Publisher from "../Publisher.js"
 import * as Recording from "../Recording.js"
+import { Stdio } from "../Stdio.js"
 import { described, textArg } from "../typed/Arguments.js"
 
 const speedOption = Options.text("speed").pipe(
@@ -34,9 +35,11 @@ const speedOption = Options.text("speed").pipe(
   })
 )
 
-const linesOf = (file: string): Stream.Stream<Lines.Line, CliError, FileSystem.FileSystem> => {
-  const bytes =
-    file === "-" ? NodeStream.stdin : Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => fs.stream(file)))
+const linesOf = (file: string): Stream.Stream<Lines.Line, CliError, FileSystem.FileSystem | Stdio> => {
+  const bytes: Stream.Stream<Uint8Array, PlatformError, FileSystem.FileSystem | Stdio> =
+    file === "-"
+      ? Stream.unwrap(Effect.map(Stdio, ({ stdin }) => stdin.bytes))
+      : Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => fs.stream(file)))
   return bytes.pipe(
     Stream.mapError((error) =>
       failed(

@@ -6,8 +6,11 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Readable } from "node:stream"
-import { Effect, Layer, Logger, LogLevel } from "effect"
+import { ConfigProvider, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { NodeServer, StatusSyncServer } from "stratix-status-sync"
+import * as Cli from "../../../src/stratix-cli/Cli.js"
+import { teardown } from "../../../src/stratix-cli/ExitCode.js"
+import * as Stdio from "../../../src/stratix-cli/Stdio.js"
 import { buildCli } from "./build.js"
 
 /** Starting a program on a busy machine takes seconds; what takes longer does not come. */
@@ -118,9 +121,49 @@ export const startInTerminal = (args: ReadonlyArray<string>, { cwd, env }: Optio
     args.join(" ")
   )
 
-/** Runs a command to its end. */
-export const run = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ended> =>
+/** Runs a command to its end, in a process of its own. */
+export const runProgram = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ended> =>
   Effect.promise(() => start(args, { input: "", ...options }).ended)
+
+/** Makes it the working directory of this process; answers the one before. */
+const enter = (path: string): Effect.Effect<string> =>
+  Effect.sync(() => {
+    const before = process.cwd()
+    process.chdir(path)
+    return before
+  })
+
+/** Runs a command to its end, in this process: a start takes more time than most commands. */
+export const run = (args: ReadonlyArray<string>, { cwd, env, input = "" }: Options = {}): Effect.Effect<Ended> => {
+  const said = { out: "", err: "" }
+  const sink = (name: keyof typeof said): Stdio.Sink => ({
+    write: (text) =>
+      Effect.sync(() => {
+        said[name] += text
+      }),
+    isTerminal: false,
+    columns: () => undefined
+  })
+  const variables = Object.entries(environment(env)).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined
+  )
+  const command = Effect.exit(Cli.run([process.execPath, "stratix-status-sync", ...args])).pipe(
+    Effect.map((exit) => {
+      let code: number | null = null
+      teardown(exit, (decided) => {
+        code = decided
+      })
+      return { code, ...said }
+    }),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(variables), { pathDelim: "_", seqDelim: "," })),
+    Effect.provideService(Stdio.Stdio, {
+      stdin: { bytes: Stream.make(Buffer.from(input)), isTerminal: false },
+      stdout: sink("out"),
+      stderr: sink("err")
+    })
+  )
+  return cwd === undefined ? command : Effect.acquireUseRelease(enter(cwd), () => command, enter)
+}
 
 export const runInTerminal = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ended> =>
   Effect.promise(() => startInTerminal(args, options).ended)
