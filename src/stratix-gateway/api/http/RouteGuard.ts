@@ -39,6 +39,16 @@ const recovered = <R>(app: HttpApp.Default<never, R>): HttpApp.Default<never, R>
     return Effect.succeed(absent(error.request))
   })
 
+/** The module for a page of an allowed origin. Its `vary` says more than that of `cors`, which would replace it. */
+const clientModule = (origin: string | undefined) =>
+  Effect.map(
+    ClientModule.respond,
+    HttpServerResponse.setHeaders({
+      vary: "Accept-Encoding, Origin",
+      ...(origin !== undefined && { "access-control-allow-origin": origin })
+    })
+  )
+
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD"])
 
 /** What the guard goes by. */
@@ -59,21 +69,15 @@ export const guard = <R>(
 ): HttpApp.Default<never, R> => {
   const app = recovered(routes)
   const appForPages = cors(app)
-  // CORS puts its own `vary` in place of the module's.
-  const vary = HttpServerResponse.setHeader("vary", "Accept-Encoding, Origin")
-  const clientModule = Effect.map(ClientModule.respond, vary)
-  const clientModuleForPages = Effect.map(cors(ClientModule.respond), vary)
   const serve = (request: HttpServerRequest.HttpServerRequest) => {
     const page = dashboard(request)
     if (page !== undefined) return Effect.succeed(page)
     const path = request.url.split("?", 1)[0]
-    const isOfPage = request.headers["origin"] !== undefined
-    if (path === ClientModule.PATH && READING.has(request.method)) {
-      return isOfPage ? clientModuleForPages : clientModule
-    }
+    const { origin } = request.headers
+    if (path === ClientModule.PATH && READING.has(request.method)) return clientModule(origin)
     if (path === webSocketPath) return Effect.succeed(Problem.upgradeRequired)
     if (path === undefined || !PLAIN_PATH.test(path)) return Effect.succeed(absent(request))
-    return isOfPage ? appForPages : app
+    return origin === undefined ? app : appForPages
   }
   return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.matchEffect(check(request), { onFailure: Effect.succeed, onSuccess: () => serve(request) }).pipe(
