@@ -19,7 +19,8 @@ interface Entry<A> {
 /** What stands under one name. A set only where there are several: a filter of a thousand names has mostly names of its own. */
 type Slot<A> = Entry<A> | Set<Entry<A>>
 
-export const make = <A>(): FilterIndex<A> => {
+/** The filters of one tenant. */
+const ofTenant = <A>(): FilterIndex<A> & { readonly isEmpty: () => boolean } => {
   const entries = new Map<A, Entry<A>>()
   const everything = new Set<Entry<A>>()
   const byCommand = new Map<string, Slot<A>>()
@@ -42,6 +43,7 @@ export const make = <A>(): FilterIndex<A> => {
   }
 
   return {
+    isEmpty: () => entries.size === 0,
     add: (filter, value) => {
       const entry = { filter, value }
       entries.set(value, entry)
@@ -82,5 +84,27 @@ export const make = <A>(): FilterIndex<A> => {
       if (event.agentId !== undefined) visit(byAgent.get(event.agentId), event, f)
       visit(byEvent.get(event.eventType), event, f)
     }
+  }
+}
+
+/** An index of its own for each tenant, so that an event costs nothing for the filters of others. */
+export const make = <A>(): FilterIndex<A> => {
+  // Bound: the tenants of the filters that are there.
+  const byTenant = new Map<string, ReturnType<typeof ofTenant<A>>>()
+  return {
+    add: (filter, value) => {
+      let index = byTenant.get(filter.tenant)
+      if (index === undefined) {
+        index = ofTenant()
+        byTenant.set(filter.tenant, index)
+      }
+      index.add(filter, value)
+    },
+    remove: (filter, value) => {
+      const index = byTenant.get(filter.tenant)
+      index?.remove(filter, value)
+      if (index?.isEmpty() === true) byTenant.delete(filter.tenant)
+    },
+    forEach: (event, f) => byTenant.get(event.tenant)?.forEach(event, f)
   }
 }

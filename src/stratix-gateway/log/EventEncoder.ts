@@ -23,6 +23,7 @@ import * as ParseIssue from "../runtime/ParseIssue.js"
 import { type Draft, jsonOf, type Lease } from "./EventLog.js"
 import * as JsonValue from "./JsonValue.js"
 import type { Stamp } from "./Stamps.js"
+import * as Tenant from "./Tenant.js"
 
 /** An event that cannot be published, or could not be; nothing was sent, unless the reason is `Uncertain`: then it may have been. `field` names the part of the event that is wrong.
  * @since 0.1.0
@@ -145,13 +146,14 @@ const statusOf = (eventType: string, payload: unknown): AgentStatus | CommandSta
   return isAgentStatus(ofAgent) ? ofAgent : isCommandStatus(ofCommand) ? ofCommand : undefined
 }
 
-/** Checks an event and encodes it.
+/** Checks an event and encodes it, for a tenant.
  * @since 0.1.0
  * @category constructors */
 export const encode = (
   input: EventInput,
   nextStamp: () => Stamp,
-  { maxEventBytes, maxLease }: Pick<Settings, "maxEventBytes" | "maxLease">
+  { maxEventBytes, maxLease }: Pick<Settings, "maxEventBytes" | "maxLease">,
+  tenant: string = Tenant.DEFAULT
 ): Either.Either<Draft, PublishError> =>
   Either.gen(function* () {
     if (typeof input !== "object" || input === null)
@@ -180,12 +182,14 @@ export const encode = (
     const commandId = stringField(payload, "commandId")
     const status = statusOf(eventType, payload)
     const lease = yield* leaseOf(input, status, maxLease)
+    const key = eventKey({ eventType, payload: { agentId, commandId } })
     return {
+      tenant,
       eventType,
       agentId,
       commandId,
-      key: eventKey({ eventType, payload: { agentId, commandId } }),
-      removes: endedKeys({ eventType, payload: { agentId, commandId } }),
+      key: key && Tenant.scoped(tenant, key),
+      removes: endedKeys({ eventType, payload: { agentId, commandId } }).map((ended) => Tenant.scoped(tenant, ended)),
       status,
       finished: status === "success" || status === "failed",
       lease,

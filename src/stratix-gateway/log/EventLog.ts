@@ -26,9 +26,9 @@ export interface Lease {
  * @since 0.1.0
  * @category models */
 export interface Draft extends Filter.Filterable {
-  /** What it is the newest state of; `undefined`: of nothing. */
+  /** What it is the newest state of, scoped by its tenant; `undefined`: of nothing. */
   readonly key: string | undefined
-  /** Keys that it ends: they leave `latest`. An event that ends keys has none itself. */
+  /** Keys that it ends, scoped by its tenant: they leave `latest`. An event that ends keys has none itself. */
   readonly removes: ReadonlyArray<string>
   /** Of an agent's or a command's status. */
   readonly status: AgentStatus | CommandStatus | undefined
@@ -195,7 +195,7 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
       options?: AppendOptions
     ) => Effect.Effect<ReadonlyArray<Offset>, EventLogError>
     /** Renews the lease of an agent, without an event: it runs its full length from now on. `false`: the agent has none. */
-    readonly renew: (agentId: string) => Effect.Effect<boolean, EventLogError>
+    readonly renew: (agentId: string, tenant?: string) => Effect.Effect<boolean, EventLogError>
     /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */
     readonly since: (cursor: Offset | undefined, options?: SinceOptions) => Effect.Effect<CatchUp, EventLogError>
     /** The newest event of every key, in offset order. */
@@ -249,7 +249,7 @@ export const MAX_EVENT_TYPES = 1000
 export interface Stats {
   /** Events that were appended by this process, by what they are. */
   readonly appended: Readonly<Record<Metrics.EventKind, number>>
-  /** The types of the events that this process has learned of; of the first MAX_EVENT_TYPES. */
+  /** The types of the events that this process has learned of, scoped by their tenants; the first MAX_EVENT_TYPES. */
   readonly eventTypes: ReadonlySet<string>
   readonly historyEvents: number
   readonly historyBytes: number

@@ -13,6 +13,7 @@ import * as SleepLoop from "../runtime/SleepLoop.js"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import { type AppendOptions, type Draft, EventLog, EventLogError, healthy, type LogEntry } from "./EventLog.js"
 import { KeyedAppends } from "./Idempotency.js"
+import { agentKey } from "./mirror/Leases.js"
 import { Mirror } from "./mirror/Mirror.js"
 import { emptyLog, isKeyless } from "./mirror/Records.js"
 import * as Replica from "./Replica.js"
@@ -92,9 +93,11 @@ const make = Effect.gen(function* () {
   return EventLog.of({
     id: epoch,
     append,
-    renew: (agentId) =>
+    renew: (agentId, tenant) =>
       Effect.suspend(() =>
-        closed ? Effect.fail(new EventLogError({ reason: "Closed" })) : Effect.succeed(mirror.renew(agentId, now()))
+        closed
+          ? Effect.fail(new EventLogError({ reason: "Closed" }))
+          : Effect.succeed(mirror.renew(agentKey(agentId, tenant), now()))
       ),
     ...replica.reads,
     reached: () => Exit.void,

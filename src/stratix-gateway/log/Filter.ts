@@ -15,11 +15,14 @@ import {
   type FilterFields,
   MAX_ID_LENGTH
 } from "../../stratix-core/stratix-protocol.js"
+import * as Tenant from "./Tenant.js"
 
-/** Values within a field are alternatives; all fields that are there must hold; an empty field lets nothing through.
+/** Values within a field are alternatives; all fields that are there must hold; an empty field lets nothing through. Nothing of another tenant passes.
  * @since 0.1.0
  * @category models */
 export interface Filter {
+  /** Whose events: of exactly one tenant, the default one unless `inTenant` says another. */
+  readonly tenant: string
   readonly events: ReadonlySet<string> | undefined
   readonly agents: ReadonlySet<string> | undefined
   readonly commands: ReadonlySet<string> | undefined
@@ -33,6 +36,8 @@ export interface Filter {
  * @since 0.1.0
  * @category models */
 export interface Filterable {
+  /** Whose event it is. */
+  readonly tenant: string
   readonly eventType: string
   readonly agentId: string | undefined
   readonly commandId: string | undefined
@@ -55,24 +60,39 @@ const keyOf = (fields: ReadonlyArray<ReadonlyArray<string> | 0>): string => {
 }
 
 const fromSorted = (
+  tenant: string,
   events: ReadonlyArray<string> | undefined,
   agents: ReadonlyArray<string> | undefined,
   commands: ReadonlyArray<string> | undefined
 ): Filter => ({
+  tenant,
   events: events && new Set(events),
   agents: agents && new Set(agents),
   commands: commands && new Set(commands),
-  key: events || agents || commands ? keyOf([events ?? 0, agents ?? 0, commands ?? 0]) : "",
+  key: Tenant.scoped(tenant, events || agents || commands ? keyOf([events ?? 0, agents ?? 0, commands ?? 0]) : ""),
   weight: [events, agents, commands].reduce(
     (sum, names = []) => names.reduce((bytes, name) => bytes + name.length + VALUE_WEIGHT, sum),
     0
   )
 })
 
-/** Lets everything through.
+/** Lets everything of the default tenant through.
  * @since 0.1.0
  * @category constructors */
-export const all: Filter = fromSorted(undefined, undefined, undefined)
+export const all: Filter = fromSorted(Tenant.DEFAULT, undefined, undefined, undefined)
+
+/** Lets nothing through.
+ * @since 0.1.0
+ * @category constructors */
+export const none: Filter = fromSorted(Tenant.DEFAULT, [], undefined, undefined)
+
+/** The same filter for the events of this tenant.
+ * @since 0.1.0
+ * @category combinators */
+export const inTenant = (filter: Filter, tenant: string): Filter =>
+  filter.tenant === tenant
+    ? filter
+    : { ...filter, tenant, key: Tenant.scoped(tenant, Tenant.unscoped(filter.key).text) }
 
 /** The full name of an event type: `agent_status_update` and `stratix:agent_status_update` are the same.
  * @since 0.1.0
@@ -85,7 +105,12 @@ export const eventTypeName = (name: string): string =>
  * @category constructors */
 export const fromFields = (fields: FilterFields): Filter =>
   fields.events || fields.agents || fields.commands
-    ? fromSorted(sorted(fields.events?.map(eventTypeName)), sorted(fields.agents), sorted(fields.commands))
+    ? fromSorted(
+        Tenant.DEFAULT,
+        sorted(fields.events?.map(eventTypeName)),
+        sorted(fields.agents),
+        sorted(fields.commands)
+      )
     : all
 
 /** The fields of a filter, as a `subscribed` message shows them.
@@ -109,19 +134,24 @@ const both = (
 ): ReadonlySet<string> | undefined =>
   left === undefined ? right : right === undefined ? left : new Set([...left].filter((name) => right.has(name)))
 
-/** What both filters let through.
+const isUnlimited = ({ agents, commands, events }: Filter): boolean => !events && !agents && !commands
+
+/** What both filters let through: nothing, if they are of different tenants.
  * @since 0.1.0
  * @category combinators */
 export const intersect = (left: Filter, right: Filter): Filter =>
-  left === all
-    ? right
-    : right === all
-      ? left
-      : fromSorted(
-          sorted(both(left.events, right.events)),
-          sorted(both(left.agents, right.agents)),
-          sorted(both(left.commands, right.commands))
-        )
+  left.tenant !== right.tenant
+    ? inTenant(none, left.tenant)
+    : isUnlimited(left)
+      ? right
+      : isUnlimited(right)
+        ? left
+        : fromSorted(
+            left.tenant,
+            sorted(both(left.events, right.events)),
+            sorted(both(left.agents, right.agents)),
+            sorted(both(left.commands, right.commands))
+          )
 
 /** A removal goes where the events go whose keys it ends. */
 const removals: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
@@ -146,6 +176,7 @@ const admitsType = (events: ReadonlySet<string>, eventType: string): boolean =>
  * @since 0.1.0
  * @category predicates */
 export const matches = (filter: Filter, event: Filterable): boolean =>
+  filter.tenant === event.tenant &&
   (filter.events === undefined || admitsType(filter.events, event.eventType)) &&
   (filter.agents === undefined || (event.agentId !== undefined && filter.agents.has(event.agentId))) &&
   (filter.commands === undefined || (event.commandId !== undefined && filter.commands.has(event.commandId)))
@@ -172,6 +203,8 @@ export interface Query {
   readonly snapshot: boolean
   readonly since: string | undefined
   readonly token: string | undefined
+  /** Which of its tenants the client wants to see. */
+  readonly tenant: string | undefined
 }
 
 /** Reads the query string. Unknown parameters are ignored; the left side says what is wrong with a malformed one.
@@ -183,6 +216,7 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
   let snapshot = false
   let since: string | undefined
   let token: string | undefined
+  let tenant: string | undefined
   for (const pair of query === "" ? [] : query.split("&")) {
     const cut = pair.indexOf("=")
     const name = cut === -1 ? pair : pair.slice(0, cut)
@@ -211,6 +245,13 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
           return Either.left(`"snapshot" must be true or false, got ${JSON.stringify(raw)}`)
         snapshot = raw === "true"
         break
+      case "tenant": {
+        if (tenant !== undefined) return Either.left('"tenant" is there twice: a connection sees one tenant')
+        tenant = decode(raw)
+        if (tenant === undefined || tenant === "")
+          return Either.left('"tenant" must not be empty and must be percent-encoded well')
+        break
+      }
       case "since":
       case "token": {
         const value = decode(raw)
@@ -222,7 +263,7 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
       }
     }
   }
-  return Either.right({ filter: fromFields(fields), snapshot, since, token })
+  return Either.right({ filter: fromFields(fields), snapshot, since, token, tenant })
 }
 
 const decode = (text: string): string | undefined => {

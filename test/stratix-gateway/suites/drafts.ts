@@ -1,5 +1,5 @@
 /** Events for the log, as short as they may be. */
-import type { EventLog } from "../../../src/stratix-gateway/index.js"
+import { type EventLog, Tenant } from "../../../src/stratix-gateway/index.js"
 
 /** An event that has no place in the log yet. */
 export type Draft = EventLog.Draft
@@ -7,6 +7,7 @@ export type Draft = EventLog.Draft
 const stamp = { timestamp: 0, requestId: "r" }
 
 export const agent = (agentId: string, n = 0): Draft => ({
+  tenant: "default",
   eventType: "stratix:agent_status_update",
   agentId,
   commandId: undefined,
@@ -20,6 +21,7 @@ export const agent = (agentId: string, n = 0): Draft => ({
 })
 
 export const command = (commandId: string, finished: boolean, n = 0): Draft => ({
+  tenant: "default",
   eventType: "stratix:command_status_update",
   agentId: "a",
   commandId,
@@ -43,6 +45,7 @@ export const commandOf = (commandId: string, agentId: string, n: number): Draft 
   json: `{"command":"${commandId}","of":"${agentId}","n":${n}}`
 })
 export const removal = (agentId: string): Draft => ({
+  tenant: "default",
   eventType: "stratix:agent_remove",
   agentId,
   commandId: undefined,
@@ -55,6 +58,7 @@ export const removal = (agentId: string): Draft => ({
   json: `{"removed":"${agentId}"}`
 })
 export const note = (n = 0): Draft => ({
+  tenant: "default",
   eventType: "stratix:note",
   agentId: undefined,
   commandId: undefined,
@@ -65,4 +69,11 @@ export const note = (n = 0): Draft => ({
   lease: undefined,
   stamp,
   json: `{"note":${n}}`
+})
+/** The same event of another tenant. */
+export const inTenant = (tenant: string, draft: Draft): Draft => ({
+  ...draft,
+  tenant,
+  key: draft.key && Tenant.scoped(tenant, draft.key),
+  removes: draft.removes.map((key) => Tenant.scoped(tenant, key))
 })

@@ -28,6 +28,7 @@ import * as EventLog from "../../log/EventLog.js"
 import * as Filter from "../../log/Filter.js"
 import * as Idempotency from "../../log/Idempotency.js"
 import * as Stamps from "../../log/Stamps.js"
+import * as Tenant from "../../log/Tenant.js"
 import * as EventLoop from "../../runtime/EventLoop.js"
 import * as Tracing from "../../telemetry/Tracing.js"
 import * as Connections from "./Connections.js"
@@ -46,56 +47,64 @@ export type { SubscribedEvent } from "./Subscription.js"
  * once it has its place in the log, and fails with a `PublishError` that names the field if the event cannot be sent.
  *
  * @since 0.1.0
- * @category tags
+ * @category models
  */
-export class StatusSync extends Context.Tag("stratix/StatusSync")<
-  StatusSync,
-  {
-    /** Publishes one event of any type. `timestamp` and `requestId` are filled in where absent. */
-    readonly broadcast: (event: EventInput) => Effect.Effect<Offset, PublishError>
-    /** Publishes events next to each other in the log, all or none; a field of the second one is named `1.payload.status`. */
-    readonly broadcastAll: (events: ReadonlyArray<EventInput>) => Effect.Effect<ReadonlyArray<Offset>, PublishError>
-    /** With a `lease`, the agent is `offline` after that time unless the status is renewed or another is published. */
-    readonly notifyAgentStatus: (
-      agentId: string,
-      status: AgentStatus,
-      options?: ScopedAgent.AgentStatusOptions
-    ) => Effect.Effect<Offset, PublishError>
-    /** Renews the lease of an agent, without an event. `false`: it has none, because it expired, or the last status came without one. */
-    readonly renewLease: (agentId: string) => Effect.Effect<boolean, PublishError>
-    /** An agent that is online while its scope lives, and offline on release. It renews its own lease. */
-    readonly agent: (
-      agentId: string,
-      options?: ScopedAgent.ScopedAgentOptions
-    ) => Effect.Effect<ScopedAgent.ScopedAgent, PublishError, Scope.Scope>
-    /** `progress` is in percent, `result` any JSON. What is `undefined` is absent on the wire. */
-    readonly notifyCommandStatus: (
-      commandId: string,
-      agentId: string,
-      status: CommandStatus,
-      progress?: number | undefined,
-      result?: unknown,
-      error?: string | undefined
-    ) => Effect.Effect<Offset, PublishError>
-    readonly notifyAgentCreate: (agentId: string, name: string, type: string) => Effect.Effect<Offset, PublishError>
-    /** Ends an agent: it leaves every state and every screen. With `commands` its commands do so just before, in the same step. Succeeds for an
-     * agent that is not there. */
-    readonly notifyAgentRemove: (
-      agentId: string,
-      options?: { readonly commands?: boolean | undefined }
-    ) => Effect.Effect<Offset, PublishError>
-    /** Every event that is published once this effect has returned, in order, until the scope closes, whether or not the stream is being read. A
-     * subscriber more than a history behind loses the oldest events, and is told by the `lost` of the next one how many. One stream is one reader. */
-    readonly subscribe: Effect.Effect<Stream.Stream<SubscribedEvent>, never, Scope.Scope>
-    /** `subscribe` as a bare stream: it begins with its first pull, and what is published before that is not in it. */
-    readonly events: Stream.Stream<SubscribedEvent>
-    /** How many clients are connected. */
-    readonly clientCount: Effect.Effect<number>
-  }
->() {}
+export interface Service {
+  /** Publishes one event of any type. `timestamp` and `requestId` are filled in where absent. */
+  readonly broadcast: (event: EventInput) => Effect.Effect<Offset, PublishError>
+  /** Publishes events next to each other in the log, all or none; a field of the second one is named `1.payload.status`. */
+  readonly broadcastAll: (events: ReadonlyArray<EventInput>) => Effect.Effect<ReadonlyArray<Offset>, PublishError>
+  /** With a `lease`, the agent is `offline` after that time unless the status is renewed or another is published. */
+  readonly notifyAgentStatus: (
+    agentId: string,
+    status: AgentStatus,
+    options?: ScopedAgent.AgentStatusOptions
+  ) => Effect.Effect<Offset, PublishError>
+  /** Renews the lease of an agent, without an event. `false`: it has none, because it expired, or the last status came without one. */
+  readonly renewLease: (agentId: string) => Effect.Effect<boolean, PublishError>
+  /** An agent that is online while its scope lives, and offline on release. It renews its own lease. */
+  readonly agent: (
+    agentId: string,
+    options?: ScopedAgent.ScopedAgentOptions
+  ) => Effect.Effect<ScopedAgent.ScopedAgent, PublishError, Scope.Scope>
+  /** `progress` is in percent, `result` any JSON. What is `undefined` is absent on the wire. */
+  readonly notifyCommandStatus: (
+    commandId: string,
+    agentId: string,
+    status: CommandStatus,
+    progress?: number | undefined,
+    result?: unknown,
+    error?: string | undefined
+  ) => Effect.Effect<Offset, PublishError>
+  readonly notifyAgentCreate: (agentId: string, name: string, type: string) => Effect.Effect<Offset, PublishError>
+  /** Ends an agent: it leaves every state and every screen. With `commands` its commands do so just before, in the same step. Succeeds for an
+   * agent that is not there. */
+  readonly notifyAgentRemove: (
+    agentId: string,
+    options?: { readonly commands?: boolean | undefined }
+  ) => Effect.Effect<Offset, PublishError>
+  /** Every event that is published once this effect has returned, in order, until the scope closes, whether or not the stream is being read. A
+   * subscriber more than a history behind loses the oldest events, and is told by the `lost` of the next one how many. One stream is one reader. */
+  readonly subscribe: Effect.Effect<Stream.Stream<SubscribedEvent>, never, Scope.Scope>
+  /** `subscribe` as a bare stream: it begins with its first pull, and what is published before that is not in it. */
+  readonly events: Stream.Stream<SubscribedEvent>
+  /** How many clients are connected. */
+  readonly clientCount: Effect.Effect<number>
+  /**
+   * The same service for the events of another tenant: `Effect.provideService(program, StatusSync, sync.forTenant("acme"))`. What is no name of a
+   * tenant fails with a `PublishError` on `tenant` when something is published.
+   */
+  readonly forTenant: (tenant: string) => Service
+}
+
+/** The service: see {@link Service}.
+ * @since 0.1.0
+ * @category tags */
+export class StatusSync extends Context.Tag("stratix/StatusSync")<StatusSync, Service>() {}
 
 /** What publishing takes from the caller's context. */
 interface Caller {
+  readonly tenant: string
   readonly requestId: Option.Option<string>
   readonly idempotencyKey: string | undefined
 }
@@ -112,9 +121,12 @@ const make = Effect.gen(function* () {
 
   const publish = Effect.fnUntraced(function* (
     events: ReadonlyArray<EventInput>,
-    { idempotencyKey, requestId }: Caller,
+    { idempotencyKey, requestId, tenant }: Caller,
     makeSpan?: () => Tracer.Span
   ) {
+    if (!Tenant.isName(tenant)) {
+      return yield* new PublishError({ reason: "InvalidField", field: "tenant", detail: `must be ${Tenant.NAME_RULE}` })
+    }
     if (Option.isSome(requestId)) yield* decodeRequestId(requestId.value)
     const fallback = () =>
       Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
@@ -123,7 +135,7 @@ const make = Effect.gen(function* () {
     for (const event of events) {
       // Never before the first: a single event is published within the turn.
       if (drafts.length > 0) yield* step
-      const draft = encode(event, fallback, config)
+      const draft = encode(event, fallback, config, tenant)
       if (draft._tag === "Left") {
         const { detail, field, reason } = draft.left
         const at = events.length > 1 ? [`${drafts.length}`, ...(field === "" ? [] : [field])].join(".") : field
@@ -156,73 +168,83 @@ const make = Effect.gen(function* () {
         })
     )
 
-  const broadcastAll = (events: ReadonlyArray<EventInput>) =>
-    Effect.withFiberRuntime<ReadonlyArray<Offset>, PublishError>((fiber) => {
-      const caller = {
-        requestId: fiber.getFiberRef(Stamps.currentRequestId),
-        idempotencyKey: Option.getOrUndefined(fiber.getFiberRef(Idempotency.currentIdempotencyKey))
-      }
-      return Tracing.isTraced(fiber) ? publishTraced(events, caller, fiber.currentTracer) : publish(events, caller)
-    })
-
-  const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
-
-  /** What removes each command that an agent has now. */
-  const commandsOf = (agentId: string): Effect.Effect<ReadonlyArray<EventInput>, PublishError> =>
-    log.latest(Filter.fromFields({ events: [COMMAND_STATUS_UPDATE], agents: [agentId] })).pipe(
-      Effect.mapBoth({
-        onFailure: refused,
-        onSuccess: ({ entries }) =>
-          entries.map(({ commandId }) => ({ eventType: COMMAND_REMOVE, payload: { commandId, agentId } }))
-      })
-    )
-
-  const subscribe = Subscription.make(log)
-
-  const notifyAgentStatus = (
-    agentId: string,
-    status: AgentStatus,
-    { endCommands, lease, reason }: ScopedAgent.AgentStatusOptions = {}
-  ) =>
-    broadcastOne({
-      eventType: AGENT_STATUS_UPDATE,
-      payload: { agentId, status, ...(reason !== undefined && { reason }) },
-      leaseMs: lease === undefined ? undefined : Duration.toMillis(lease),
-      endCommands
-    })
-
-  const renewLease = (agentId: string) => Effect.mapError(log.renew(agentId), refused)
-
-  return StatusSync.of({
-    broadcast: broadcastOne,
-    broadcastAll,
-    notifyAgentStatus,
-    renewLease,
-    agent: (agentId, options) => ScopedAgent.make({ notifyAgentStatus, renewLease }, agentId, options),
-    notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
-      broadcastOne({
-        eventType: COMMAND_STATUS_UPDATE,
-        payload: {
-          commandId,
-          agentId,
-          commandStatus,
-          ...(progress !== undefined && { progress }),
-          ...(result !== undefined && { result }),
-          ...(error !== undefined && { error })
+  const of = (tenant: string): Service => {
+    const broadcastAll = (events: ReadonlyArray<EventInput>) =>
+      Effect.withFiberRuntime<ReadonlyArray<Offset>, PublishError>((fiber) => {
+        const caller = {
+          tenant,
+          requestId: fiber.getFiberRef(Stamps.currentRequestId),
+          idempotencyKey: Option.getOrUndefined(
+            Option.map(fiber.getFiberRef(Idempotency.currentIdempotencyKey), (key) => Tenant.scoped(tenant, key))
+          )
         }
-      }),
-    notifyAgentCreate: (agentId, name, type) =>
-      broadcastOne({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
-    notifyAgentRemove: (agentId, { commands = false } = {}) =>
-      Effect.gen(function* () {
-        const removed = commands ? yield* commandsOf(agentId) : []
-        const offsets = yield* broadcastAll([...removed, { eventType: AGENT_REMOVE, payload: { agentId } }])
-        return offsets.at(-1) ?? ""
-      }),
-    subscribe,
-    events: Stream.unwrapScoped(subscribe),
-    clientCount: connections.count
-  })
+        return Tracing.isTraced(fiber) ? publishTraced(events, caller, fiber.currentTracer) : publish(events, caller)
+      })
+
+    const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
+
+    /** What removes each command that an agent has now. */
+    const commandsOf = (agentId: string): Effect.Effect<ReadonlyArray<EventInput>, PublishError> =>
+      log
+        .latest(Filter.inTenant(Filter.fromFields({ events: [COMMAND_STATUS_UPDATE], agents: [agentId] }), tenant))
+        .pipe(
+          Effect.mapBoth({
+            onFailure: refused,
+            onSuccess: ({ entries }) =>
+              entries.map(({ commandId }) => ({ eventType: COMMAND_REMOVE, payload: { commandId, agentId } }))
+          })
+        )
+
+    const subscribe = Subscription.make(log, tenant)
+
+    const notifyAgentStatus = (
+      agentId: string,
+      status: AgentStatus,
+      { endCommands, lease, reason }: ScopedAgent.AgentStatusOptions = {}
+    ) =>
+      broadcastOne({
+        eventType: AGENT_STATUS_UPDATE,
+        payload: { agentId, status, ...(reason !== undefined && { reason }) },
+        leaseMs: lease === undefined ? undefined : Duration.toMillis(lease),
+        endCommands
+      })
+
+    const renewLease = (agentId: string) => Effect.mapError(log.renew(agentId, tenant), refused)
+
+    return StatusSync.of({
+      broadcast: broadcastOne,
+      broadcastAll,
+      notifyAgentStatus,
+      renewLease,
+      agent: (agentId, options) => ScopedAgent.make({ notifyAgentStatus, renewLease }, agentId, options),
+      notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
+        broadcastOne({
+          eventType: COMMAND_STATUS_UPDATE,
+          payload: {
+            commandId,
+            agentId,
+            commandStatus,
+            ...(progress !== undefined && { progress }),
+            ...(result !== undefined && { result }),
+            ...(error !== undefined && { error })
+          }
+        }),
+      notifyAgentCreate: (agentId, name, type) =>
+        broadcastOne({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
+      notifyAgentRemove: (agentId, { commands = false } = {}) =>
+        Effect.gen(function* () {
+          const removed = commands ? yield* commandsOf(agentId) : []
+          const offsets = yield* broadcastAll([...removed, { eventType: AGENT_REMOVE, payload: { agentId } }])
+          return offsets.at(-1) ?? ""
+        }),
+      subscribe,
+      events: Stream.unwrapScoped(subscribe),
+      clientCount: connections.count,
+      forTenant: of
+    })
+  }
+
+  return of(Tenant.DEFAULT)
 })
 
 /** The service on its log and its connections.

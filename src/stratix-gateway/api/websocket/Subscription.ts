@@ -16,22 +16,24 @@ import type * as EventLog from "../../log/EventLog.js"
  * @category models */
 export type SubscribedEvent = StratixStateSyncEvent & {
   readonly offset: Offset
-  /** Events between the one before and this one that the subscriber was too slow for; 0 for one that keeps up. */
+  /** Events between the one before and this one that the subscriber was too slow for; 0 for one that keeps up. Those of other tenants count. */
   readonly lost: number
 }
 
 const decode = Schema.decodeUnknown(Schema.parseJson(StratixStateSyncEvent))
 
-/** Subscribes to a log. Bound: the subscription keeps a history's worth of events and drops the oldest above that. */
+/** Subscribes to the events of a tenant. Bound: the subscription keeps a history's worth of events and drops the oldest above that. */
 export const make = (
-  log: typeof EventLog.EventLog.Service
+  log: typeof EventLog.EventLog.Service,
+  tenant: string
 ): Effect.Effect<Stream.Stream<SubscribedEvent>, never, Scope.Scope> =>
   Effect.map(log.subscribe, (subscription) => {
     let expected = log.head().index + 1
     let lost = 0
-    const told = ({ index, json, offset }: EventLog.LogEntry) => {
+    const told = ({ index, json, offset, tenant: of }: EventLog.LogEntry) => {
       lost += Math.max(0, index - expected)
       expected = index + 1
+      if (of !== tenant) return Effect.succeedNone
       return Effect.matchEffect(decode(json), {
         onFailure: (error) =>
           Effect.as(

@@ -10,6 +10,7 @@ import {
 } from "../../../stratix-core/stratix-protocol.js"
 import { type EventLog, MAX_EVENT_TYPES } from "../../log/EventLog.js"
 import type { Filter } from "../../log/Filter.js"
+import * as Tenant from "../../log/Tenant.js"
 
 const declared: ReadonlySet<string> = new Set([
   AGENT_STATUS_UPDATE,
@@ -25,13 +26,14 @@ const NOTHING = "stratix: "
 /** Names in one answer: enough to see what is wrong, and no answer as long as the filter. */
 const NAMED = 5
 
-/** What is wrong with the event types of a filter: those that are neither known to the protocol nor seen in the log. */
+/** What is wrong with the event types of a filter: those that are neither known to the protocol nor seen in the tenant's part of the log. */
 export const problemIn = (filter: Filter, { stats }: EventLog["Type"]): string | undefined => {
   if (filter.events === undefined) return undefined
   const { eventTypes } = stats()
   // What came after so many types was not taken note of.
   if (eventTypes.size >= MAX_EVENT_TYPES) return undefined
-  const unknown = [...filter.events].filter((name) => !declared.has(name) && !eventTypes.has(name) && name !== NOTHING)
+  const isSeen = (name: string) => eventTypes.has(Tenant.scoped(filter.tenant, name))
+  const unknown = [...filter.events].filter((name) => !declared.has(name) && !isSeen(name) && name !== NOTHING)
   if (unknown.length === 0) return undefined
   const names = unknown.slice(0, NAMED).map((name) => JSON.stringify(name))
   const more = unknown.length > NAMED ? ` and ${unknown.length - NAMED} more` : ""

@@ -3,6 +3,7 @@
  */
 
 import { type LogEntry, MAX_EVENT_TYPES } from "../EventLog.js"
+import * as Tenant from "../Tenant.js"
 import type { Place } from "./Epochs.js"
 
 /** Bound: `capacity` entries and `maxCharacters` of their JSON; the oldest leave. */
@@ -13,7 +14,7 @@ export class History<A extends LogEntry & Place> {
   /** Sequence number of the newest; one before `first` where there is none. */
   last: number
   characters = 0
-  /** The types of all its events so far. Bound: MAX_EVENT_TYPES; publishers may invent them. */
+  /** The types of all its events so far, scoped by their tenants. Bound: MAX_EVENT_TYPES; publishers may invent them. */
   readonly types = new Set<string>()
 
   /** `after`: the sequence number before that of the first event. */
@@ -40,7 +41,7 @@ export class History<A extends LogEntry & Place> {
   /** Takes the event after the newest. */
   add(entry: A): void {
     this.last = entry.seq
-    if (this.types.size < MAX_EVENT_TYPES) this.types.add(entry.eventType)
+    if (this.types.size < MAX_EVENT_TYPES) this.types.add(Tenant.scoped(entry.tenant, entry.eventType))
     if (this.size > this.capacity) this.characters -= this.at(this.first++).json.length
     this.ring[entry.seq % this.capacity] = entry
     this.characters += entry.json.length

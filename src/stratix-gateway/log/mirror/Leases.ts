@@ -13,10 +13,23 @@ import {
 import { Heap, type HeapEntry } from "../../runtime/Heap.js"
 import { type Draft, jsonOf, type Lease } from "../EventLog.js"
 import type { Stamp } from "../Stamps.js"
+import * as Tenant from "../Tenant.js"
+
+/** Whose status it is that holds. */
+export interface Holder {
+  readonly tenant: string
+  readonly agentId: string
+}
+
+/** The key of an agent's status. */
+export const agentKey = (agentId: string, tenant: string = Tenant.DEFAULT): string =>
+  Tenant.scoped(tenant, `agent:${agentId}`)
 
 /** The lease of an agent that has one. */
 export interface HeldLease extends HeapEntry, Lease {
-  readonly agentId: string
+  readonly holder: Holder
+  /** The key of its status. */
+  readonly key: string
 }
 
 class Held implements HeldLease {
@@ -26,7 +39,8 @@ class Held implements HeldLease {
   end: number
 
   constructor(
-    readonly agentId: string,
+    readonly key: string,
+    readonly holder: Holder,
     public millis: number,
     public endCommands: boolean,
     now: number
@@ -38,40 +52,40 @@ class Held implements HeldLease {
 
 /** The leases of a mirror. Bound: an agent has one only while `latest` has its status. */
 export class Leases {
-  private readonly byAgent = new Map<string, Held>()
+  private readonly byKey = new Map<string, Held>()
   private readonly heap = new Heap<Held>()
 
   get size(): number {
-    return this.byAgent.size
+    return this.byKey.size
   }
 
-  /** Begins a lease, in place of the one that the agent had. */
-  start(agentId: string, { endCommands, millis }: Lease, now: number): void {
-    this.stop(agentId)
-    const lease = new Held(agentId, millis, endCommands, now)
-    this.byAgent.set(agentId, lease)
+  /** Begins the lease of the status that has this key, in place of the one that the agent had. */
+  start(key: string, holder: Holder, { endCommands, millis }: Lease, now: number): void {
+    this.stop(key)
+    const lease = new Held(key, holder, millis, endCommands, now)
+    this.byKey.set(key, lease)
     this.heap.add(lease)
   }
 
   /** The lease runs its full length again. `false`: the agent has none. */
-  renew(agentId: string, now: number): boolean {
-    const lease = this.byAgent.get(agentId)
+  renew(key: string, now: number): boolean {
+    const lease = this.byKey.get(key)
     if (lease === undefined) return false
     lease.end = now + lease.millis
     return true
   }
 
   /** Ends a lease without a word. */
-  stop(agentId: string): void {
-    const lease = this.byAgent.get(agentId)
+  stop(key: string): void {
+    const lease = this.byKey.get(key)
     if (lease === undefined) return
-    this.byAgent.delete(agentId)
+    this.byKey.delete(key)
     this.heap.remove(lease)
   }
 
   /** Every lease runs its full length once more. */
   restart(now: number): void {
-    for (const lease of [...this.byAgent.values()]) this.start(lease.agentId, lease, now)
+    for (const lease of [...this.byKey.values()]) this.start(lease.key, lease.holder, lease, now)
   }
 
   /** A lease that has run out. It stays until it is stopped. */
@@ -96,17 +110,20 @@ export class Leases {
 export const LEASE_EXPIRED = "lease expired"
 
 const draft = (
+  tenant: string,
   event:
     | { readonly eventType: typeof AGENT_STATUS_UPDATE; readonly payload: AgentStatusPayload }
     | { readonly eventType: typeof COMMAND_STATUS_UPDATE; readonly payload: CommandStatusPayload },
   stamp: Stamp
 ): Draft => {
   const commandId = event.eventType === COMMAND_STATUS_UPDATE ? event.payload.commandId : undefined
+  const key = eventKey(event)
   return {
+    tenant,
     eventType: event.eventType,
     agentId: event.payload.agentId,
     commandId,
-    key: eventKey(event),
+    key: key && Tenant.scoped(tenant, key),
     removes: [],
     status: event.eventType === COMMAND_STATUS_UPDATE ? event.payload.commandStatus : event.payload.status,
     finished: commandId !== undefined,
@@ -117,12 +134,17 @@ const draft = (
 }
 
 /** What is said of an agent that did not renew its lease. */
-export const offlineOf = (agentId: string, stamp: Stamp): Draft =>
-  draft({ eventType: AGENT_STATUS_UPDATE, payload: { agentId, status: "offline", reason: LEASE_EXPIRED } }, stamp)
+export const offlineOf = ({ agentId, tenant }: Holder, stamp: Stamp): Draft =>
+  draft(
+    tenant,
+    { eventType: AGENT_STATUS_UPDATE, payload: { agentId, status: "offline", reason: LEASE_EXPIRED } },
+    stamp
+  )
 
 /** What is said of a command that such an agent was running. */
-export const failedOf = (commandId: string, agentId: string, stamp: Stamp): Draft =>
+export const failedOf = (commandId: string, { agentId, tenant }: Holder, stamp: Stamp): Draft =>
   draft(
+    tenant,
     {
       eventType: COMMAND_STATUS_UPDATE,
       payload: { commandId, agentId, commandStatus: "failed", error: LEASE_EXPIRED }

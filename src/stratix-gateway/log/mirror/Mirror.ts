@@ -18,9 +18,10 @@ import {
 } from "../EventLog.js"
 import * as Filter from "../Filter.js"
 import type { Stamp } from "../Stamps.js"
+import * as Tenant from "../Tenant.js"
 import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { History } from "./History.js"
-import { failedOf, Leases, offlineOf } from "./Leases.js"
+import { agentKey, failedOf, Leases, offlineOf } from "./Leases.js"
 import type { Effects, Kept, Origin, Recorded } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import { RunningCommands } from "./RunningCommands.js"
@@ -117,9 +118,9 @@ export class Mirror {
     }
   }
 
-  /** The lease of an agent runs its full length again. `false`: it has none. */
-  renew(agentId: string, now: number): boolean {
-    return this.leases.renew(agentId, now)
+  /** The lease of the agent whose status has this key runs its full length again. `false`: it has none. */
+  renew(key: string, now: number): boolean {
+    return this.leases.renew(key, now)
   }
 
   /** Every lease runs its full length once more: for an owner that was away, and could hear no renewal. */
@@ -131,11 +132,11 @@ export class Mirror {
   overdue(now: number, stampOf: () => Stamp): Draft | undefined {
     const lapsed = this.leases.lapsed(now)
     if (lapsed !== undefined) {
-      const { agentId } = lapsed
-      const command = lapsed.endCommands ? this.running.firstOf(agentId) : undefined
-      if (command !== undefined) return failedOf(command, agentId, stampOf())
+      const { holder, key } = lapsed
+      const command = lapsed.endCommands ? this.running.firstOf(key) : undefined
+      if (command !== undefined) return failedOf(command, holder, stampOf())
       this.leasesExpired++
-      return offlineOf(agentId, stampOf())
+      return offlineOf(holder, stampOf())
     }
     const finished = this.oldestFinished()
     if (
@@ -151,7 +152,9 @@ export class Mirror {
       const oldest = this.ordered[this.orderedFront++]
       if (oldest === undefined || oldest.superseded || isMark(oldest)) continue
       // Said once and never again, it is always old: it leaves with the agent's status.
-      if (oldest.key === `agent-info:${oldest.agentId}` && this.byKey.has(`agent:${oldest.agentId}`)) continue
+      const { agentId = "", tenant } = oldest
+      const isInfo = oldest.key === Tenant.scoped(tenant, `agent-info:${agentId}`)
+      if (isInfo && this.byKey.has(agentKey(agentId, tenant))) continue
       this.keysDropped++
       return removalOf(oldest, stampOf())
     }
@@ -262,6 +265,7 @@ export class Mirror {
         ? undefined
         : this.store({ draft: removalOf(moved, draft.stamp), place, now, effects: NOTHING }, draft)
     return {
+      tenant: draft.tenant,
       eventType: draft.eventType,
       agentId: draft.agentId,
       commandId: draft.commandId,
@@ -275,7 +279,12 @@ export class Mirror {
       offset: offsetOf(place),
       index: place.seq + this.shift,
       departure,
-      instead: instead && { eventType: instead.eventType, agentId: instead.agentId, commandId: instead.commandId },
+      instead: instead && {
+        tenant: instead.tenant,
+        eventType: instead.eventType,
+        agentId: instead.agentId,
+        commandId: instead.commandId
+      },
       epoch: place.epoch,
       seq: place.seq,
       keyless: place.keyless,
@@ -285,10 +294,10 @@ export class Mirror {
   }
 
   /** A status of an agent begins or ends its lease. */
-  private lease({ agentId, appendedAt, key, lease }: Stored): void {
-    if (agentId === undefined || key !== `agent:${agentId}`) return
-    if (lease === undefined) this.leases.stop(agentId)
-    else this.leases.start(agentId, lease, appendedAt)
+  private lease({ agentId, appendedAt, key, lease, tenant }: Stored): void {
+    if (agentId === undefined || key !== agentKey(agentId, tenant)) return
+    if (lease === undefined) this.leases.stop(key)
+    else this.leases.start(key, { tenant, agentId }, lease, appendedAt)
   }
 
   /** Whether there was such a key. */
@@ -296,14 +305,14 @@ export class Mirror {
     const held = this.byKey.get(key)
     if (held === undefined) return false
     this.byKey.delete(key)
-    if (held.agentId !== undefined && key === `agent:${held.agentId}`) this.leases.stop(held.agentId)
+    this.leases.stop(key)
     this.bury(held)
     return true
   }
 
   /** A removal stays where conflated catch-ups see it. A newer one of the same thing from the same agent says as much. */
   private mark(removal: Stored): void {
-    const name = JSON.stringify([removal.agentId, removal.commandId])
+    const name = JSON.stringify([removal.tenant, removal.agentId, removal.commandId])
     const before = this.marks.get(name)
     if (before !== undefined) this.bury(before)
     this.marks.delete(name)

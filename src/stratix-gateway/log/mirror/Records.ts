@@ -8,7 +8,7 @@ import type { Epoch, Place } from "./Epochs.js"
 /** What an event did to the state. Known to the owner of the log; a mirror that holds the whole state can tell by itself. */
 export interface Effects {
   /** The command that another agent had until now. */
-  readonly moved: Pick<Draft, "agentId" | "commandId" | "key"> | undefined
+  readonly moved: Pick<Draft, "tenant" | "agentId" | "commandId" | "key"> | undefined
   /** Whether it removed a key that was there. */
   readonly removed: boolean
 }

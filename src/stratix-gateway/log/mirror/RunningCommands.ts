@@ -2,29 +2,32 @@
  * Which commands each agent is running now.
  */
 import type { Draft } from "../EventLog.js"
+import { agentKey } from "./Leases.js"
 
-/** Running commands by agent. Bound: the commands of `latest`. */
+/** Running commands by the key of their agent's status. Bound: the commands of `latest`. */
 export class RunningCommands {
   private readonly byAgent = new Map<string, Set<string>>()
 
-  add({ agentId, commandId, status }: Draft): void {
+  add({ agentId, commandId, status, tenant }: Draft): void {
     if (status !== "running" || agentId === undefined || commandId === undefined) return
-    const commands = this.byAgent.get(agentId)
-    if (commands === undefined) this.byAgent.set(agentId, new Set([commandId]))
+    const key = agentKey(agentId, tenant)
+    const commands = this.byAgent.get(key)
+    if (commands === undefined) this.byAgent.set(key, new Set([commandId]))
     else commands.add(commandId)
   }
 
-  remove({ agentId, commandId, status }: Draft): void {
+  remove({ agentId, commandId, status, tenant }: Draft): void {
     if (status !== "running" || agentId === undefined || commandId === undefined) return
-    const commands = this.byAgent.get(agentId)
+    const key = agentKey(agentId, tenant)
+    const commands = this.byAgent.get(key)
     if (commands === undefined) return
     commands.delete(commandId)
-    if (commands.size === 0) this.byAgent.delete(agentId)
+    if (commands.size === 0) this.byAgent.delete(key)
   }
 
   /** One of them, the one that began first first. */
-  firstOf(agentId: string): string | undefined {
-    const [first] = this.byAgent.get(agentId) ?? []
+  firstOf(agent: string): string | undefined {
+    const [first] = this.byAgent.get(agent) ?? []
     return first
   }
 }

@@ -12,9 +12,10 @@ import {
   COMMAND_STATUS_UPDATE
 } from "../../../stratix-core/stratix-protocol.js"
 import { LEASE_EXPIRED } from "../mirror/Leases.js"
+import * as Tenant from "../Tenant.js"
 
 /** Changes whenever a gateway could misread what another version wrote. */
-export const FORMAT = 1
+export const FORMAT = 2
 
 /** Events of its own that one call appends at the most: some 5 ms of Redis. The rest waits for the next call. */
 const OWN_EVENTS = 256
@@ -103,8 +104,15 @@ local function shape(packed)
   return tonumber(at), tonumber(length), tonumber(flags)
 end
 local function headerOf(packed) return cjson.decode((string.match(packed, '^[^\\n]*\\n[^\\n]*\\n([^\\n]*)\\n'))) end
-local function nameOf(agent, command)
-  return #agent .. ':' .. agent .. ':' .. command
+-- A scoped key in two parts: what its tenant begins it with, and the key (Tenant.ts).
+local function split(key)
+  local scope, rest = string.match(key, '^(@[^/]*/)(.*)$')
+  if scope then return scope, rest end
+  return '', key
+end
+local function scopeOf(tenant) return tenant == '${Tenant.DEFAULT}' and '' or '@' .. tenant .. '/' end
+local function nameOf(scope, agent, command)
+  return scope .. #agent .. ':' .. agent .. ':' .. command
 end
 local function text(value) return type(value) == 'string' and value or '' end
 
@@ -114,7 +122,7 @@ local function forget(key, packed)
   if flags % 2 == 1 then call('ZREM', FIN, key) end
   if flags >= 2 then
     local header = headerOf(packed)
-    call('ZREM', RUN, nameOf(text(header[2]), text(header[3])))
+    call('ZREM', RUN, nameOf(scopeOf(header[12]), text(header[2]), text(header[3])))
   end
 end
 
@@ -136,7 +144,8 @@ local function put(header, json, key, removes, flags, length, agent, command, le
   local target = key ~= '' and key or ended[1]
   local before = target and call('HGET', LAST, target)
   local moved, from = '', nil
-  if before and string.sub(target, 1, 8) == 'command:' then
+  local scope, bare = split(target or '')
+  if before and string.sub(bare, 1, 8) == 'command:' then
     from = headerOf(before)[2]
     if text(from) ~= agent then moved = cjson.encode({from}) end
   end
@@ -153,24 +162,25 @@ local function put(header, json, key, removes, flags, length, agent, command, le
     forget(held[1], held[2])
     call('HDEL', LAST, held[1])
     call('ZREM', EVICT, held[1])
-    if string.sub(held[1], 1, 6) == 'agent:' then call('ZREM', DUE, held[1]) end
+    local _, name = split(held[1])
+    if string.sub(name, 1, 6) == 'agent:' then call('ZREM', DUE, held[1]) end
   end
-  if moved ~= '' then remember(nameOf(text(from), command), 'd' .. packed) end
-  if #found > 0 then remember(nameOf(agent, command), 'r' .. packed) end
+  if moved ~= '' then remember(nameOf(scope, text(from), command), 'd' .. packed) end
+  if #found > 0 then remember(nameOf(scope, agent, command), 'r' .. packed) end
 
   if key ~= '' then
     if before then forget(key, before) end
     call('HSET', LAST, key, packed)
     state = state + tonumber(length)
-    local isAgent = string.sub(key, 1, 6) == 'agent:'
-    if string.sub(key, 1, 11) ~= 'agent-info:' or call('HEXISTS', LAST, 'agent:' .. string.sub(key, 12)) == 0 then
+    local isAgent = string.sub(bare, 1, 6) == 'agent:'
+    if string.sub(bare, 1, 11) ~= 'agent-info:' or call('HEXISTS', LAST, scope .. 'agent:' .. string.sub(bare, 12)) == 0 then
       call('ZADD', EVICT, seq, key)
     end
     -- Said once and never again, it is always old: it leaves with the agent's status.
-    if isAgent and not before then call('ZREM', EVICT, 'agent-info:' .. string.sub(key, 7)) end
+    if isAgent and not before then call('ZREM', EVICT, scope .. 'agent-info:' .. string.sub(bare, 7)) end
     local bits = tonumber(flags)
     if bits % 2 == 1 then call('ZADD', FIN, seq, key) end
-    if bits >= 2 then call('ZADD', RUN, 0, nameOf(agent, command)) end
+    if bits >= 2 then call('ZADD', RUN, 0, nameOf(scope, agent, command)) end
     if isAgent then
       if lease ~= '' then call('ZADD', DUE, now - shift + tonumber(lease), key)
       elseif before then call('ZREM', DUE, key) end
@@ -188,14 +198,14 @@ local function forgetIdem()
   call('HDEL', IDEM, idem)
 end
 
--- Each element: idempotency key, number of events, and the events; a number of -1 is a renewal of the agent that follows.
+-- Each element: idempotency key, number of events, and the events; a number of -1 is a renewal of the agent whose key follows.
 local places = {}
 local i = FIRST
 while i <= #ARGV do
   local idem, count = ARGV[i], tonumber(ARGV[i + 1])
   i = i + 2
   if count == -1 then
-    local key = 'agent:' .. ARGV[i]
+    local key = ARGV[i]
     local held = call('ZSCORE', DUE, key) and call('HGET', LAST, key)
     local lease = held and headerOf(held)[8]
     if type(lease) == 'number' then call('ZADD', DUE, now - shift + lease, key) end
@@ -229,41 +239,43 @@ local answer = table.concat(places, ',')
 if batch > 0 then call('SET', WRITER, fmt(batch) .. '|' .. answer, 'EX', ${WRITER_LIFETIME}) end
 
 local function quote(value) return (string.gsub(cjson.encode(value), '\\\\/', '/')) end
-local function say(eventType, payload, agent, command, key, removes, flags, status)
+local function say(eventType, payload, scope, agent, command, key, removes, flags, status)
   own = own + 1
   local id = 'stratix-req-' .. fmt(now) .. '-log-' .. fmt(seq + 1)
   local json = '{"eventType":"' .. eventType .. '","payload":' .. payload .. ',"timestamp":' .. fmt(now) .. ',"requestId":"' .. id .. '"}'
   local header = '["' .. eventType .. '",' .. quote(agent) .. ',' .. (command ~= '' and quote(command) or 'null') .. ','
     .. (key ~= '' and quote(key) or 'null') .. ',' .. (removes ~= '' and removes or '[]') .. ',' .. (status and quote(status) or 'null') .. ',' .. (flags == '1' and 'true' or 'false')
-    .. ',null,false,' .. fmt(now) .. ',"' .. id .. '"]'
+    .. ',null,false,' .. fmt(now) .. ',"' .. id .. '",' .. quote(scope == '' and '${Tenant.DEFAULT}' or string.sub(scope, 2, -2)) .. ']'
   put(header, json, key, removes, flags, #json, agent, command, '')
 end
 local function remove(key)
   local header = headerOf(call('HGET', LAST, key))
   local agent, command = text(header[2]), text(header[3])
-  if string.sub(key, 1, 8) == 'command:' then
-    say('${COMMAND_REMOVE}', '{"commandId":' .. quote(command) .. ',"agentId":' .. quote(agent) .. '}', agent, command, '', '[' .. quote(key) .. ']', '0')
+  local scope, bare = split(key)
+  if string.sub(bare, 1, 8) == 'command:' then
+    say('${COMMAND_REMOVE}', '{"commandId":' .. quote(command) .. ',"agentId":' .. quote(agent) .. '}', scope, agent, command, '', '[' .. quote(key) .. ']', '0')
   else
-    say('${AGENT_REMOVE}', '{"agentId":' .. quote(agent) .. '}', agent, '', '', '[' .. quote('agent:' .. agent) .. ',' .. quote('agent-info:' .. agent) .. ']', '0')
+    say('${AGENT_REMOVE}', '{"agentId":' .. quote(agent) .. '}', scope, agent, '', '', '[' .. quote(scope .. 'agent:' .. agent) .. ',' .. quote(scope .. 'agent-info:' .. agent) .. ']', '0')
   end
 end
 local function expire(key)
-  local agent = string.sub(key, 7)
+  local scope, bare = split(key)
+  local agent = string.sub(bare, 7)
   local header = headerOf(call('HGET', LAST, key))
   if header[9] == true then
-    local range = #agent .. ':' .. agent .. ':'
+    local range = nameOf(scope, agent, '')
     local commands = {}
     for _, name in ipairs(call('ZRANGEBYLEX', RUN, '[' .. range, '[' .. range .. '\\255')) do
       local command = string.sub(name, #range + 1)
-      local held = call('HGET', LAST, 'command:' .. command)
+      local held = call('HGET', LAST, scope .. 'command:' .. command)
       commands[#commands + 1] = {command, tonumber(string.match(held, '^%d+'))}
     end
     table.sort(commands, function(a, b) return a[2] < b[2] end)
     for _, c in ipairs(commands) do
-      say('${COMMAND_STATUS_UPDATE}', '{"commandId":' .. quote(c[1]) .. ',"agentId":' .. quote(agent) .. ',"commandStatus":"failed","error":"${LEASE_EXPIRED}"}', agent, c[1], 'command:' .. c[1], '', '1', 'failed')
+      say('${COMMAND_STATUS_UPDATE}', '{"commandId":' .. quote(c[1]) .. ',"agentId":' .. quote(agent) .. ',"commandStatus":"failed","error":"${LEASE_EXPIRED}"}', scope, agent, c[1], scope .. 'command:' .. c[1], '', '1', 'failed')
     end
   end
-  say('${AGENT_STATUS_UPDATE}', '{"agentId":' .. quote(agent) .. ',"status":"offline","reason":"${LEASE_EXPIRED}"}', agent, '', key, '', '0', 'offline')
+  say('${AGENT_STATUS_UPDATE}', '{"agentId":' .. quote(agent) .. ',"status":"offline","reason":"${LEASE_EXPIRED}"}', scope, agent, '', key, '', '0', 'offline')
   dropped.leases = dropped.leases + 1
 end
 

@@ -20,6 +20,7 @@ import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import { EventLog, EventLogStartError } from "../EventLog.js"
 import { placeOf } from "../mirror/Epochs.js"
+import { agentKey } from "../mirror/Leases.js"
 import type { Mirror } from "../mirror/Mirror.js"
 import * as Replica from "../Replica.js"
 import * as Address from "./Address.js"
@@ -166,7 +167,7 @@ const make = ({ namespace = "default", time, url }: Options) =>
         return id
       },
       append: (drafts, options) => commit.append(drafts, options?.idempotencyKey),
-      renew: (agentId) => commit.renew(agentId),
+      renew: (agentId, tenant) => commit.renew(agentKey(agentId, tenant)),
       ...served.reads,
       reached: (offset) => {
         const place = placeOf(offset)

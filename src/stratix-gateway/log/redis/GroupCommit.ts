@@ -146,9 +146,9 @@ export class GroupCommit {
     )
   }
 
-  /** Whether the agent has a lease. */
-  renew(agentId: string): Effect.Effect<boolean, EventLogError> {
-    return Effect.map(this.request([], ["", "-1", agentId]), ({ text }) => text === "1")
+  /** Whether the agent whose status has this key has a lease. */
+  renew(key: string): Effect.Effect<boolean, EventLogError> {
+    return Effect.map(this.request([], ["", "-1", key]), ({ text }) => text === "1")
   }
 
   /** Completes once the mirror has a place. */

@@ -21,7 +21,8 @@ export const argumentsOf = (draft: Draft): ReadonlyArray<string> => [
     draft.lease?.millis ?? null,
     draft.lease?.endCommands ?? false,
     draft.stamp.timestamp,
-    draft.stamp.requestId
+    draft.stamp.requestId,
+    draft.tenant
   ]),
   draft.json,
   draft.key ?? "",
@@ -48,9 +49,22 @@ export const decode = (packed: string, now: number): Recorded => {
   if (first === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
   const from = packed.slice(first + 1, second)
   const header: ReadonlyArray<unknown> = listOf(JSON.parse(packed.slice(second + 1, third)))
-  const [eventType, agentId, commandId, key, removes, status, finished, lease, endCommands, timestamp, requestId] =
-    header
+  const [
+    eventType,
+    agentId,
+    commandId,
+    key,
+    removes,
+    status,
+    finished,
+    lease,
+    endCommands,
+    timestamp,
+    requestId,
+    tenant
+  ] = header
   const draft: Draft = {
+    tenant: String(tenant),
     eventType: String(eventType),
     agentId: textOrNone(agentId),
     commandId: textOrNone(commandId),
@@ -71,6 +85,7 @@ export const decode = (packed: string, now: number): Recorded => {
         from === ""
           ? undefined
           : {
+              tenant: draft.tenant,
               agentId: textOrNone(listOf(JSON.parse(from))[0]),
               commandId: draft.commandId,
               key: draft.key ?? draft.removes[0]

@@ -291,6 +291,7 @@ describe("what cannot be published", () => {
       yield* Effect.yieldNow()
       yield* nextTurn
       const draft = {
+        tenant: "default",
         eventType: "stratix:x",
         agentId: undefined,
         commandId: undefined,
