@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import type { Settings } from "../../config/StatusSyncConfig.js"
 import { Mirror } from "../mirror/Mirror.js"
+import * as Packed from "../mirror/Packed.js"
 import type { Recorded } from "../mirror/Records.js"
 import type { Commands } from "./Commands.js"
 import type { Connection, RedisFailure } from "./Connection.js"
-import * as Wire from "./Wire.js"
 
 /** Events of the history in one page: some 300 KB. */
 const PAGE = 1000
@@ -26,12 +26,12 @@ export const read = (
   Effect.gen(function* () {
     const latest: Array<Recorded> = []
     yield* commands.scan(connection, "last", (packed) => {
-      const recorded = Wire.decode(packed, now)
+      const recorded = Packed.unpack(packed, now)
       if (recorded.place.seq <= seq) latest.push(recorded)
     })
     const marks: Array<Recorded> = []
     yield* commands.scan(connection, "mark", (marked) => {
-      const recorded = Wire.decode(marked.slice(1), now)
+      const recorded = Packed.unpack(marked.slice(1), now)
       if (recorded.place.seq > seq) return
       const isDeparture = marked.startsWith("d")
       marks.push(isDeparture ? { ...recorded, effects: { ...recorded.effects, removed: false } } : recorded)

@@ -5,10 +5,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Settings } from "../../config/StatusSyncConfig.js"
 import type { Epoch } from "../mirror/Epochs.js"
+import * as Packed from "../mirror/Packed.js"
 import type { Recorded } from "../mirror/Records.js"
 import { APPEND, APPEND_SHA, FORMAT } from "./AppendScript.js"
 import { type Connection, RedisFailure } from "./Connection.js"
-import * as Wire from "./Wire.js"
 
 /** Milliseconds without a call from any gateway after which no renewal can have been heard: leases do not count them. Gateways call once a second. */
 const PAUSE = 3000
@@ -93,7 +93,7 @@ const entriesOf = (reply: unknown, now: number): ReadonlyArray<Recorded> =>
   Array.isArray(reply)
     ? reply.map((item: unknown) => {
         const fields: unknown = Array.isArray(item) ? item[1] : undefined
-        return Wire.decode(String(Array.isArray(fields) ? fields[1] : ""), now)
+        return Packed.unpack(String(Array.isArray(fields) ? fields[1] : ""), now)
       })
     : []
 

@@ -1,0 +1,102 @@
+/**
+ * An event with its place as text, as the owners of logs keep it: a line of numbers, a line with the agent that a command had before, a line of
+ * what routes the event, and its JSON.
+ *
+ * JSON has no line breaks outside of strings, and escapes those within.
+ */
+import * as Schema from "effect/Schema"
+import { AgentStatus, CommandStatus } from "../../../stratix-core/stratix-protocol.js"
+import type { Draft } from "../EventLog.js"
+import type { Recorded } from "./Records.js"
+
+/** Everything of an event but its JSON. */
+export const headerOf = (draft: Draft): string =>
+  JSON.stringify([
+    draft.eventType,
+    draft.agentId ?? null,
+    draft.commandId ?? null,
+    draft.key ?? null,
+    draft.removes,
+    draft.status ?? null,
+    draft.finished,
+    draft.lease?.millis ?? null,
+    draft.lease?.endCommands ?? false,
+    draft.stamp.timestamp,
+    draft.stamp.requestId,
+    draft.tenant
+  ])
+
+const isStatus = Schema.is(Schema.Union(AgentStatus, CommandStatus))
+
+const textOrNone = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
+
+const listOf = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+const draftOf = (header: ReadonlyArray<unknown>, json: string): Draft => {
+  const [
+    eventType,
+    agentId,
+    commandId,
+    key,
+    removes,
+    status,
+    finished,
+    lease,
+    endCommands,
+    timestamp,
+    requestId,
+    tenant
+  ] = header
+  return {
+    tenant: String(tenant),
+    eventType: String(eventType),
+    agentId: textOrNone(agentId),
+    commandId: textOrNone(commandId),
+    key: textOrNone(key),
+    removes: listOf(removes).map(String),
+    status: isStatus(status) ? status : undefined,
+    finished: finished === true,
+    lease: typeof lease === "number" ? { millis: lease, endCommands: endCommands === true } : undefined,
+    stamp: { timestamp: Number(timestamp), requestId: String(requestId) },
+    json
+  }
+}
+
+/** What Redis knows by them: 1 finished, 2 a running command. */
+export const flagsOf = ({ commandId, finished, status }: Draft): number =>
+  (finished ? 1 : 0) + (commandId !== undefined && status === "running" ? 2 : 0)
+
+/** As the append script in Redis packs it. */
+export const pack = ({ draft, effects: { moved, removed }, now, place: { epoch, keyless, seq } }: Recorded): string => {
+  const numbers = [seq, keyless, epoch, Math.floor(now), draft.json.length, flagsOf(draft), removed ? 1 : 0].join(" ")
+  const from = moved === undefined ? "" : JSON.stringify([moved.agentId ?? null])
+  return `${numbers}\n${from}\n${headerOf(draft)}\n${draft.json}`
+}
+
+/** Reads what was packed. Without `now`, the time is that of the owner who appended it. Throws on what no owner wrote. */
+export const unpack = (packed: string, now?: number): Recorded => {
+  const first = packed.indexOf("\n")
+  const second = packed.indexOf("\n", first + 1)
+  const third = packed.indexOf("\n", second + 1)
+  const [seq, keyless, epoch, at, , , removed] = packed.slice(0, first).split(" ")
+  if (first === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
+  const from = packed.slice(first + 1, second)
+  const draft = draftOf(listOf(JSON.parse(packed.slice(second + 1, third))), packed.slice(third + 1))
+  return {
+    draft,
+    place: { epoch, seq: Number(seq), keyless: Number(keyless) },
+    now: now ?? Number(at),
+    effects: {
+      moved:
+        from === ""
+          ? undefined
+          : {
+              tenant: draft.tenant,
+              agentId: textOrNone(listOf(JSON.parse(from))[0]),
+              commandId: draft.commandId,
+              key: draft.key ?? draft.removes[0]
+            },
+      removed: removed === "1"
+    }
+  }
+}
