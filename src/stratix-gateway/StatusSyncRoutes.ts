@@ -17,10 +17,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type * as Handshake from "./admission/Handshake.js"
 import * as ClientModule from "./api/http/files/ClientModule.js"
 import * as Groups from "./api/http/Groups.js"
 import * as Problem from "./api/http/Problem.js"
+import * as StreamRoute from "./api/http/read/StreamRoute.js"
 import { routerConfig } from "./api/http/StratixApi.js"
 import * as Connections from "./api/websocket/Connections.js"
 import * as UpgradeGuard from "./transport/UpgradeGuard.js"
@@ -100,6 +102,20 @@ export const upgrade = (
     // A client that leaves meanwhile must not keep its permit; the decision has a timeout of its own.
   }).pipe(Effect.uninterruptible)
 
+/**
+ * Answers with an event stream behind routes, middleware and authentication of the host application, as `upgrade` does for a WebSocket.
+ *
+ * @since 0.1.0
+ * @category handlers
+ */
+export const stream = (
+  host: Handshake.HostDecision = {}
+): Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  never,
+  Connections.Connections | Drained | HttpServerRequest.HttpServerRequest | Scope.Scope
+> => Effect.zipRight(Drained, StreamRoute.serve(host))
+
 /** The WebSocket at a path.
  * @since 0.1.0
  * @category models */
@@ -151,7 +167,7 @@ export const clientModule: Effect.Effect<
   HttpServerRequest.HttpServerRequest
 > = ClientModule.respond
 
-/** The handlers of the groups `stratix.publish` and `stratix.state`, in an API that has them by `.addHttpApi(StratixApi.StratixApi)`. Tokens and
+/** The handlers of the groups `stratix.publish`, `stratix.state` and `stratix.stream`, in an API that has them by `.addHttpApi(StratixApi.StratixApi)`. Tokens and
  * the Origin and Host policies are as on the service's own server; CORS is the host's to add.
  * @since 0.1.0
  * @category layers */

@@ -20,12 +20,14 @@ import type { Refusal } from "../stratix-gateway/transport/Refusal.js"
  * @since 0.1.0
  * @category models */
 export interface ConnectOptions {
-  /** Path of the upgrade request; if absent `/`, over real sockets the `path` of the settings. */
+  /** Path of the upgrade request; if absent `/`, over real sockets the `path` of the settings or, for an event stream, its route. */
   readonly path?: string
   /** Query string without the question mark. */
   readonly query?: string
   /** Subprotocols it offers. */
   readonly protocols?: ReadonlyArray<string>
+  /** Asks for an event stream instead of a WebSocket: it hears what a sync client hears, and cannot send. */
+  readonly stream?: boolean
   readonly headers?: { readonly [name: string]: string }
   /** Whether it answers pings; `true` if absent. */
   readonly answersPings?: boolean
@@ -130,6 +132,8 @@ export class Inbox {
   private readonly queue: Queue.Queue<string> = Effect.runSync(Queue.unbounded<string>())
   private readonly ending = Deferred.unsafeMake<Closed>(FiberId.none)
   private closedWith: Closed | undefined = undefined
+  /** What has come of a message of a stream. */
+  private rest = ""
   private readonly patience: Duration.Duration
 
   constructor({ takeTimeout = "5 seconds" }: Pick<ConnectOptions, "takeTimeout"> = {}) {
@@ -141,6 +145,17 @@ export class Inbox {
     for (const message of messagesIn(text)) {
       this.messages.push(message)
       this.queue.unsafeOffer(message)
+    }
+  }
+
+  /** A part of an event stream that is cut anywhere: each message is taken once it is complete. */
+  onStream(part: string): void {
+    const messages = `${this.rest}${part}`.split("\n\n")
+    this.rest = messages.pop() ?? ""
+    for (const message of messages) {
+      const data = message.split("\n").find((line) => line.startsWith("data: "))
+      if (data !== undefined) this.onText(data.slice("data: ".length))
+      else if (message === ":") this.pings++
     }
   }
 

@@ -1,17 +1,22 @@
 /**
- * Scripted clients on real sockets, so that one suite can run over both transports.
+ * Scripted clients on real sockets, WebSockets and event streams, so that one suite can run over both transports.
  *
  * @since 0.1.0
  */
-import type { IncomingMessage } from "node:http"
+import * as Http from "node:http"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import WebSocket from "ws"
+import * as CloseCodes from "../stratix-core/close-codes.js"
 import * as StatusSyncConfig from "../stratix-gateway/config/StatusSyncConfig.js"
 import { NodeServer } from "../stratix-gateway/transport/NodeServer.js"
 import { type Refusal, refuse } from "../stratix-gateway/transport/Refusal.js"
 import * as TestClients from "./TestClients.js"
+
+const { ABNORMAL, NORMAL } = CloseCodes
+
+const STREAM_PATH = "/api/stratix/stream"
 
 const reasons: { readonly [status: number]: Refusal["reason"] } = {
   400: "malformed",
@@ -25,7 +30,7 @@ const reasons: { readonly [status: number]: Refusal["reason"] } = {
 }
 
 /** The answer to a refused upgrade, read to its end. */
-const refusalOf = (response: IncomingMessage): Effect.Effect<Refusal> =>
+const refusalOf = (response: Http.IncomingMessage): Effect.Effect<Refusal> =>
   Effect.async((resume) => {
     const chunks: Array<Buffer> = []
     response.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -78,12 +83,64 @@ const open = (url: string, options: TestClients.ConnectOptions): Effect.Effect<T
     )
   })
 
+/** A stream has no frames: what only they can do, it does not do. */
+const unable = (what: string) => Effect.dieMessage(`a client of an event stream cannot ${what}`)
+
+const openStream = (url: string, options: TestClients.ConnectOptions): Effect.Effect<TestClients.TestClient, Refusal> =>
+  Effect.async((resume) => {
+    const inbox = new TestClients.Inbox(options)
+    const request = Http.get(url, {
+      agent: false,
+      ...(options.remoteAddress !== undefined && { localAddress: options.remoteAddress }),
+      ...(options.headers !== undefined && { headers: options.headers })
+    })
+    request.on("error", (error) => resume(Effect.fail(refuse("closing", 0, error.message))))
+    request.on("response", (response) => {
+      if (response.statusCode !== 200) {
+        resume(Effect.flatMap(refusalOf(response), Effect.fail))
+        return
+      }
+      let ended = false
+      response
+        .setEncoding("utf8")
+        .on("data", (part: string) => inbox.onStream(part))
+        .on("end", () => {
+          ended = true
+        })
+        .on("error", () => undefined)
+        // A stream tells of no code: it ends, or it breaks off.
+        .on("close", () => inbox.end({ code: ended ? NORMAL : ABNORMAL, reason: "" }))
+      resume(
+        Effect.succeed<TestClients.TestClient>({
+          subprotocol: undefined,
+          take: inbox.take,
+          takeN: inbox.takeN,
+          received: inbox.received,
+          raw: inbox.raw,
+          isOpen: inbox.isOpen,
+          closed: inbox.closed,
+          pings: Effect.sync(() => inbox.pings),
+          send: () => unable("send"),
+          sendText: () => unable("send"),
+          sendBinary: () => unable("send"),
+          pong: unable("send"),
+          freeze: Effect.sync(() => response.pause()),
+          thaw: Effect.sync(() => response.resume()),
+          drop: Effect.sync(() => request.destroy()),
+          close: () => Effect.sync(() => request.destroy())
+        })
+      )
+    })
+  })
+
 const clientsOf = (port: () => number, path: string) =>
   TestClients.TestClients.of({
     connect: (options = {}) =>
       Effect.suspend(() => {
         const query = options.query === undefined ? "" : `?${options.query}`
-        return open(`ws://127.0.0.1:${port()}${options.path ?? path}${query}`, options)
+        return options.stream === true
+          ? openStream(`http://127.0.0.1:${port()}${options.path ?? STREAM_PATH}${query}`, options)
+          : open(`ws://127.0.0.1:${port()}${options.path ?? path}${query}`, options)
       })
   })
 

@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Frame from "../stratix-gateway/transport/Frame.js"
+import * as Form from "../stratix-gateway/transport/Form.js"
 import { type Refusal, refuse } from "../stratix-gateway/transport/Refusal.js"
 import {
   type SocketHandlers,
@@ -41,7 +41,7 @@ const textsIn = (frames: Uint8Array): ReadonlyArray<string> => {
 
 /** Both ends of a connection in one object: the server holds it as its socket, the script moves its other end. */
 class MemorySocket implements TransportSocket {
-  readonly compressed = false
+  readonly form: Form.Form
   readonly inbox: TestClients.Inbox
   private handlers: SocketHandlers | undefined = undefined
   private waiting: Array<Uint8Array> = []
@@ -56,6 +56,7 @@ class MemorySocket implements TransportSocket {
     readonly remoteAddress: string,
     options: TestClients.ConnectOptions
   ) {
+    this.form = options.stream === true ? Form.stream : Form.frames
     this.answersPings = options.answersPings ?? true
     this.inbox = new TestClients.Inbox(options)
   }
@@ -78,6 +79,12 @@ class MemorySocket implements TransportSocket {
       this.unsent += frames.length
     }
     return this.unsent
+  }
+
+  ping(): void {
+    // What is written to one that reads is taken at once.
+    if (this.form === Form.stream && this.unsent === 0) this.up((handlers) => handlers.onTaken())
+    this.write(this.form.ping)
   }
 
   unsentBytes(): number {
@@ -105,12 +112,11 @@ class MemorySocket implements TransportSocket {
   }
 
   private arrive(frames: Uint8Array): void {
-    if (frames === Frame.ping) {
+    if (frames === this.form.ping) {
       this.inbox.pings++
-      if (this.answersPings) this.pong()
-    } else {
-      for (const text of textsIn(frames)) this.inbox.onText(text)
-    }
+      if (this.answersPings && this.form !== Form.stream) this.pong()
+    } else if (this.form === Form.stream) this.inbox.onStream(Buffer.from(frames).toString())
+    else for (const text of textsIn(frames)) this.inbox.onText(text)
   }
 
   private up(then: (handlers: SocketHandlers) => void): void {
@@ -151,7 +157,12 @@ class MemorySocket implements TransportSocket {
     this.unsent = 0
     for (const frames of arrived) this.arrive(frames)
     if (this.closing !== undefined) this.finish(this.closing)
-    else if (drained) this.up((handlers) => handlers.onDrain())
+    else if (drained) {
+      this.up((handlers) => {
+        if (this.form === Form.stream) handlers.onTaken()
+        handlers.onDrain()
+      })
+    }
   }
 }
 
@@ -211,20 +222,20 @@ const make = Effect.sync(() => {
         const remoteAddress = options.remoteAddress ?? "127.0.0.1"
         const key = Buffer.alloc(16)
         key.writeUInt32BE(++keys)
-        const request = {
+        const upgrade = {
+          upgrade: "websocket",
+          connection: "Upgrade",
+          "sec-websocket-version": "13",
+          "sec-websocket-key": key.toString("base64"),
+          ...(options.protocols !== undefined && { "sec-websocket-protocol": options.protocols.join(", ") })
+        }
+        const request: UpgradeRequest = {
+          asks: options.stream === true ? "stream" : "websocket",
           method: "GET",
           url: `${options.path ?? "/"}${options.query === undefined ? "" : `?${options.query}`}`,
           remoteAddress,
           local: true,
-          headers: {
-            host: "127.0.0.1:3001",
-            upgrade: "websocket",
-            connection: "Upgrade",
-            "sec-websocket-version": "13",
-            "sec-websocket-key": key.toString("base64"),
-            ...(options.protocols !== undefined && { "sec-websocket-protocol": options.protocols.join(", ") }),
-            ...options.headers
-          }
+          headers: { host: "127.0.0.1:3001", ...(options.stream !== true && upgrade), ...options.headers }
         }
         return Effect.map(
           open(request, (address) => new MemorySocket(address, options)),

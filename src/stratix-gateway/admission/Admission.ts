@@ -8,10 +8,17 @@ import type * as Broadcast from "../fanout/Broadcast.js"
 import type * as Filter from "../log/Filter.js"
 import type { Accepted } from "../transport/Transport.js"
 
+/** How a client is served: events alone; with offsets, in batches; with offsets, as an event stream.
+ * @since 0.1.0
+ * @category models */
+export type Protocol = "plain" | "sync" | "stream"
+
 /** What a connection is made from.
  * @since 0.1.0
  * @category models */
 export interface Admission extends Accepted {
+  readonly protocol: Protocol
+  /** Whether it gets offsets and `stratix:sync` messages: all but plain clients do. */
   readonly sync: boolean
   /** What the client asked for. */
   readonly filter: Filter.Filter

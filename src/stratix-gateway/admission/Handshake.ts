@@ -5,29 +5,25 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/stratix-protocol.js"
 import * as Authenticator from "../auth/Authenticator.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
 import * as Filter from "../log/Filter.js"
 import { isImmediate } from "../runtime/Immediate.js"
-import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
 import * as Refusals from "../telemetry/Refusals.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import { type Refusal, refuse } from "../transport/Refusal.js"
 import type { UpgradeRequest } from "../transport/Transport.js"
 import type { Admission } from "./Admission.js"
+import * as Credentials from "./Credentials.js"
 import * as Host from "./Host.js"
 import * as Limits from "./Limits.js"
 import * as Origin from "./Origin.js"
@@ -58,93 +54,17 @@ export class Handshake extends Context.Tag("stratix/Handshake")<
 const one = (value: string | ReadonlyArray<string> | undefined): string | undefined =>
   typeof value === "string" || value === undefined ? value : value.join(",")
 
+/** Where a stream goes on: `EventSource` repeats its URL, and so an old `since`, whenever it comes back. */
+const cursorOf = ({ asks, headers }: UpgradeRequest): string | undefined => {
+  const id = asks === "stream" ? one(headers["last-event-id"]) : undefined
+  return id === "" ? undefined : id
+}
+
 /** The version of the WebSocket protocol (RFC 6455 §4.1). */
 const VERSION = "13"
 
 /** An entry of `Sec-WebSocket-Protocol` (RFC 9110 §5.6.2). */
 const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-
-/** `Retry-After` in seconds for a client whose token could not be checked.
- * @since 0.1.0
- * @category credentials */
-export const UNAVAILABLE_RETRY = "5"
-
-/** The token of an `Authorization` header of the Bearer scheme.
- * @since 0.1.0
- * @category credentials */
-export const bearerToken = (authorization: string | undefined): Redacted.Redacted<string> | undefined => {
-  const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1]
-  return token === undefined ? undefined : Redacted.make(token)
-}
-
-/** `WWW-Authenticate` for a client without a valid token (RFC 6750 §3).
- * @since 0.1.0
- * @category credentials */
-export const challenge = (error: Authenticator.Unauthenticated): string =>
-  error.reason === "Missing" ? 'Bearer realm="stratix"' : 'Bearer realm="stratix", error="invalid_token"'
-
-/** `WWW-Authenticate` for a principal that lacks a permission.
- * @since 0.1.0
- * @category credentials */
-export const scopeChallenge = (permission: Authenticator.Permission): string =>
-  `Bearer realm="stratix", error="insufficient_scope", scope="stratix:${permission}"`
-
-/** Refuses a principal that has expired at this time.
- * @since 0.1.0
- * @category credentials */
-export const unexpired = (
-  principal: Authenticator.Principal,
-  now: number
-): Exit.Exit<Authenticator.Principal, Authenticator.Unauthenticated> =>
-  principal.expiresAt === undefined || DateTime.toEpochMillis(principal.expiresAt) > now
-    ? Exit.succeed(principal)
-    : Exit.fail(new Authenticator.Unauthenticated({ reason: "Expired", message: "the token has expired" }))
-
-/** Finds the principal of these credentials, within the handshake timeout, and refuses it if it has expired. An immediate decision of the authenticator is an `Exit`.
- * @since 0.1.0
- * @category credentials */
-export const verifier: Effect.Effect<
-  (credentials: Authenticator.Credentials) => Effect.Effect<Authenticator.Principal, Authenticator.Unauthenticated>,
-  never,
-  Authenticator.Authenticator | StatusSyncConfig.StatusSyncConfig | Scope.Scope
-> = Effect.gen(function* () {
-  const { handshakeTimeout } = yield* StatusSyncConfig.StatusSyncConfig
-  const { authenticate } = yield* Authenticator.Authenticator
-  const clock = yield* Effect.clock
-  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const deadlines = yield* TimeoutQueues.make
-  const waits = deadlines.queue(handshakeTimeout, (onExpire: () => void) => onExpire())
-  const tooSlow = new Authenticator.Unauthenticated({
-    reason: "Unavailable",
-    message: "it took too long to find out whether the token is good"
-  })
-  const inTime = (principal: Authenticator.Principal) => unexpired(principal, clock.unsafeCurrentTimeMillis())
-
-  return (credentials) => {
-    const deciding = authenticate(credentials)
-    if (isImmediate(deciding)) return Exit.flatMap(deciding, inTime)
-    const fiber = runFork(deciding)
-    // Most authenticators decide at once: only a decision that is pending gets a timeout.
-    const decided = fiber.unsafePoll()
-    if (decided !== null) return Exit.flatMap(decided, inTime)
-    const waited = Effect.async<Authenticator.Principal, Authenticator.Unauthenticated>((resume) => {
-      const wait = new TimeoutQueues.Timeout(() => {
-        resume(tooSlow)
-        fiber.unsafeInterruptAsFork(FiberId.none)
-      })
-      waits.start(wait)
-      fiber.addObserver((end) => {
-        waits.stop(wait)
-        resume(end)
-      })
-      return Effect.sync(() => {
-        waits.stop(wait)
-        fiber.unsafeInterruptAsFork(FiberId.none)
-      })
-    })
-    return Effect.flatMap(waited, inTime)
-  }
-})
 
 /** A status of 500 and more is none of the client's making. */
 const outcomeOf = (exit: Exit.Exit<Admission, Refusal>): Limits.HandshakeOutcome => {
@@ -157,14 +77,14 @@ const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const limits = yield* Limits.Limits
   const { recordRefusal } = yield* Refusals.Refusals
-  const verify = yield* verifier
+  const verify = yield* Credentials.verifier
   const { isStillValid } = yield* Authenticator.Authenticator
   const clock = yield* Effect.clock
 
   /** A principal that the host application gives must be as good as one that the authenticator finds. */
   const vet = (principal: Authenticator.Principal) =>
     isStillValid(principal)
-      ? unexpired(principal, clock.unsafeCurrentTimeMillis())
+      ? Credentials.unexpired(principal, clock.unsafeCurrentTimeMillis())
       : Exit.fail(new Authenticator.Unauthenticated({ reason: "Revoked", message: "the token was revoked" }))
 
   const refusedAs =
@@ -174,31 +94,47 @@ const make = Effect.gen(function* () {
       return refusal
     }
 
-  const shape = (request: UpgradeRequest, address: string, routed: boolean): Either.Either<Filter.Query, Refusal> => {
+  const refuseAs = (address: string, label: RefusalReason, ...args: Parameters<typeof refuse>) =>
+    Either.left(refusedAs(label, address)(refuse(...args)))
+
+  /** The upgrade itself, as RFC 6455 wants it. */
+  const upgrade = (request: UpgradeRequest, address: string, routed: boolean): Either.Either<void, Refusal> => {
     const header = (name: string) => one(request.headers[name])
-    const cut = request.url.indexOf("?")
-    const path = cut === -1 ? request.url : request.url.slice(0, cut)
-    const fail = (label: RefusalReason, ...args: Parameters<typeof refuse>) =>
-      Either.left(refusedAs(label, address)(refuse(...args)))
+    const path = request.url.split("?", 1)[0]
     if (!routed && path !== config.path) {
-      return fail("not_found", "not-found", 404, `there is no WebSocket at ${path}: it is at ${config.path}`)
+      const message = `there is no WebSocket at ${path}: it is at ${config.path}`
+      return refuseAs(address, "not_found", "not-found", 404, message)
     }
     if (request.method !== "GET") {
-      return fail("method", "method", 405, `an upgrade is a GET, not a ${request.method}`, { allow: "GET" })
+      const message = `an upgrade is a GET, not a ${request.method}`
+      return refuseAs(address, "method", "method", 405, message, { allow: "GET" })
     }
     if (header("upgrade")?.toLowerCase() !== "websocket") {
-      return fail("upgrade_required", "upgrade-required", 426, "only an upgrade to websocket is served here", {
-        upgrade: "websocket",
-        connection: "Upgrade"
-      })
+      const message = "only an upgrade to websocket is served here"
+      const headers = { upgrade: "websocket", connection: "Upgrade" }
+      return refuseAs(address, "upgrade_required", "upgrade-required", 426, message, headers)
     }
     if (header("sec-websocket-version") !== VERSION) {
-      return fail("upgrade_required", "upgrade-required", 426, `Sec-WebSocket-Version must be ${VERSION}`, {
-        "sec-websocket-version": VERSION
-      })
+      const message = `Sec-WebSocket-Version must be ${VERSION}`
+      const headers = { "sec-websocket-version": VERSION }
+      return refuseAs(address, "upgrade_required", "upgrade-required", 426, message, headers)
     }
-    if (!/^[+/0-9A-Za-z]{22}==$/.test(header("sec-websocket-key") ?? "")) {
-      return fail("malformed", "malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
+    return /^[+/0-9A-Za-z]{22}==$/.test(header("sec-websocket-key") ?? "")
+      ? Either.void
+      : refuseAs(address, "malformed", "malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
+  }
+
+  const shape = (request: UpgradeRequest, address: string, routed: boolean): Either.Either<Filter.Query, Refusal> => {
+    const header = (name: string) => one(request.headers[name])
+    const fail = (...args: Parameters<typeof refuse>) => refuseAs(address, "malformed", ...args)
+    if (request.asks === "websocket") {
+      const asked = upgrade(request, address, routed)
+      if (Either.isLeft(asked)) return Either.left(asked.left)
+    } else if (request.method !== "GET") {
+      const message = `an event stream is the answer to a GET, not to a ${request.method}`
+      return refuseAs(address, "method", "method", 405, message, { allow: "GET" })
+    } else if (header("transfer-encoding") !== undefined || Number(header("content-length") ?? 0) !== 0) {
+      return fail("malformed", 400, "the request for an event stream has no body")
     }
     const host = header("host")
     const hostRequest = {
@@ -209,7 +145,7 @@ const make = Effect.gen(function* () {
       }
     }
     if (host !== undefined && !Host.isAllowed(hostRequest, config)) {
-      return fail("host", "forbidden", 403, Host.refusalOf(host))
+      return refuseAs(address, "host", "forbidden", 403, Host.refusalOf(host))
     }
     const origin = header("origin")
     // A client without an origin is not a browser, and saves the system call behind `local`.
@@ -220,19 +156,16 @@ const make = Effect.gen(function* () {
         config.allowedOrigins
       )
     ) {
-      return fail("origin", "forbidden", 403, `pages from ${origin} may not connect: its origin is not allowed`)
+      const message = `pages from ${origin} may not connect: its origin is not allowed`
+      return refuseAs(address, "origin", "forbidden", 403, message)
     }
+    const cut = request.url.indexOf("?")
     const query = Filter.fromQuery(cut === -1 ? "" : request.url.slice(cut + 1))
-    if (Either.isLeft(query)) return fail("malformed", "malformed", 400, query.left)
+    if (Either.isLeft(query)) return fail("malformed", 400, query.left)
     const size = Filter.size(query.right.filter)
-    return size <= config.maxFilterValues
-      ? Either.right(query.right)
-      : fail(
-          "filter_size",
-          "malformed",
-          400,
-          `the filter has ${size} values, more than the ${config.maxFilterValues} allowed`
-        )
+    if (size <= config.maxFilterValues) return Either.right(query.right)
+    const message = `the filter has ${size} values, more than the ${config.maxFilterValues} allowed`
+    return refuseAs(address, "filter_size", "malformed", 400, message)
   }
 
   /** The subprotocol to select, and the token among the subprotocols offered. */
@@ -264,7 +197,7 @@ const make = Effect.gen(function* () {
       ? refusedAs(
           "unavailable",
           address
-        )(refuse("unavailable", 503, error.message, { "retry-after": UNAVAILABLE_RETRY }))
+        )(refuse("unavailable", 503, error.message, { "retry-after": Credentials.UNAVAILABLE_RETRY }))
       : refusedAs(
           "unauthenticated",
           address
@@ -273,7 +206,7 @@ const make = Effect.gen(function* () {
             "unauthorized",
             401,
             ignored ? `${error.message}; one in the query string is not looked at here` : error.message,
-            { "www-authenticate": challenge(error) }
+            { "www-authenticate": Credentials.challenge(error) }
           )
         )
 
@@ -299,21 +232,24 @@ const make = Effect.gen(function* () {
             address
           )(
             refuse("forbidden", 403, `${principal.name} may not subscribe`, {
-              "www-authenticate": scopeChallenge("subscribe")
+              "www-authenticate": Credentials.scopeChallenge("subscribe")
             })
           )
         )
       }
-      const sync = subprotocol === SYNC_PROTOCOL
+      const protocol = request.asks === "stream" ? "stream" : subprotocol === SYNC_PROTOCOL ? "sync" : "plain"
+      const sync = protocol !== "plain"
+      const since = cursorOf(request) ?? query.since
       const start: Broadcast.Start =
-        sync && query.since !== undefined
-          ? { _tag: "Since", offset: query.since }
+        sync && since !== undefined
+          ? { _tag: "Since", offset: since }
           : sync || query.snapshot
             ? Broadcast.atSnapshot
             : Broadcast.atHead
       const visible =
         host?.visible === undefined ? principal.visible : Filter.intersect(principal.visible, host.visible)
-      return Exit.succeed({ subprotocol, sync, filter: query.filter, start, principal, visible, address, permit })
+      const { filter } = query
+      return Exit.succeed({ subprotocol, protocol, sync, filter, start, principal, visible, address, permit })
     }
     const unauthenticated = (error: Authenticator.Unauthenticated): Refusal =>
       unauthorized(error, error.reason === "Missing" && query.token !== undefined, address)
@@ -323,7 +259,8 @@ const make = Effect.gen(function* () {
     }
     const verification = verify({
       token:
-        bearerToken(one(request.headers["authorization"])) ?? (shown === undefined ? undefined : Redacted.make(shown)),
+        Credentials.bearerToken(one(request.headers["authorization"])) ??
+        (shown === undefined ? undefined : Redacted.make(shown)),
       remoteAddress: address
     })
     return isImmediate(verification)
@@ -344,8 +281,8 @@ const make = Effect.gen(function* () {
     // A client that does not record its trace does not want it recorded here either.
     if (parent?.sampled === false) return decision
     return decision.pipe(
-      Effect.tap(({ principal, sync }) =>
-        Effect.annotateCurrentSpan({ "stratix.protocol": sync ? "sync" : "plain", "stratix.principal": principal.name })
+      Effect.tap(({ principal, protocol }) =>
+        Effect.annotateCurrentSpan({ "stratix.protocol": protocol, "stratix.principal": principal.name })
       ),
       Effect.tapError(({ reason, status }) =>
         Effect.annotateCurrentSpan({ "stratix.refusal": reason, "http.response.status_code": status })

@@ -25,7 +25,7 @@ import * as Terminations from "../telemetry/Terminations.js"
 import * as Frame from "../transport/Frame.js"
 import type { TransportSocket } from "../transport/Transport.js"
 import * as CatchUps from "./CatchUps.js"
-import * as EventBatch from "./EventBatch.js"
+import type * as EventBatch from "./EventBatch.js"
 import * as FanoutFaults from "./FanoutFaults.js"
 import * as FlushBudget from "./FlushBudget.js"
 import { FlushMeter } from "./FlushMeter.js"
@@ -174,10 +174,7 @@ const make = Effect.gen(function* () {
         fallBehind(subscriber, from)
     }
     if (group.live.length === 0) return 0
-    const texts = group.sync
-      ? EventBatch.messagesOf(pending, messages.stampOf, messages.now)
-      : pending.map((entry) => entry.json)
-    const frames = group.compressed ? Buffer.concat(texts.map(compressOnce)) : Frame.texts(texts)
+    const frames = group.encode(pending, messages)
     // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
     let written = 0
     for (let i = group.live.length - 1; i >= 0; i--) {
@@ -236,7 +233,8 @@ const make = Effect.gen(function* () {
       stampOf: (index) => {
         stamps[index] ??= stamp.next()
         return stamps[index]
-      }
+      },
+      compress: compressOnce
     }
     let made = 0
     for (const group of touched) {

@@ -18,7 +18,6 @@ import { isImmediate } from "../runtime/Immediate.js"
 import { sentAt } from "../runtime/TimeoutQueues.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Frame from "../transport/Frame.js"
-import * as EventBatch from "./EventBatch.js"
 import type { FanoutFaults } from "./FanoutFaults.js"
 import type { Group, Subscriber, Subscribers } from "./Subscribers.js"
 
@@ -140,7 +139,7 @@ export const make = (
       Queue.unsafeOffer(behind, subscriber)
     }
 
-    const announcement = (from: Offset | undefined, result: EventLog.CatchUp, more: boolean): Buffer => {
+    const announcement = (from: Offset | undefined, result: EventLog.CatchUp, more: boolean): string => {
       const { requestId, timestamp } = stamp.next()
       const message: SyncMessage = {
         eventType: SYNC,
@@ -156,17 +155,12 @@ export const make = (
         requestId,
         sentAt: sentAt(clock)
       }
-      return Frame.text(JSON.stringify(message))
+      return JSON.stringify(message)
     }
 
-    const framesOf = (group: Group, entries: ReadonlyArray<EventLog.LogEntry>): Buffer => {
-      const texts = group.sync
-        ? EventBatch.messagesOf(entries, stamp.next, sentAt(clock))
-        : entries.map((entry) => entry.json)
-      return group.compressed
-        ? Buffer.concat(texts.map((text) => Frame.compressedText(text, config.compressionThreshold)))
-        : Frame.texts(texts)
-    }
+    const compress = (text: string) => Frame.compressedText(text, config.compressionThreshold)
+    const framesOf = (group: Group, entries: ReadonlyArray<EventLog.LogEntry>): Buffer =>
+      group.encode(entries, { stampOf: stamp.next, now: sentAt(clock), compress })
 
     const give = (subscriber: Subscriber, until: Offset, { frames, result }: Step) => {
       const from = subscriber.cursor
@@ -177,7 +171,8 @@ export const make = (
       }
       const live = !result.more && result.to === head()
       // Up to here a step can be taken again; from the write on it cannot.
-      const written = subscriber.group.sync ? Buffer.concat([announcement(from, result, !live), frames]) : frames
+      const { form, sync } = subscriber.group
+      const written = sync ? Buffer.concat([form.message(SYNC, announcement(from, result, !live)), frames]) : frames
       if (conflates && subscriber.joined) counts.conflations++
       if (conflates || !subscriber.catchingUp) begin(subscriber, result.mode)
       if (result.mode !== "resume") subscriber.target = until

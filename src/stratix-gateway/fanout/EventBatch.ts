@@ -1,9 +1,11 @@
 /**
- * Many events in one message, as sync clients get them: a browser pays tens of µs for a message whatever it holds.
+ * Events as the connections of a group get them. Sync clients get many in one message: a browser pays tens of µs for a message whatever it holds.
  */
 import { EVENTS } from "../../stratix-core/stratix-protocol.js"
 import { type LogEntry, withOffset } from "../log/EventLog.js"
 import type { Stamp } from "../log/Stamps.js"
+import * as Form from "../transport/Form.js"
+import * as Frame from "../transport/Frame.js"
 
 /** Characters of events in one message: parsed in about 1 ms. One event that is longer travels alone. */
 const MAX_CHARACTERS = 64 * 1024
@@ -15,7 +17,12 @@ const MAX_EVENTS = 512
 export interface Shared {
   readonly now: number
   readonly stampOf: (index: number) => Stamp
+  /** A text in a compressed frame. */
+  readonly compress: (text: string) => Buffer
 }
+
+/** The bytes of events, in their order. */
+export type Encode = (entries: ReadonlyArray<LogEntry>, shared: Shared) => Buffer
 
 /** Events in groups that each fit into one message. */
 const split = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<ReadonlyArray<string>> => {
@@ -36,13 +43,25 @@ const split = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<ReadonlyArray<st
   return batches
 }
 
-/** The messages that carry the events, in their order. `stampOf` stamps them by their number, from 0. */
-export const messagesOf = (
-  entries: ReadonlyArray<LogEntry>,
-  stampOf: (index: number) => Stamp,
-  sentAt: number
-): ReadonlyArray<string> =>
+/** The messages that carry the events. `stampOf` stamps them by their number, from 0. */
+const batches = (entries: ReadonlyArray<LogEntry>, { now, stampOf }: Shared): ReadonlyArray<string> =>
   split(entries).map((texts, index) => {
     const { requestId, timestamp } = stampOf(index)
-    return `{"eventType":"${EVENTS}","payload":{"events":[${texts.join(",")}]},"timestamp":${timestamp},"requestId":"${requestId}","sentAt":${sentAt}}`
+    return `{"eventType":"${EVENTS}","payload":{"events":[${texts.join(",")}]},"timestamp":${timestamp},"requestId":"${requestId}","sentAt":${now}}`
   })
+
+const single = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<string> => entries.map((entry) => entry.json)
+
+/** How events are encoded in each form, for plain clients and for sync clients. In a stream every event is a message, because its offset must be the message's id. */
+export const encoders: { readonly [Name in Form.Form["name"]]: (sync: boolean) => Encode } = {
+  frames: (sync) => {
+    const textsOf = sync ? batches : single
+    return (entries, shared) => Frame.texts(textsOf(entries, shared))
+  },
+  deflated: (sync) => {
+    const textsOf = sync ? batches : single
+    return (entries, shared) => Buffer.concat(textsOf(entries, shared).map(shared.compress))
+  },
+  stream: () => (entries) =>
+    Buffer.from(entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join(""))
+}

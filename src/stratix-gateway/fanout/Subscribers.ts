@@ -9,7 +9,9 @@ import type { Offset } from "../../stratix-core/stratix-protocol.js"
 import type { Lag, LogEntry } from "../log/EventLog.js"
 import type * as Filter from "../log/Filter.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
+import type { Form } from "../transport/Form.js"
 import type { TransportSocket } from "../transport/Transport.js"
+import * as EventBatch from "./EventBatch.js"
 import * as FilterIndex from "./FilterIndex.js"
 
 /** Connections with equal filters that get the same bytes.
@@ -21,14 +23,18 @@ export class Group {
   members = 0
   /** Events of the flush under way; empty between flushes. */
   pending: Array<LogEntry> = []
+  /** Events as its connections get them. */
+  readonly encode: EventBatch.Encode
   constructor(
     readonly filter: Filter.Filter,
     readonly sync: boolean,
-    readonly compressed: boolean,
+    readonly form: Form,
     readonly key: string,
     /** Unsent bytes above which its connections get nothing more. */
     readonly highWaterMark: number
-  ) {}
+  ) {
+    this.encode = EventBatch.encoders[form.name](sync)
+  }
 }
 
 /** What every connection may leave unread, whatever its filter holds: the largest buffer that Node itself gives a socket. */
@@ -141,7 +147,7 @@ export class Subscribers {
 
   /** A subscriber that is away from the head, with no cursor yet. */
   add(socket: TransportSocket, filter: Filter.Filter, sync: boolean): Subscriber {
-    const subscriber = new Subscriber(socket, this.groupOf(filter, sync, socket.compressed))
+    const subscriber = new Subscriber(socket, this.groupOf(filter, sync, socket.form))
     subscriber.group.members++
     this.members++
     this.moveAway(subscriber)
@@ -161,7 +167,7 @@ export class Subscribers {
 
   /** Into the group of another filter, away from the head. */
   move(subscriber: Subscriber, filter: Filter.Filter): void {
-    const group = this.groupOf(filter, subscriber.group.sync, subscriber.group.compressed)
+    const group = this.groupOf(filter, subscriber.group.sync, subscriber.group.form)
     group.members++
     this.exit(subscriber.group)
     subscriber.group = group
@@ -224,13 +230,13 @@ export class Subscribers {
     if (this.away.size === 0) this.complete.unsafeOpen()
   }
 
-  private groupOf(filter: Filter.Filter, sync: boolean, compressed: boolean): Group {
-    const key = `${sync ? "s" : "p"}${compressed ? "z" : ""}${filter.key}`
+  private groupOf(filter: Filter.Filter, sync: boolean, form: Form): Group {
+    const key = `${sync ? "sync" : "plain"}|${form.name}|${filter.key}`
     const found = this.groups.get(key)
     if (found !== undefined) return found
     // One budget for what is held for a connection: its filter and what it has not read.
     const left = Math.max(Math.min(LEAST_UNSENT, this.highWaterMark), this.highWaterMark - filter.weight)
-    const made = new Group(filter, sync, compressed, key, left)
+    const made = new Group(filter, sync, form, key, left)
     this.groups.set(key, made)
     this.index.add(filter, made)
     return made

@@ -175,7 +175,7 @@ export type SlowReason = (typeof slowReasons)[number]
 /** The labels of `joins`.
  * @since 0.1.0
  * @category labels */
-export const protocols = ["plain", "sync"] as const
+export const protocols = ["plain", "sync", "stream"] as const
 
 /** The labels of `connections`; see `Broadcast.Lag`.
  * @since 0.1.0

@@ -23,21 +23,31 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
 const ignore = () => undefined
 
+/** Answers that go on until their client leaves. */
+const endless = new WeakSet<ServerResponse>()
+
+/** An answer that goes on until its client leaves need not be read within `responseTimeout`. */
+export const neverEnds = (response: ServerResponse): void => {
+  endless.add(response)
+}
+
 /** The requests of one socket. */
 class Pipeline {
   private readonly waiting: Array<readonly [IncomingMessage, ServerResponse]> = []
   private busy = false
   private slowed = false
-  private readonly timeout: TimeoutQueues.Timeout<Duplex>
+  private readonly timeout: TimeoutQueues.Timeout<Pipeline>
+  /** The answer under way. */
+  current: ServerResponse | undefined = undefined
 
   constructor(
-    private readonly socket: Duplex,
+    readonly socket: Duplex,
     private readonly listener: Listener,
-    private readonly timeouts: TimeoutQueues.TimeoutQueue<Duplex>,
+    private readonly timeouts: TimeoutQueues.TimeoutQueue<Pipeline>,
     private readonly onTooMany: (socket: Duplex) => void,
     private readonly onSmallChunks: (socket: Duplex) => void
   ) {
-    this.timeout = new TimeoutQueues.Timeout(socket)
+    this.timeout = new TimeoutQueues.Timeout<Pipeline>(this)
   }
 
   add(request: IncomingMessage, response: ServerResponse): void {
@@ -78,6 +88,7 @@ class Pipeline {
 
   private run(request: IncomingMessage, response: ServerResponse): void {
     this.busy = true
+    this.current = response
     this.timeouts.start(this.timeout)
     // From its last byte on; the `end` of an unread body comes with the end of the answer.
     request.once("end", () => {
@@ -86,6 +97,7 @@ class Pipeline {
     response.once("close", () => {
       this.timeouts.stop(this.timeout)
       this.busy = false
+      this.current = undefined
       const next = this.waiting.shift()
       if (this.socket.destroyed) this.waiting.length = 0
       else if (next !== undefined) this.run(...next)
@@ -107,7 +119,8 @@ export const make = (
     const { responseTimeout } = yield* StatusSyncConfig.StatusSyncConfig
     const { recordRefusal } = yield* Refusals.Refusals
     const deadlines = yield* TimeoutQueues.make
-    const timeouts = deadlines.queue(responseTimeout, (socket: Duplex) => {
+    const timeouts = deadlines.queue(responseTimeout, ({ current, socket }: Pipeline) => {
+      if (current !== undefined && endless.has(current)) return
       recordRefusal("timeout", "the answer was not read in time")
       socket.destroy()
     })

@@ -7,12 +7,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { Form } from "./Form.js"
 import type { Refusal } from "./Refusal.js"
 
-/** An upgrade request, before anything is decided.
+/** A request for a connection, before anything is decided.
  * @since 0.1.0
  * @category models */
 export interface UpgradeRequest {
+  /** What the connection is to be: an upgrade to a WebSocket, or an event stream, which its route has been found for. */
+  readonly asks: "websocket" | "stream"
   readonly method: string
   /** Path and query, as in the request line. */
   readonly url: string
@@ -29,15 +32,16 @@ export interface UpgradeRequest {
  * @category models */
 export interface TransportSocket {
   readonly remoteAddress: string
-  /** Whether the client agreed to permessage-deflate with a window that serves every client. */
-  readonly compressed: boolean
+  readonly form: Form
   /** How often something was written. */
   readonly writes: () => number
-  /** Writes whole frames. Returns the bytes not yet handed to the operating system. */
-  readonly write: (frames: Uint8Array) => number
+  /** Writes whole messages of its form. Returns the bytes not yet handed to the operating system. */
+  readonly write: (bytes: Uint8Array) => number
+  /** Writes the ping of its form. What the client shows of life comes to the handlers. */
+  readonly ping: () => void
   /** Bytes not yet handed to the operating system. */
   readonly unsentBytes: () => number
-  /** Sends a close frame; the socket is terminated if the client does not answer. Nothing can be written afterwards. */
+  /** Sends a close frame, or ends the stream; the socket is terminated if the client does not answer. Nothing can be written afterwards. */
   readonly end: (code: number, reason: string) => void
   /** Ends the socket at once, without a close frame. */
   readonly terminate: () => void
@@ -51,6 +55,8 @@ export interface SocketHandlers {
   readonly onOpen: () => void
   /** A frame of any kind came in. */
   readonly onSignOfLife: () => void
+  /** The client cannot speak, and the operating system has taken bytes for it since the last ping. */
+  readonly onTaken: () => void
   /** A pong came in. */
   readonly onPong: () => void
   readonly onText: (text: string) => void

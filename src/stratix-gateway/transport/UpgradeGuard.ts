@@ -30,7 +30,11 @@ const upgrades = new WeakMap<Http.IncomingMessage, Upgrade>()
 export const upgradeOf = (request: Http.IncomingMessage): Upgrade | undefined => upgrades.get(request)
 
 /** The request as the handshake sees it. */
-export const upgradeRequest = ({ request, socket }: Pick<Upgrade, "request" | "socket">): UpgradeRequest => ({
+export const upgradeRequest = (
+  { request, socket }: Pick<Upgrade, "request" | "socket">,
+  asks: UpgradeRequest["asks"] = "websocket"
+): UpgradeRequest => ({
+  asks,
   method: request.method ?? "",
   url: request.url ?? "/",
   headers: request.headers,

@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import WebSocket, { type ServerOptions, WebSocketServer } from "ws"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Refusals from "../telemetry/Refusals.js"
+import * as Form from "./Form.js"
 import { type Refusal, refuse } from "./Refusal.js"
 import type { Accepted, SocketHandlers, TransportHandlers, TransportSocket } from "./Transport.js"
 import { ignoreError, type Upgrade } from "./UpgradeGuard.js"
@@ -47,7 +48,7 @@ export class WebSockets extends Context.Tag("stratix/WebSockets")<
 /** A `ws` socket that is also a `TransportSocket`: a subclass, so that a connection costs no second object and no closures. */
 class GatewaySocket extends WebSocket implements TransportSocket {
   remoteAddress = ""
-  compressed = false
+  form = Form.frames
   private raw: Duplex | undefined = undefined
   handlers: SocketHandlers | undefined = undefined
   private written = 0
@@ -56,7 +57,7 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   attach<A extends Accepted>(raw: Duplex, accepted: A, handlers: Pick<TransportHandlers<A>, "accept">): void {
     this.raw = raw
     this.remoteAddress = accepted.address
-    this.compressed = this.extensions !== ""
+    if (this.extensions !== "") this.form = Form.deflated
     this.on("message", onMessage)
     this.on("ping", onPing)
     this.on("pong", onPong)
@@ -83,6 +84,11 @@ class GatewaySocket extends WebSocket implements TransportSocket {
       })
     }
     return raw.writableLength
+  }
+
+  // `ws` has a method of this name, for pings with a payload: nothing else calls it.
+  override ping(): void {
+    this.write(this.form.ping)
   }
 
   unsentBytes(): number {

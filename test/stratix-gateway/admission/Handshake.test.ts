@@ -5,6 +5,7 @@ import { StatusSyncTest } from "../../../src/stratix-testing/index.js"
 import { quiet, refusedBy } from "../support/gateway.js"
 
 const good: Transport.UpgradeRequest = {
+  asks: "websocket",
   method: "GET",
   url: "/",
   remoteAddress: "203.0.113.7",

@@ -27,6 +27,7 @@ import * as Dashboard from "./files/Dashboard.js"
 import * as Groups from "./Groups.js"
 import * as PagePolicy from "./PagePolicy.js"
 import { guard } from "./RouteGuard.js"
+import * as StreamRoute from "./read/StreamRoute.js"
 import { GatewayApi, routerConfig } from "./StratixApi.js"
 
 /** What the routes need.
@@ -71,8 +72,8 @@ export const app: Effect.Effect<HttpApp.Default, never, AppServices | Scope.Scop
   )
 })
 
-/** Routes that machines ask for every few seconds, whose traces tell nothing. */
-const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
+/** Routes that machines ask for every few seconds, whose traces tell nothing; and the stream, whose handshake has a span of its own, without the token that its URL may contain. */
+const UNTRACED: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics", StreamRoute.PATH])
 
 /** Serves the routes, in the trace of the caller. Where nothing records spans, without the span that the platform would make for each request. */
 const handler = Effect.gen(function* () {
@@ -82,7 +83,7 @@ const handler = Effect.gen(function* () {
     NodeHttpServer.makeHandler(served),
     ({ headers, url }) =>
       tracer === undefined ||
-      PROBES.has(url.split("?", 1)[0] ?? "") ||
+      UNTRACED.has(url.split("?", 1)[0] ?? "") ||
       // A caller that does not record its trace does not want it recorded here.
       Tracing.callerOf(headers)?.sampled === false
   )

@@ -21,8 +21,9 @@ import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as PublishRoutes from "./PublishRoutes.js"
 import * as RouteAuth from "./RouteAuth.js"
-import * as StateSnapshots from "./StateSnapshots.js"
-import { HealthGroup, OperationsGroup, PublishGroup, StateGroup } from "./StratixApi.js"
+import * as StateSnapshots from "./read/StateSnapshots.js"
+import * as StreamRoute from "./read/StreamRoute.js"
+import { HealthGroup, OperationsGroup, PublishGroup, StateGroup, StreamGroup } from "./StratixApi.js"
 
 /** Of the state: how long, in milliseconds, the log has been out of reach. Absent while it is not. */
 const STALE_HEADER = "stratix-stale-ms"
@@ -42,6 +43,11 @@ const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
         }).pipe(Effect.catchAll((error) => Effect.succeed(Problem.response(503, error.reason, error.message))))
       )
     )
+  )
+
+const stream = <Id extends string>(id: Id, group: typeof StreamGroup) =>
+  HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.stream", (handlers) =>
+    handlers.handleRaw("stream", () => StreamRoute.serve())
   )
 
 /** Prefix of the gateway's own metrics: a host application has others in the same registry, and an exporter of its own for them. */
@@ -118,11 +124,12 @@ const groupIn = <Group extends HttpApiGroup.HttpApiGroup.Any & { readonly identi
   return found
 }
 
-/** `stratix.publish` and `stratix.state`. */
+/** `stratix.publish`, `stratix.state` and `stratix.stream`. */
 export const stratix = <Id extends string>(api: Api<Id>) =>
   Layer.mergeAll(
     PublishRoutes.layer(api.identifier, groupIn(api, PublishGroup)),
-    state(api.identifier, groupIn(api, StateGroup))
+    state(api.identifier, groupIn(api, StateGroup)),
+    stream(api.identifier, groupIn(api, StreamGroup))
   ).pipe(Layer.provide(RouteAuth.layer))
 
 /** `stratix.operations` and `stratix.health`. */

@@ -5,7 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Handshake from "../../admission/Handshake.js"
+import * as Credentials from "../../admission/Credentials.js"
 import * as Limits from "../../admission/Limits.js"
 import type * as Authenticator from "../../auth/Authenticator.js"
 import type * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
@@ -21,24 +21,24 @@ const refuse = (response: HttpServerResponse.HttpServerResponse) => Effect.die(r
 const make = Effect.gen(function* () {
   const limits = yield* Limits.Limits
   const { recordRefusal } = yield* Refusals.Refusals
-  const verify = yield* Handshake.verifier
+  const verify = yield* Credentials.verifier
   const check = yield* PagePolicy.make
 
   const unauthenticated = (error: Authenticator.Unauthenticated, address: string) => {
     if (error.reason === "Unavailable") {
       recordRefusal("unavailable", error.message, address)
-      const headers = { "retry-after": Handshake.UNAVAILABLE_RETRY }
+      const headers = { "retry-after": Credentials.UNAVAILABLE_RETRY }
       return Problem.response(503, "Unavailable", error.message, { headers })
     }
     recordRefusal("unauthenticated", error.message, address)
-    const headers = { "www-authenticate": Handshake.challenge(error) }
+    const headers = { "www-authenticate": Credentials.challenge(error) }
     return Problem.response(401, "Unauthenticated", error.message, { headers })
   }
 
   const forbidden = (permission: Authenticator.Permission, name: string, address: string) => {
     const message = `${name} may not ${permission === "operator" ? "operate this gateway" : permission}`
     recordRefusal("forbidden", message, address)
-    const headers = { "www-authenticate": Handshake.scopeChallenge(permission) }
+    const headers = { "www-authenticate": Credentials.scopeChallenge(permission) }
     return Problem.response(403, "Forbidden", message, { headers })
   }
 
@@ -54,7 +54,7 @@ const make = Effect.gen(function* () {
     const address = RequestAddress.of(request, limits)
     const principal = yield* verify({
       // Not the token that the platform hands over: that is whatever follows the first seven characters of the header.
-      token: Handshake.bearerToken(request.headers["authorization"]),
+      token: Credentials.bearerToken(request.headers["authorization"]),
       remoteAddress: address
     }).pipe(Effect.catchAll((error) => refuse(unauthenticated(error, address))))
     if (!principal.permissions.has(permission)) return yield* refuse(forbidden(permission, principal.name, address))

@@ -24,6 +24,7 @@ import {
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import { OperatorAuth, PublishAuth, SubscribeAuth } from "./CurrentPrincipal.js"
 import { Problem } from "./Problem.js"
+import * as QueryParameters from "./read/QueryParameters.js"
 
 export { Problem } from "./Problem.js"
 
@@ -106,7 +107,7 @@ export const ConnectionReport = Schema.Struct({
   /** The address of the client: the peer's, or what a trusted proxy says it is. */
   address: Schema.String,
   principal: Schema.String,
-  protocol: Schema.Literal("plain", "sync"),
+  protocol: Schema.Literal("plain", "sync", "stream"),
   /** What it asked for, within what it may see. An absent field does not narrow it. */
   filter: FilterFields,
   /** `live`: at the head. `stalled`: the client does not read. `behind`: it is catching up. */
@@ -245,6 +246,24 @@ export const StateGroup = HttpApiGroup.make("stratix.state")
   )
   .middleware(SubscribeAuth)
 
+/** The route that is a connection. Whom it is for, and within which limits, is decided as for a WebSocket.
+ * @since 0.1.0
+ * @category groups */
+export const StreamGroup = HttpApiGroup.make("stratix.stream")
+  .annotate(OpenApi.Description, "Tells events as they happen.")
+  .add(
+    HttpApiEndpoint.get("stream", "/api/stratix/stream")
+      .annotate(OpenApi.Summary, "A snapshot, or what came after an offset, and then every event: for `EventSource`")
+      .annotate(OpenApi.Override, { parameters: QueryParameters.stream, security: [{ stratix: [] }] })
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addError(Problem, { status: 400 })
+      .addError(Problem, { status: 401 })
+      .addError(Problem, { status: 403 })
+      .addError(Problem, { status: 405 })
+      .addError(Problem, { status: 429 })
+      .addError(Problem, { status: 503 })
+  )
+
 /** Routes for operators: connections and metrics.
  * @since 0.1.0
  * @category groups */
@@ -296,10 +315,10 @@ export const HealthGroup = HttpApiGroup.make("stratix.health")
       .addError(Readiness, { status: 503 })
   )
 
-/** The routes that publish and tell the state, to add to the API of a host application: `HttpApi.make("gateway").addHttpApi(StratixApi)`. Without annotations, because `addHttpApi` would copy them onto the groups.
+/** The routes that publish, tell the state and stream events, to add to the API of a host application: `HttpApi.make("gateway").addHttpApi(StratixApi)`. Without annotations, because `addHttpApi` would copy them onto the groups.
  * @since 0.1.0
  * @category api */
-export class StratixApi extends HttpApi.make("stratix").add(PublishGroup).add(StateGroup) {}
+export class StratixApi extends HttpApi.make("stratix").add(PublishGroup).add(StateGroup).add(StreamGroup) {}
 
 /** The routes for operators and health checks, which a host application may have already.
  * @since 0.1.0

@@ -17,7 +17,7 @@ import {
   SUBSCRIBED,
   SubscribeMessage
 } from "../../../stratix-core/stratix-protocol.js"
-import type { Admission } from "../../admission/Admission.js"
+import type { Admission, Protocol } from "../../admission/Admission.js"
 import type { TokenBucket } from "../../admission/TokenBucket.js"
 import type { Settings } from "../../config/StatusSyncConfig.js"
 import type { Broadcast } from "../../fanout/Broadcast.js"
@@ -30,7 +30,6 @@ import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import type { Refusals } from "../../telemetry/Refusals.js"
 import { SLOW_AFTER } from "../../telemetry/SlowClients.js"
-import * as Frame from "../../transport/Frame.js"
 import type { SocketHandlers, TransportSocket } from "../../transport/Transport.js"
 import type { LivenessWatch } from "./Heartbeat.js"
 
@@ -40,7 +39,7 @@ import type { LivenessWatch } from "./Heartbeat.js"
 export interface ConnectionInfo {
   readonly id: string
   readonly remoteAddress: string
-  readonly protocol: "plain" | "sync"
+  readonly protocol: Protocol
   readonly principal: string
   /** Milliseconds since the Unix epoch. */
   readonly openedAt: number
@@ -161,7 +160,7 @@ export class Connection implements SocketHandlers {
     return {
       id: this.id,
       remoteAddress: this.socket.remoteAddress,
-      protocol: this.admission.sync ? "sync" : "plain",
+      protocol: this.admission.protocol,
       principal: this.admission.principal.name,
       openedAt: this.openedAt
     }
@@ -185,6 +184,10 @@ export class Connection implements SocketHandlers {
     // A client that keeps sending after the close frame is not waited for.
     if (this.ending && excess > inbound.window) this.socket.terminate()
     else this.violation("message_rate", "too many messages")
+  }
+
+  onTaken(): void {
+    this.liveness?.signOfLife()
   }
 
   onPong(): void {
@@ -256,7 +259,7 @@ export class Connection implements SocketHandlers {
   /** Called by the heartbeat: sends a ping, and to sync clients, which may not see pings, the head. */
   ping(now: number): void {
     this.pingedAt = now
-    this.socket.write(Frame.ping)
+    this.socket.ping()
     if (this.admission.sync) this.heartbeat()
   }
 
@@ -285,7 +288,8 @@ export class Connection implements SocketHandlers {
   send(eventType: string, payload: unknown): void {
     const { clock, stamps } = this.context
     const message = { eventType, payload, ...stamps.next() }
-    this.socket.write(Frame.text(JSON.stringify(this.admission.sync ? { ...message, sentAt: sentAt(clock) } : message)))
+    const json = JSON.stringify(this.admission.sync ? { ...message, sentAt: sentAt(clock) } : message)
+    this.socket.write(this.socket.form.message(eventType, json))
   }
 
   private heartbeat(at?: number): void {

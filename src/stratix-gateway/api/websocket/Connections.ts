@@ -39,7 +39,6 @@ import * as Metrics from "../../telemetry/Metrics.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import * as SlowClients from "../../telemetry/SlowClients.js"
 import * as Terminations from "../../telemetry/Terminations.js"
-import * as Frame from "../../transport/Frame.js"
 import { type Refusal, refuse } from "../../transport/Refusal.js"
 import * as Transport from "../../transport/Transport.js"
 import { Connection, type ConnectionContext, type ConnectionInfo } from "./Connection.js"
@@ -100,10 +99,11 @@ const limitsOfWs: { readonly [code: string]: Metrics.RefusalReason } = {
 
 const joins = {
   plain: Metric.tagged(Metrics.joins, "protocol", "plain"),
-  sync: Metric.tagged(Metrics.joins, "protocol", "sync")
+  sync: Metric.tagged(Metrics.joins, "protocol", "sync"),
+  stream: Metric.tagged(Metrics.joins, "protocol", "stream")
 } as const
 
-/** The range, in milliseconds, over which clients are asked to spread their return after a drain. */
+/** The range, in milliseconds, over which clients are asked to spread their return. */
 const RETRY_SPREAD = { min: 500, max: 5000 }
 
 const make = Effect.gen(function* () {
@@ -136,8 +136,9 @@ const make = Effect.gen(function* () {
   const staleness = () => EventLog.staleness(log.health())
   const keepAlive = yield* KeepAlive.make(
     config.keepAliveInterval,
-    () =>
-      Frame.text(
+    (form) =>
+      form.message(
+        HEARTBEAT,
         JSON.stringify({
           eventType: HEARTBEAT,
           payload: { head: broadcast.head(), ...staleness() },
@@ -162,7 +163,7 @@ const make = Effect.gen(function* () {
           module: "Connections",
           connectionId: connection.id,
           remoteAddress: connection.socket.remoteAddress,
-          protocol: connection.admission.sync ? "sync" : "plain",
+          protocol: connection.admission.protocol,
           ...more
         })
       )
@@ -182,8 +183,12 @@ const make = Effect.gen(function* () {
     return timer
   }
 
+  const retryAfter = Random.nextIntBetween(RETRY_SPREAD.min, RETRY_SPREAD.max)
+
   const welcome = (connection: Connection) => {
     broadcast.flushNow()
+    const { opening } = connection.socket.form
+    if (opening !== undefined) connection.socket.write(opening(runSync(retryAfter)))
     connection.send(CONNECTED, {
       message: WELCOME_MESSAGE,
       ...(connection.admission.sync && {
@@ -235,7 +240,7 @@ const make = Effect.gen(function* () {
     connection.liveness = heartbeat.watch(connection)
     connection.subscriber = welcome(connection)
     if (connection.admission.sync) keepAlive.add(connection)
-    joins[connection.admission.sync ? "sync" : "plain"].unsafeUpdate(1, [])
+    joins[connection.admission.protocol].unsafeUpdate(1, [])
     changed({ _tag: "Joined", connection: connection.info })
     debug(connection, "client joined")
     // It may have been revoked since the authenticator decided.
@@ -289,7 +294,7 @@ const make = Effect.gen(function* () {
     let sent = 0
     for (const connection of [...pool.keys()]) {
       if (connection.admission.sync) {
-        const retryAfterMs = yield* Random.nextIntBetween(RETRY_SPREAD.min, RETRY_SPREAD.max)
+        const retryAfterMs = yield* retryAfter
         connection.reply(CLOSING, { reason: "the gateway is going away", retryAfterMs })
       }
       connection.socket.end(CloseCodes.GOING_AWAY, "the gateway is going away")

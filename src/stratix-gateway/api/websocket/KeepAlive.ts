@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as SleepLoop from "../../runtime/SleepLoop.js"
 import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
+import type { Form } from "../../transport/Form.js"
 import type { TransportSocket } from "../../transport/Transport.js"
 
 /** What is kept alive. */
@@ -27,11 +28,11 @@ interface Quiet {
   left: number
 }
 
-/** Writes one shared frame to each connection to which nothing else was written, so that none is left without a word for longer than `interval`.
+/** Writes one shared message to each connection to which nothing else was written, so that none is left without a word for longer than `interval`.
  * Looks at them every half interval, in O(connections), and not at all while there are none. */
 export const make = (
   interval: Duration.DurationInput,
-  frame: () => Uint8Array,
+  message: (form: Form) => Uint8Array,
   highWaterMark: number
 ): Effect.Effect<KeepAlive, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -43,13 +44,14 @@ export const make = (
     let nextAt = Number.POSITIVE_INFINITY
 
     const look = () => {
-      let shared: Uint8Array | undefined
+      const shared = new Map<Form, Uint8Array>()
       for (const [kept, quiet] of all) {
         const { socket } = kept
         if (socket.writes() !== quiet.writes) quiet.left = 1
         else if (--quiet.left <= 0 && kept.isAtHead() && socket.unsentBytes() <= highWaterMark) {
-          shared ??= frame()
-          socket.write(shared)
+          const bytes = shared.get(socket.form) ?? message(socket.form)
+          shared.set(socket.form, bytes)
+          socket.write(bytes)
           quiet.left = 2
         }
         quiet.writes = socket.writes()

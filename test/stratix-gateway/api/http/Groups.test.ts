@@ -75,7 +75,15 @@ for (const [name, host] of [
         assert.strictEqual(info.title, "The host's own")
         assert.deepStrictEqual(
           tags.map((tag: { name: string }) => tag.name),
-          ["state", "publish", "stratix.publish", "stratix.state", "stratix.operations", "stratix.health"]
+          [
+            "state",
+            "publish",
+            "stratix.publish",
+            "stratix.state",
+            "stratix.stream",
+            "stratix.operations",
+            "stratix.health"
+          ]
         )
         assert.includeMembers(Object.keys(paths), ["/state", "/api/stratix/state", "/api/stratix/events"])
       }).pipe(Effect.provide(host()))

@@ -1,10 +1,10 @@
 import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { EventLog, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
-import { until } from "../../../support/waiting.js"
-import { port, refusals, request } from "../../support/gateway.js"
-import { overWs } from "../../support/gateways.js"
+import { EventLog, StatusSync, type StatusSyncConfig } from "../../../../../src/stratix-gateway/index.js"
+import { until } from "../../../../support/waiting.js"
+import { port, refusals, request } from "../../../support/gateway.js"
+import { overWs } from "../../../support/gateways.js"
 
 const state = request("GET", "/api/stratix/state")
 

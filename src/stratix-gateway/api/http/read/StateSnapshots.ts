@@ -9,12 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
-import * as EventLog from "../../log/EventLog.js"
-import type * as Filter from "../../log/Filter.js"
-import * as EventLoop from "../../runtime/EventLoop.js"
-import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
-import * as Refusals from "../../telemetry/Refusals.js"
+import * as StatusSyncConfig from "../../../config/StatusSyncConfig.js"
+import * as EventLog from "../../../log/EventLog.js"
+import type * as Filter from "../../../log/Filter.js"
+import * as EventLoop from "../../../runtime/EventLoop.js"
+import { monotonicMillis } from "../../../runtime/TimeoutQueues.js"
+import * as Refusals from "../../../telemetry/Refusals.js"
 
 /** Characters of events in one piece: made in about 1 ms. */
 const PIECE = 256 * 1024

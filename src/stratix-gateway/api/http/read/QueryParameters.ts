@@ -1,0 +1,32 @@
+/**
+ * The query of what is read, as the OpenAPI document tells it. `Filter.fromQuery` reads it, as it reads that of an upgrade.
+ */
+import type * as OpenApi from "@effect/platform/OpenApi"
+
+const list = { type: "string" } as const
+
+const parameter = (name: string, description: string): OpenApi.OpenAPISpecParameter => ({
+  name,
+  in: "query",
+  schema: list,
+  required: false,
+  description
+})
+
+/** Which events. */
+export const filter: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
+  parameter("events", "only these event types, separated by commas; the prefix `stratix:` may be left out"),
+  parameter("agents", "only events of these agents, separated by commas"),
+  parameter("commands", "only events of these commands, separated by commas")
+]
+
+/** Where a stream begins, and whose it is. */
+export const stream: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
+  ...filter,
+  parameter("since", "an offset: everything after it; without one, a snapshot"),
+  parameter("token", "a bearer token, where the operator allows it"),
+  {
+    ...parameter("last-event-id", "as `since`, and in its place: `EventSource` sends it when it comes back"),
+    in: "header"
+  }
+]
