@@ -88,6 +88,45 @@ const dashboard = (port: number, origin: string, path = "/stratix/") => {
   }
 }
 
+/** What has come of an event stream. */
+const eventStream = (port: number) =>
+  new Promise<{
+    readonly type: string | undefined
+    readonly receives: (part: string) => Promise<void>
+    readonly close: () => void
+  }>((resolve, reject) => {
+    const options = {
+      host: "127.0.0.1",
+      servername: HOST,
+      port,
+      path: "/stratix/api/stratix/stream?agents=agent-2",
+      headers: { host: HOST, authorization: `Bearer ${TOKEN}`, "accept-encoding": "gzip, br" },
+      rejectUnauthorized: false,
+      agent: false
+    }
+    const request = Https.get(options, (response) => {
+      let text = ""
+      let changed = () => {}
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk
+        changed()
+      })
+      response.on("error", () => undefined)
+      resolve({
+        type: response.headers["content-type"],
+        receives: (part) =>
+          new Promise((come) => {
+            changed = () => {
+              if (text.includes(part)) come()
+            }
+            changed()
+          }),
+        close: () => request.destroy()
+      })
+    })
+    request.on("error", reject)
+  })
+
 const proxySuite = (name: string, start: (front: Front) => Promise<Program>) =>
   describe(`deploy/${name}, run for real`, () => {
     let folder = ""
@@ -138,6 +177,18 @@ const proxySuite = (name: string, start: (front: Front) => Promise<Program>) =>
       assert.strictEqual(status, 202, body)
       await page.receives('{"agentId":"agent-1","status":"busy"}')
       page.close()
+    })
+
+    it("events of a stream come through while it is open, each as it happens", async () => {
+      const stream = await eventStream(port)
+      assert.strictEqual(stream.type, "text/event-stream; charset=utf-8")
+      await stream.receives("event: stratix:connected\n")
+      for (const status of ["online", "error"]) {
+        await ask(port, "PUT", "/stratix/api/stratix/agents/agent-2/status", JSON.stringify({ status }))
+        // The next is published only once this one has come.
+        await stream.receives(`{"agentId":"agent-2","status":"${status}"}`)
+      }
+      stream.close()
     })
 
     it("a page of another origin is refused", async () => {

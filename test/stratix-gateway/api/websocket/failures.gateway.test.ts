@@ -84,7 +84,7 @@ describe("the gateway's own ends", () => {
           Effect.gen(function* () {
             const client = yield* TestClients.connect({
               query: `agents=a${i}`,
-              ...(i % 2 === 0 && { protocols: ["stratix.sync.v1"] })
+              ...(i % 3 === 1 ? { stream: true } : i % 2 === 0 && { protocols: ["stratix.sync.v1"] })
             })
             if (i % 3 === 0) yield* client.take
             yield* sync.notifyAgentStatus(`a${i}`, "busy")
