@@ -42,6 +42,18 @@ export const disconnect = async (token: string | undefined, id: string): Promise
   await ask(token, `api/stratix/connections/${encodeURIComponent(id)}`, { method: "DELETE" })
 }
 
+/** Something that the gateway finds wrong with itself, or worth a look. */
+export interface Finding {
+  readonly level: "ok" | "warning" | "problem"
+  readonly about: string
+  readonly what: string
+  readonly instead?: string
+}
+
+/** What the gateway finds about itself, the worst first; operators only. */
+export const diagnostics = async (token: string | undefined): Promise<ReadonlyArray<Finding>> =>
+  (await (await ask(token, "api/stratix/diagnostics")).json()).findings
+
 /** Publishes an event that is the state of nothing; answers its offset. */
 export const publishTest = async (token: string | undefined): Promise<string> => {
   const response = await ask(token, "api/stratix/events", {

@@ -164,12 +164,14 @@ describe("the dashboard of an open gateway", () => {
     await world.page.getByRole("button", { name: /^a-1 Busy/ }).waitFor()
   })
 
-  it("shows the metrics as lines, publishes a test event, and disconnects a client", async () => {
+  it("shows what the gateway finds about itself, the metrics as lines, publishes a test event, and disconnects a client", async () => {
     const other = new WebSocket(`${world.base.replace("http", "ws")}/`)
     const closed = new Promise<number>((resolve) => other.once("close", resolve))
     await new Promise((resolve) => other.once("message", resolve))
     await world.open("?tab=connections")
     await world.page.getByText("MiB").waitFor()
+    await world.page.getByText(/\d checks are fine/).click()
+    await world.page.getByText("connections have everything").waitFor()
     await world.page.getByRole("button", { name: "Publish a test event" }).click()
     await world.page.getByText(/^Published: \S+$/).waitFor()
     const plain = world.page.locator("li", { hasText: "plain" })

@@ -12,9 +12,9 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { SYNC_PROTOCOL } from "../../stratix-core/event-types.js"
+import { type Finding, ok, problem, warning } from "../../stratix-gateway/operations/diagnosis/Finding.js"
 import { explain, type Gateway } from "../Gateway.js"
 import { visible } from "../Output.js"
-import { type Finding, ok, problem, warning } from "./Finding.js"
 
 /** The gateway answers in milliseconds; a proxy that cannot reach it gives up by itself after some seconds. */
 const TIMEOUT = Duration.seconds(15)

@@ -1,45 +1,23 @@
 /** Who is connected and how far behind, for operators; they may disconnect a client and publish a test event. */
-import { useEffect, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import * as Format from "../format.js"
 import * as Gateway from "../Gateway.js"
 import type { Strings } from "../strings.js"
+import { failure, useReport } from "../useReport.js"
+import { Findings } from "./Findings.js"
 import { Sparklines } from "./Sparklines.js"
 
 /** Between two looks, in milliseconds: the gateway makes the report anew for each. */
 const EVERY = 2000
 
-const failure = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** The connections of the gateway, looked at anew every two seconds while they are on the page. */
 export const Connections = (props: { readonly token: string | undefined; readonly strings: Strings }) => {
   const { strings, token } = props
-  const [connections, setConnections] = useState<ReadonlyArray<Gateway.Connection>>([])
-  const [problem, setProblem] = useState("")
+  const { problem, report: connections = [], setProblem, setReport } = useReport(Gateway.connections, token, EVERY)
   const [told, setTold] = useState("")
-  useEffect(() => {
-    let isOver = false
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const look = async () => {
-      const loaded = await Gateway.connections(token).catch((error) => {
-        if (!isOver) setProblem(failure(error))
-        return undefined
-      })
-      if (isOver) return
-      if (loaded !== undefined) {
-        setConnections(loaded)
-        setProblem("")
-      }
-      timer = setTimeout(look, EVERY)
-    }
-    void look()
-    return () => {
-      isOver = true
-      clearTimeout(timer)
-    }
-  }, [token])
   const disconnect = (id: string) =>
     Gateway.disconnect(token, id).then(
-      () => setConnections((before) => before.filter((connection) => connection.id !== id)),
+      () => setReport((before) => before?.filter((connection) => connection.id !== id)),
       (error) => setProblem(failure(error))
     )
   const publish = () =>
@@ -49,6 +27,7 @@ export const Connections = (props: { readonly token: string | undefined; readonl
     )
   return (
     <>
+      <Findings token={token} strings={strings} />
       <Sparklines token={token} strings={strings} />
       <div class="tools">
         <button type="button" onClick={publish}>

@@ -4,11 +4,11 @@ import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, type Scope } from "effect"
-import * as BehindProxy from "../../../src/stratix-cli/diagnosis/BehindProxy.js"
-import type { Finding } from "../../../src/stratix-cli/diagnosis/Finding.js"
 import * as FromOutside from "../../../src/stratix-cli/diagnosis/FromOutside.js"
 import * as Gateway from "../../../src/stratix-cli/Gateway.js"
 import { StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import * as BehindProxy from "../../../src/stratix-gateway/operations/diagnosis/BehindProxy.js"
+import type { Finding } from "../../../src/stratix-gateway/operations/diagnosis/Finding.js"
 import { gateway, port, run, url } from "../support/cli.js"
 
 interface Behaviour {

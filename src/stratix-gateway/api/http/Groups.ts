@@ -12,6 +12,7 @@ import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import * as EventLog from "../../log/EventLog.js"
+import * as Diagnostics from "../../operations/Diagnostics.js"
 import * as MetricsCollector from "../../operations/MetricsCollector.js"
 import { version } from "../../runtime/Version.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
@@ -68,6 +69,7 @@ const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
           return HttpServerResponse.empty({ status: 204 })
         })
       )
+      .handle("diagnostics", () => Effect.map(Diagnostics.findings, (findings) => ({ findings })))
       .handleRaw("metrics", () =>
         Effect.gen(function* () {
           const { metrics } = yield* StatusSyncConfig.StatusSyncConfig

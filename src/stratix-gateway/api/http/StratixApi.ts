@@ -264,7 +264,22 @@ export const StreamGroup = HttpApiGroup.make("stratix.stream")
       .addError(Problem, { status: 503 })
   )
 
-/** Routes for operators: connections and metrics.
+/** What the gateway finds about itself. `problem`: it must not be run like this. `warning`: worth a look.
+ * @since 0.1.0
+ * @category schemas */
+export const Diagnostics = Schema.Struct({
+  findings: Schema.Array(
+    Schema.Struct({
+      level: Schema.Literal("ok", "warning", "problem"),
+      about: Schema.String,
+      what: Schema.String,
+      /** What would be right. */
+      instead: Schema.optionalWith(Schema.String, { exact: true })
+    })
+  )
+}).annotations({ identifier: "Diagnostics" })
+
+/** Routes for operators: connections, diagnostics and metrics.
  * @since 0.1.0
  * @category groups */
 export const OperationsGroup = HttpApiGroup.make("stratix.operations")
@@ -282,6 +297,11 @@ export const OperationsGroup = HttpApiGroup.make("stratix.operations")
       )
       .addSuccess(HttpApiSchema.NoContent)
       .addError(Problem, { status: 404 })
+  )
+  .add(
+    HttpApiEndpoint.get("diagnostics", "/api/stratix/diagnostics")
+      .annotate(OpenApi.Summary, "What is wrong with the gateway or its settings, the worst first")
+      .addSuccess(Diagnostics)
   )
   .add(
     HttpApiEndpoint.get("metrics", "/metrics")

@@ -71,6 +71,10 @@ for (const [name, host] of [
         assert.include((yield* call("/api/stratix/state")).text, '"agentId":"a"')
         assert.strictEqual((yield* call("/healthz")).status, 200)
         assert.include((yield* call("/metrics")).text, "stratix_connections")
+        assert.include(
+          (yield* call("/api/stratix/diagnostics")).text,
+          "every client that the host application lets through"
+        )
         const { info, paths, tags } = JSON.parse((yield* call("/openapi.json")).text)
         assert.strictEqual(info.title, "The host's own")
         assert.deepStrictEqual(

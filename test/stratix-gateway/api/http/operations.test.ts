@@ -244,10 +244,69 @@ describe("GET /api/stratix/connections", () => {
   )
 })
 
+describe("GET /api/stratix/diagnostics", () => {
+  const findings = Effect.flatMap(request("GET", "/api/stratix/diagnostics"), ({ body }) =>
+    Effect.map(
+      Schema.decodeUnknown(StratixApi.Diagnostics, { onExcessProperty: "error" })(body),
+      ({ findings }) => findings
+    )
+  )
+  const about = (name: string) =>
+    Effect.map(findings, (all) =>
+      all.filter((finding) => finding.about === name).map(({ level, what }) => [level, what])
+    )
+
+  it.live("says how the gateway fares, and what is wrong first", () =>
+    Effect.gen(function* () {
+      const client = yield* TestClients.connect()
+      yield* client.take
+      yield* publish(2)
+      yield* client.takeN(2)
+      const all = yield* findings
+      assert.deepStrictEqual(
+        all.map(({ level }) => level),
+        all
+          .map(({ level }) => level)
+          .sort((one, other) => ["problem", "warning", "ok"].indexOf(one) - ["problem", "warning", "ok"].indexOf(other))
+      )
+      assert.deepStrictEqual(yield* about("events"), [["ok", "1 of 1 connections have everything"]])
+      assert.deepStrictEqual(yield* about("log"), [
+        ["ok", "2 keys in memory: a restart forgets it, and no other gateway sees it"]
+      ])
+      assert.deepStrictEqual(yield* about("authentication"), [
+        ["ok", "no token is asked for, and only this machine can reach 127.0.0.1"]
+      ])
+      // Files: as many as this machine allows.
+      assert.deepStrictEqual(
+        all.filter(({ about, level }) => level !== "ok" && about !== "files"),
+        [
+          {
+            level: "problem",
+            about: "origins",
+            what: "web pages of every origin may connect and publish (STRATIX_ALLOWED_ORIGINS=*)",
+            instead: "list the origins of your dashboards, like https://dashboard.example"
+          }
+        ]
+      )
+    }).pipe(Effect.provide(over({ allowedOrigins: ["*"] })))
+  )
+
+  it.live("warns before the next crowd is refused", () =>
+    Effect.gen(function* () {
+      yield* Effect.forEach([1, 2, 3], () => TestClients.connect())
+      assert.deepStrictEqual(yield* about("connections"), [["ok", "3 of at most 4 are open"]])
+      yield* TestClients.connect()
+      assert.deepStrictEqual(yield* about("connections"), [
+        ["warning", "4 of at most 4 are open (STRATIX_MAX_CONNECTIONS)"]
+      ])
+    }).pipe(Effect.provide(over({ maxConnections: 4 })))
+  )
+})
+
 describe("for operators only", () => {
   it.live("another token is told which permission is missing; none at all is asked for one", () =>
     Effect.gen(function* () {
-      for (const path of ["/api/stratix/connections", "/metrics"]) {
+      for (const path of ["/api/stratix/connections", "/api/stratix/diagnostics", "/metrics"]) {
         assert.strictEqual((yield* request("GET", path)).status, 401, path)
         for (const name of ["dash", "ci"]) {
           const answer = yield* request("GET", path, { token: secretOf(name) })
@@ -268,13 +327,13 @@ describe("for operators only", () => {
     }).pipe(Effect.provide(withTokens))
   )
 
-  it.live("both routes are in the OpenAPI document", () =>
+  it.live("these routes are in the OpenAPI document", () =>
     Effect.gen(function* () {
       const { body } = yield* request("GET", "/openapi.json")
       const { paths } = yield* Schema.decodeUnknown(
         Schema.Struct({ paths: Schema.Record({ key: Schema.String, value: Schema.Unknown }) })
       )(body)
-      assert.containsAllKeys(paths, ["/api/stratix/connections", "/metrics"])
+      assert.containsAllKeys(paths, ["/api/stratix/connections", "/api/stratix/diagnostics", "/metrics"])
       assert.include(JSON.stringify(body), "lagEvents")
     }).pipe(Effect.provide(over()))
   )

@@ -1,5 +1,5 @@
 /**
- * What the doctor finds.
+ * What is found wrong, or worth a look: by `doctor` before a gateway starts, by the gateway about itself.
  */
 
 /** `problem`: it cannot work, or must not be run, like this. `warning`: worth a look. */

@@ -2,8 +2,8 @@
  * Settings that do not fit a proxy in front of the gateway.
  */
 import * as Duration from "effect/Duration"
-import type { Settings } from "../../stratix-gateway/config/StatusSyncConfig.js"
-import { isLoopback } from "../../stratix-gateway/runtime/IpAddress.js"
+import type { Settings } from "../../config/StatusSyncConfig.js"
+import { isLoopback } from "../../runtime/IpAddress.js"
 import { type Finding, problem, warning } from "./Finding.js"
 
 /** After which nginx, and many load balancers, end a connection on which nothing came: `proxy_read_timeout`. */

@@ -1,0 +1,105 @@
+/**
+ * What a running gateway finds about itself: as `doctor` before it starts, and how it fares.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Connections from "../api/websocket/Connections.js"
+import * as Authenticator from "../auth/Authenticator.js"
+import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as Broadcast from "../fanout/Broadcast.js"
+import * as EventLog from "../log/EventLog.js"
+import { SLOW_AFTER } from "../telemetry/SlowClients.js"
+import * as NodeServer from "../transport/NodeServer.js"
+import * as Access from "./diagnosis/Access.js"
+import * as BehindProxy from "./diagnosis/BehindProxy.js"
+import * as Certificate from "./diagnosis/Certificate.js"
+import * as Files from "./diagnosis/Files.js"
+import { type Finding, ok, problem, warning } from "./diagnosis/Finding.js"
+
+/** The part of `maxConnections` above which the next crowd that comes back may be refused. */
+const NEARLY_FULL = 0.9
+
+/** In a host application, which decides where it listens and what is encrypted. */
+const asGuest = (given: StatusSyncConfig.Settings, open: boolean): ReadonlyArray<Finding> => [
+  open
+    ? warning(
+        "authentication",
+        "no token is asked for: every client that the host application lets through sees all",
+        "provide an Authenticator that asks for one, unless the host application does"
+      )
+    : ok("authentication", "a token is asked for"),
+  ...Access.origins(given, !open)
+]
+
+const onItsOwn = (given: StatusSyncConfig.Settings, open: boolean, now: number): ReadonlyArray<Finding> => [
+  Access.tokens(given, open),
+  ...Access.exposure(given, !open),
+  ...BehindProxy.inSettings(given),
+  ...(given.tlsCert === undefined ? [] : Certificate.inFile(given.tlsCert, now))
+]
+
+const ofLog = (log: typeof EventLog.EventLog.Service, where: string): Finding => {
+  const { epochChanges, staleMillis, unread } = log.health()
+  const { keys } = log.stats()
+  if (staleMillis > 0) {
+    return problem(
+      "log",
+      `it has been out of reach for ${Duration.format(Duration.millis(Math.round(staleMillis)))}: screens show what was so before, and nothing is published`,
+      "docs/operations/scale.md says what to look at"
+    )
+  }
+  if (where === "memory") return ok("log", `${keys} keys in memory: a restart forgets it, and no other gateway sees it`)
+  const changes = epochChanges === 0 ? "" : `; it began anew ${epochChanges} times while this gateway ran`
+  return ok("log", `${keys} keys, ${unread} events not read yet${changes}`)
+}
+
+const ofFanout = (broadcast: typeof Broadcast.Broadcast.Service): Finding => {
+  if (broadcast.isFailing())
+    return problem("events", "writing events fails again and again; the gateway's log says why", "restart the gateway")
+  const { behind, live, stalled } = broadcast.stats()
+  const away = behind + stalled
+  const { millis } = broadcast.maxLag()
+  return millis <= Duration.toMillis(SLOW_AFTER)
+    ? ok("events", `${live} of ${live + away} connections have everything`)
+    : warning(
+        "events",
+        `${away} of ${live + away} connections are behind, the farthest by ${Duration.format(Duration.millis(millis))}`,
+        "look for slow clients among the connections"
+      )
+}
+
+const ofCapacity = (count: number, most: number): Finding =>
+  count >= most * NEARLY_FULL
+    ? warning(
+        "connections",
+        `${count} of at most ${most} are open (STRATIX_MAX_CONNECTIONS)`,
+        "raise it, with the limit on open files, or add a gateway"
+      )
+    : ok("connections", `${count} of at most ${most} are open`)
+
+/** All findings, in the order in which they are worth reading. */
+export const findings = Effect.gen(function* () {
+  const given = yield* StatusSyncConfig.StatusSyncConfig
+  const { open } = yield* Authenticator.Authenticator
+  const connections = yield* Connections.Connections
+  const isGuest = Option.isNone(yield* Effect.serviceOption(NodeServer.NodeServer))
+  const now = yield* Clock.currentTimeMillis
+  const all = [
+    ...((yield* connections.accepting)
+      ? []
+      : [
+          warning("connections", "the gateway is going away, and accepts none", "nothing: clients come back elsewhere")
+        ]),
+    ofFanout(yield* Broadcast.Broadcast),
+    ofLog(yield* EventLog.EventLog, Redacted.value(given.eventLog)),
+    ofCapacity(yield* connections.count, given.maxConnections),
+    ...(isGuest ? asGuest(given, open) : onItsOwn(given, open, now)),
+    ...Files.secrets(given),
+    ...Files.limit(given)
+  ]
+  const rank = { problem: 0, warning: 1, ok: 2 } as const
+  return all.sort((one, other) => rank[one.level] - rank[other.level])
+})
