@@ -24,6 +24,8 @@ export interface Admission extends Accepted {
   readonly filter: Filter.Filter
   readonly start: Broadcast.Start
   readonly principal: Authenticator.Principal
+  /** Whose events it sees. */
+  readonly tenant: string
   /** What it may see: what its principal may, within what the host application lets through. */
   readonly visible: Filter.Filter
 }

@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/stratix-protocol.js"
 import * as Authenticator from "../auth/Authenticator.js"
+import * as TenantChoice from "../auth/TenantChoice.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
 import * as Filter from "../log/Filter.js"
@@ -36,6 +37,8 @@ export interface HostDecision {
   readonly principal?: Authenticator.Principal | undefined
   /** The most that this connection may see, within what its principal may. */
   readonly visible?: Filter.Filter | undefined
+  /** Which of its principal's tenants it sees, in place of what the client chooses. */
+  readonly tenant?: string | undefined
 }
 
 /** Decides on upgrade requests.
@@ -210,6 +213,11 @@ const make = Effect.gen(function* () {
           )
         )
 
+  const noTenant = ({ message, status }: TenantChoice.ChoiceRefused, address: string): Refusal =>
+    status === 400
+      ? refusedAs("malformed", address)(refuse("malformed", 400, message))
+      : refusedAs("forbidden", address)(refuse("forbidden", 403, message))
+
   const admit = (
     request: UpgradeRequest,
     address: string,
@@ -237,6 +245,9 @@ const make = Effect.gen(function* () {
           )
         )
       }
+      const chosen = TenantChoice.choose(principal, host?.tenant ?? query.tenant)
+      if (Either.isLeft(chosen)) return Exit.fail(noTenant(chosen.left, address))
+      const tenant = chosen.right
       const protocol = request.asks === "stream" ? "stream" : subprotocol === SYNC_PROTOCOL ? "sync" : "plain"
       const sync = protocol !== "plain"
       const since = cursorOf(request) ?? query.since
@@ -246,10 +257,10 @@ const make = Effect.gen(function* () {
           : sync || query.snapshot
             ? Broadcast.atSnapshot
             : Broadcast.atHead
-      const visible =
-        host?.visible === undefined ? principal.visible : Filter.intersect(principal.visible, host.visible)
+      const most = host?.visible === undefined ? principal.visible : Filter.intersect(principal.visible, host.visible)
+      const visible = Filter.inTenant(most, tenant)
       const { filter } = query
-      return Exit.succeed({ subprotocol, protocol, sync, filter, start, principal, visible, address, permit })
+      return Exit.succeed({ subprotocol, protocol, sync, filter, start, principal, tenant, visible, address, permit })
     }
     const unauthenticated = (error: Authenticator.Unauthenticated): Refusal =>
       unauthorized(error, error.reason === "Missing" && query.token !== undefined, address)

@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { anonymous, type Principal } from "../auth/Principal.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import * as Tenant from "../log/Tenant.js"
 import * as IpAddress from "../runtime/IpAddress.js"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 import type { RefusalReason } from "../telemetry/Metrics.js"
@@ -148,7 +149,11 @@ const make = Effect.gen(function* () {
     },
     takePublishes: (principal, address, count) => {
       // Where all clients are the same principal, each address counts as one.
-      const name = principal === anonymous ? `@${IpAddress.network(address)}` : principal.name
+      const name =
+        principal === anonymous
+          ? `@${IpAddress.network(address)}`
+          : // Equal names of different tenants are different publishers.
+            Tenant.scoped([...(principal.tenants ?? [Tenant.DEFAULT])].sort().join(), principal.name)
       const now = monotonicMillis(clock)
       const wait = published.wait(name, now)
       if (wait > 0) {

@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Jose from "jose"
 import { FilterFields } from "../../stratix-core/stratix-protocol.js"
 import * as Filter from "../log/Filter.js"
+import * as Tenant from "../log/Tenant.js"
 import * as ParseIssue from "../runtime/ParseIssue.js"
 import * as JwkSource from "./JwkSource.js"
 import {
@@ -25,7 +26,7 @@ import {
 /** What the claims of a token grant its holder.
  * @since 0.1.0
  * @category models */
-export type Grant = Pick<Principal, "name" | "permissions" | "visible">
+export type Grant = Pick<Principal, "name" | "permissions" | "visible" | "tenants">
 
 /** How tokens are verified.
  * @since 0.1.0
@@ -49,6 +50,7 @@ const Claims = Schema.Struct({
   sub: Name,
   scope: Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String))),
   // A field that is not understood could be the one that narrows: it must not count as no limit.
+  stratix_tenants: Schema.optional(Schema.Union(Tenant.Name, Schema.Array(Tenant.Name))),
   stratix_visible: Schema.optional(FilterFields.annotations({ parseOptions: { onExcessProperty: "error" } }))
 })
 
@@ -57,7 +59,8 @@ const isPermission = Schema.is(Permission)
 
 /**
  * The claims this gateway reads: `sub` is the name; `scope` (a text with spaces, or an array) grants permissions by `stratix:subscribe`,
- * `stratix:publish` and `stratix:operator`, and none without them; `stratix_visible` (`{ "events"?, "agents"?, "commands"? }`) narrows what is seen.
+ * `stratix:publish` and `stratix:operator`, and none without them; `stratix_visible` (`{ "events"?, "agents"?, "commands"? }`) narrows what is seen;
+ * `stratix_tenants` (a name, or an array of them) are the tenants it may see and publish for, the default tenant if absent.
  *
  * @since 0.1.0
  * @category claims
@@ -70,7 +73,7 @@ export const fromClaims = (claims: Jose.JWTPayload): Either.Either<Grant, string
         ? `its claim ${path} is none that this gateway understands`
         : `its claim ${path} is missing or not valid`
     },
-    onRight: ({ scope = [], stratix_visible = {}, sub }) => ({
+    onRight: ({ scope = [], stratix_tenants, stratix_visible = {}, sub }) => ({
       name: sub,
       permissions: new Set(
         (typeof scope === "string" ? scope.split(" ") : scope)
@@ -78,7 +81,11 @@ export const fromClaims = (claims: Jose.JWTPayload): Either.Either<Grant, string
           .map((entry) => entry.slice(SCOPE_PREFIX.length))
           .filter(isPermission)
       ),
-      visible: Filter.fromFields(stratix_visible)
+      visible: Filter.fromFields(stratix_visible),
+      tenants:
+        stratix_tenants === undefined
+          ? undefined
+          : new Set(typeof stratix_tenants === "string" ? [stratix_tenants] : stratix_tenants)
     })
   })
 

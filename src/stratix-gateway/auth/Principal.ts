@@ -33,8 +33,10 @@ export interface Principal {
   /** Appears in logs, traces and the report of connections, and is what revocations go by; never a secret. */
   readonly name: string
   readonly permissions: ReadonlySet<Permission>
-  /** The widest filter it can have. */
+  /** The widest filter it can have, in each of its tenants. */
   readonly visible: Filter.Filter
+  /** Whose events it may see and publish: of one of these tenants at a time. The default tenant's if absent. */
+  readonly tenants?: ReadonlySet<string> | undefined
   /** When its token was issued, if that is known. A revocation ends what was issued before it, and what has no such time. */
   readonly issuedAt: DateTime.Utc | undefined
   /** When its token expires; its connections are closed with 4401 at that moment. */

@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { FilterFields } from "../../stratix-core/stratix-protocol.js"
 import * as Filter from "../log/Filter.js"
+import * as Tenant from "../log/Tenant.js"
 import * as ParseIssue from "../runtime/ParseIssue.js"
 import { Name, Permission, type Principal, type TokenVerifier, Unauthenticated } from "./Principal.js"
 
@@ -36,6 +37,13 @@ export const StaticToken = Schema.Struct({
   permissions: Schema.Array(Permission),
   /** The widest filter it can have; everything if absent. */
   visible: Schema.optionalWith(FilterFields, { exact: true }),
+  /** The tenants it may see and publish for; the default tenant if absent. */
+  tenants: Schema.optionalWith(
+    Schema.Array(Tenant.Name).pipe(
+      Schema.minItems(1, { message: () => ({ message: "must name at least one tenant", override: true }) })
+    ),
+    { exact: true }
+  ),
   /** When it expires, as ISO 8601; never if absent. */
   expiresAt: Schema.optionalWith(
     Schema.DateTimeUtc.annotations({
@@ -102,12 +110,14 @@ const entryOf = (token: StaticToken, now: number): Entry => {
       token.name,
       [...token.permissions].sort(),
       token.visible ?? null,
+      token.tenants ?? null,
       expiresAt === undefined ? null : DateTime.toEpochMillis(expiresAt)
     ]),
     principal: {
       name: token.name,
       permissions: new Set(token.permissions),
       visible: Filter.fromFields(token.visible ?? {}),
+      tenants: token.tenants && new Set(token.tenants),
       issuedAt: DateTime.unsafeMake(now),
       expiresAt
     }

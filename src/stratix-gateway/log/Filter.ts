@@ -216,7 +216,6 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
   let snapshot = false
   let since: string | undefined
   let token: string | undefined
-  let tenant: string | undefined
   for (const pair of query === "" ? [] : query.split("&")) {
     const cut = pair.indexOf("=")
     const name = cut === -1 ? pair : pair.slice(0, cut)
@@ -245,13 +244,6 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
           return Either.left(`"snapshot" must be true or false, got ${JSON.stringify(raw)}`)
         snapshot = raw === "true"
         break
-      case "tenant": {
-        if (tenant !== undefined) return Either.left('"tenant" is there twice: a connection sees one tenant')
-        tenant = decode(raw)
-        if (tenant === undefined || tenant === "")
-          return Either.left('"tenant" must not be empty and must be percent-encoded well')
-        break
-      }
       case "since":
       case "token": {
         const value = decode(raw)
@@ -263,7 +255,19 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
       }
     }
   }
-  return Either.right({ filter: fromFields(fields), snapshot, since, token, tenant })
+  return Either.map(tenantIn(query), (tenant) => ({ filter: fromFields(fields), snapshot, since, token, tenant }))
+}
+
+/** The tenant that a query string chooses, if it does. */
+export const tenantIn = (query: string): Either.Either<string | undefined, string> => {
+  const given = query === "" ? [] : query.split("&").filter((pair) => pair === "tenant" || pair.startsWith("tenant="))
+  if (given.length > 1) return Either.left('"tenant" is there twice: one tenant is seen at a time')
+  const [pair] = given
+  if (pair === undefined) return Either.right(undefined)
+  const tenant = decode(pair.slice("tenant=".length))
+  return tenant === undefined || tenant === ""
+    ? Either.left('"tenant" must not be empty and must be percent-encoded well')
+    : Either.right(tenant)
 }
 
 const decode = (text: string): string | undefined => {

@@ -59,8 +59,10 @@ const NOT_SUBSCRIBED: SubscriberStatus = {
   catchUps: 0
 }
 
-/** A `ConnectionReports`, encoded. */
-export const json: Effect.Effect<string, never, Connections.Connections | EventLog.EventLog | Broadcast.Broadcast> =
+/** A `ConnectionReports` of the connections that see a tenant, encoded. */
+export const json = (
+  tenant: string
+): Effect.Effect<string, never, Connections.Connections | EventLog.EventLog | Broadcast.Broadcast> =>
   Effect.gen(function* () {
     const log = yield* EventLog.EventLog
     const broadcast = yield* Broadcast.Broadcast
@@ -69,6 +71,7 @@ export const json: Effect.Effect<string, never, Connections.Connections | EventL
     const head = broadcast.head()
     const texts: Array<string> = []
     for (const connection of all) {
+      if (connection.admission.tenant !== tenant) continue
       const report = reportOf(connection, broadcast, log, clock.unsafeCurrentTimeMillis(), monotonicMillis(clock))
       texts.push(JSON.stringify(report))
       if (texts.length % BATCH === 0) yield* nextTurn

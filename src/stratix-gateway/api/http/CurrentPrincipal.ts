@@ -8,12 +8,17 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Principal } from "../../auth/Principal.js"
+import type * as Filter from "../../log/Filter.js"
 
 /** The principal that a request is served for. */
 export class CurrentPrincipal extends Context.Tag("stratix/CurrentPrincipal")<
   CurrentPrincipal,
   {
-    readonly principal: Principal
+    readonly principal: Pick<Principal, "name" | "permissions">
+    /** The tenant that the request chooses; fails with the answer to one that chooses none that it may see. */
+    readonly tenant: Effect.Effect<string, HttpServerResponse.HttpServerResponse>
+    /** What it may see of that tenant. */
+    readonly visible: Effect.Effect<Filter.Filter, HttpServerResponse.HttpServerResponse>
     /** Takes this many events off the principal's publish rate; fails with the answer if nothing is left of it. */
     readonly spend: (events: number) => Effect.Effect<void, HttpServerResponse.HttpServerResponse>
   }

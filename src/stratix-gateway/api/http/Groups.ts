@@ -34,14 +34,19 @@ const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
     Effect.map(StateSnapshots.make, (read) =>
       handlers.handleRaw("state", ({ request }) =>
         Effect.gen(function* () {
-          const { principal } = yield* CurrentPrincipal
+          const { visible } = yield* CurrentPrincipal
           const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
-          const body = yield* read(principal.visible, socket)
+          const body = yield* read(yield* visible, socket)
           const { staleMs } = EventLog.staleness((yield* EventLog.EventLog).health())
           // In a header: the body is shared by all who read this state.
           const headers = staleMs === undefined ? undefined : { [STALE_HEADER]: String(staleMs) }
           return HttpServerResponse.stream(body, { contentType: "application/json", headers })
-        }).pipe(Effect.catchAll((error) => Effect.succeed(Problem.response(503, error.reason, error.message))))
+        }).pipe(
+          Effect.catchTag("EventLogError", ({ message, reason }) =>
+            Effect.fail(Problem.response(503, reason, message))
+          ),
+          Problem.answered
+        )
       )
     )
   )
@@ -58,16 +63,21 @@ const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.operations", (handlers) =>
     handlers
       .handleRaw("connections", () =>
-        Effect.map(ConnectionReports.json, (text) => HttpServerResponse.text(text, { contentType: "application/json" }))
+        Effect.gen(function* () {
+          const { tenant } = yield* CurrentPrincipal
+          const text = yield* ConnectionReports.json(yield* tenant)
+          return HttpServerResponse.text(text, { contentType: "application/json" })
+        }).pipe(Problem.answered)
       )
       .handleRaw("disconnect", ({ path }) =>
         Effect.gen(function* () {
+          const tenant = yield* Effect.flatMap(CurrentPrincipal, (current) => current.tenant)
           const all = yield* Effect.flatMap(Connections.Connections, (connections) => connections.all)
-          const connection = all.find(({ info }) => info.id === path.connectionId)
+          const connection = all.find(({ info }) => info.id === path.connectionId && info.tenant === tenant)
           if (connection === undefined) return Problem.response(404, "NotFound", "no connection has this id")
           connection.end(CloseCodes.SERVICE_RESTART, "disconnected by an operator")
           return HttpServerResponse.empty({ status: 204 })
-        })
+        }).pipe(Problem.answered)
       )
       .handle("diagnostics", () => Effect.map(Diagnostics.findings, (findings) => ({ findings })))
       .handleRaw("metrics", () =>

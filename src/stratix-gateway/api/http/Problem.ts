@@ -1,5 +1,6 @@
 /** The body of an answer that is a refusal. */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /** Why a request was refused; `field` names the part of it that is wrong.
@@ -25,6 +26,11 @@ export const response = (
   const body: Problem = { error, ...(field !== undefined && { field }), message }
   return HttpServerResponse.unsafeJson(body, { status, headers })
 }
+
+/** Answers a refusal as it is. */
+export const answered = <R>(
+  effect: Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerResponse.HttpServerResponse, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> => Effect.catchAll(effect, Effect.succeed)
 
 /** The answer to a plain request at the path of the WebSocket. */
 export const upgradeRequired: HttpServerResponse.HttpServerResponse = response(

@@ -103,8 +103,12 @@ const epoch = Effect.map(EventLog.EventLog, ({ id }) => id)
 const accepted = (body: object) =>
   Effect.map(epoch, (name) => HttpServerResponse.unsafeJson({ ...body, epoch: name }, { status: 202 }))
 
-const answered = <R>(effect: Effect.Effect<Response, Response, R>): Effect.Effect<Response, never, R> =>
-  Effect.catchAll(effect, Effect.succeed)
+/** The service for the tenant that the request chooses. */
+const publisher = Effect.gen(function* () {
+  const sync = yield* StatusSync.StatusSync
+  const { tenant } = yield* CurrentPrincipal
+  return sync.forTenant(yield* tenant)
+})
 
 /** Publishes once, however often the same request comes with the same `Idempotency-Key`. */
 const once =
@@ -138,7 +142,7 @@ interface LeaseFields {
 /** Publishes the one event of a route that says its type: the payload is the path and the body together. */
 const publishPayload = (eventType: string, request: HttpServerRequest.HttpServerRequest, path: object) =>
   Effect.gen(function* () {
-    const sync = yield* StatusSync.StatusSync
+    const sync = yield* publisher
     const { spend } = yield* CurrentPrincipal
     const body = yield* Effect.flatMap(json(request), object)
     for (const name of Object.keys(path)) {
@@ -150,12 +154,12 @@ const publishPayload = (eventType: string, request: HttpServerRequest.HttpServer
       once(request)
     )
     return yield* accepted({ offset })
-  }).pipe(answered)
+  }).pipe(Problem.answered)
 
 /** Renews the lease of an agent. */
 const renewLease = (agentId: string) =>
   Effect.gen(function* () {
-    const sync = yield* StatusSync.StatusSync
+    const sync = yield* publisher
     const { spend } = yield* CurrentPrincipal
     yield* spend(1)
     const renewed = yield* sync.renewLease(agentId).pipe(Effect.mapError((error) => notPublished(error, true)))
@@ -164,7 +168,7 @@ const renewLease = (agentId: string) =>
       return Problem.response(404, "NoLease", message, { field: "agentId" })
     }
     return HttpServerResponse.unsafeJson({ epoch: yield* epoch })
-  }).pipe(answered)
+  }).pipe(Problem.answered)
 
 const isStrings = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every((item) => typeof item === "string")
@@ -172,7 +176,7 @@ const isStrings = (value: unknown): value is ReadonlyArray<string> =>
 /** Renews the leases of many agents, and names those that have none. */
 const renewLeases = (request: HttpServerRequest.HttpServerRequest) =>
   Effect.gen(function* () {
-    const sync = yield* StatusSync.StatusSync
+    const sync = yield* publisher
     const { spend } = yield* CurrentPrincipal
     const { agents }: { readonly agents?: unknown } = yield* Effect.flatMap(json(request), object)
     if (!isStrings(agents) || agents.length < 1 || agents.length > MAX_EVENTS)
@@ -182,12 +186,12 @@ const renewLeases = (request: HttpServerRequest.HttpServerRequest) =>
       Effect.mapError((error) => notPublished(error, true))
     )
     return HttpServerResponse.unsafeJson({ epoch: yield* epoch, missing })
-  }).pipe(answered)
+  }).pipe(Problem.answered)
 
 /** Ends an agent, with its commands where the query asks for it. */
 const removeAgent = (request: HttpServerRequest.HttpServerRequest, agentId: string, commands: boolean) =>
   Effect.gen(function* () {
-    const sync = yield* StatusSync.StatusSync
+    const sync = yield* publisher
     const { spend } = yield* CurrentPrincipal
     yield* spend(1)
     const offset = yield* sync.notifyAgentRemove(agentId, { commands }).pipe(
@@ -195,7 +199,7 @@ const removeAgent = (request: HttpServerRequest.HttpServerRequest, agentId: stri
       once(request)
     )
     return yield* accepted({ offset })
-  }).pipe(answered)
+  }).pipe(Problem.answered)
 
 // What each of them has to be, `broadcastAll` checks.
 const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.EventInput> => Array.isArray(body)
@@ -203,7 +207,7 @@ const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.EventInput> =
 /** Publishes one event, or an array of them. */
 const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
   Effect.gen(function* () {
-    const sync = yield* StatusSync.StatusSync
+    const sync = yield* publisher
     const { recordRefusal } = yield* Refusals.Refusals
     const { spend } = yield* CurrentPrincipal
     const body = yield* json(request)
@@ -226,7 +230,7 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
       once(request)
     )
     return yield* accepted({ offsets: [offset] })
-  }).pipe(answered)
+  }).pipe(Problem.answered)
 
 /** The group `stratix.publish`, as it is in an API. */
 export const layer = <Id extends string>(id: Id, group: typeof PublishGroup) =>

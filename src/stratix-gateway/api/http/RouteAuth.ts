@@ -8,7 +8,9 @@ import * as Layer from "effect/Layer"
 import * as Credentials from "../../admission/Credentials.js"
 import * as Limits from "../../admission/Limits.js"
 import type * as Authenticator from "../../auth/Authenticator.js"
+import * as TenantChoice from "../../auth/TenantChoice.js"
 import type * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
+import * as Filter from "../../log/Filter.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import { CurrentPrincipal, OperatorAuth, PublishAuth, SubscribeAuth } from "./CurrentPrincipal.js"
 import * as PagePolicy from "./PagePolicy.js"
@@ -42,6 +44,20 @@ const make = Effect.gen(function* () {
     return Problem.response(403, "Forbidden", message, { headers })
   }
 
+  const tenantOf = (url: string, principal: Authenticator.Principal, address: string) => {
+    const cut = url.indexOf("?")
+    const asked = Filter.tenantIn(cut === -1 ? "" : url.slice(cut + 1))
+    const chosen = Either.isLeft(asked)
+      ? Either.left({ status: 400, message: asked.left } as const)
+      : TenantChoice.choose(principal, asked.right)
+    return Either.mapLeft(chosen, ({ message, status }) => {
+      recordRefusal(status === 400 ? "malformed" : "forbidden", message, address)
+      return status === 400
+        ? Problem.response(400, "InvalidField", message, { field: "tenant" })
+        : Problem.response(403, "Forbidden", message, { field: "tenant" })
+    })
+  }
+
   const exceeded = ({ message, reason, retryAfterSeconds, status }: Limits.LimitExceeded, address: string) => {
     recordRefusal(reason, message, address)
     return Problem.response(status, "TooMany", message, { headers: { "retry-after": String(retryAfterSeconds) } })
@@ -64,7 +80,9 @@ const make = Effect.gen(function* () {
       )
     // A principal that has published too much is refused before its next body is read.
     if (permission === "publish") yield* Effect.catchAll(spend(0), refuse)
-    return CurrentPrincipal.of({ principal, spend })
+    const tenant = Effect.suspend(() => tenantOf(request.url, principal, address))
+    const visible = Effect.map(tenant, (chosen) => Filter.inTenant(principal.visible, chosen))
+    return CurrentPrincipal.of({ principal, tenant, visible, spend })
   })
 })
 

@@ -41,6 +41,8 @@ export interface ConnectionInfo {
   readonly remoteAddress: string
   readonly protocol: Protocol
   readonly principal: string
+  /** Whose events it sees. */
+  readonly tenant: string
   /** Milliseconds since the Unix epoch. */
   readonly openedAt: number
 }
@@ -153,7 +155,7 @@ export class Connection implements SocketHandlers {
     private readonly context: ConnectionContext
   ) {
     this.openedAt = context.clock.unsafeCurrentTimeMillis()
-    this.filter = Filter.intersect(admission.filter, admission.visible)
+    this.filter = this.within(admission.filter)
   }
 
   get info(): ConnectionInfo {
@@ -162,6 +164,7 @@ export class Connection implements SocketHandlers {
       remoteAddress: this.socket.remoteAddress,
       protocol: this.admission.protocol,
       principal: this.admission.principal.name,
+      tenant: this.admission.tenant,
       openedAt: this.openedAt
     }
   }
@@ -316,8 +319,13 @@ export class Connection implements SocketHandlers {
     return false
   }
 
+  /** What it may see of what it asks for. */
+  private within(asked: Filter.Filter): Filter.Filter {
+    return Filter.intersect(Filter.inTenant(asked, this.admission.tenant), this.admission.visible)
+  }
+
   private subscribe(asked: Filter.Filter): void {
-    this.filter = Filter.intersect(asked, this.admission.visible)
+    this.filter = this.within(asked)
     // Flush what was published under the old filter: after the answer, nothing arrives that the new filter keeps out.
     this.context.broadcast.flushNow()
     // A filter must not change silently: the client comes back with it when it can read.

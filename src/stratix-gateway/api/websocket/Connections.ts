@@ -61,6 +61,8 @@ export class Connections extends Context.Tag("stratix/Connections")<
   Connections,
   {
     readonly count: Effect.Effect<number>
+    /** Those that see this tenant. */
+    readonly countOf: (tenant: string) => Effect.Effect<number>
     /** Whether it accepts connections: `false` from the start of the drain. */
     readonly accepting: Effect.Effect<boolean>
     readonly all: Effect.Effect<ReadonlyArray<Connection>>
@@ -131,6 +133,8 @@ const make = Effect.gen(function* () {
 
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
   const pool = new Map<Connection, Scope.CloseableScope>()
+  // Bound: one for each tenant that has a connection.
+  const byTenant = new Map<string, number>()
   // Bound: one for each connection.
   const expiryTimers = yield* ExpiryTimers.make
   const staleness = () => EventLog.staleness(log.health())
@@ -212,6 +216,12 @@ const make = Effect.gen(function* () {
     })
   }
 
+  const countTenant = ({ admission: { tenant } }: Connection, by: 1 | -1) => {
+    const count = (byTenant.get(tenant) ?? 0) + by
+    if (count === 0) byTenant.delete(tenant)
+    else byTenant.set(tenant, count)
+  }
+
   /** Gives back everything that opening the connection acquired, however it ends. */
   const release = (connection: Connection) =>
     Effect.suspend(() => {
@@ -219,7 +229,7 @@ const make = Effect.gen(function* () {
       connection.liveness?.stop()
       keepAlive.remove(connection)
       if (connection.expiry !== undefined) expiryTimers.cancel(connection.expiry)
-      pool.delete(connection)
+      if (pool.delete(connection)) countTenant(connection, -1)
       connection.admission.permit.release()
       return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
     })
@@ -235,6 +245,7 @@ const make = Effect.gen(function* () {
 
   const onOpened = (connection: Connection) => {
     pool.set(connection, scopeOf(connection))
+    countTenant(connection, 1)
     const { expiresAt } = connection.admission.principal
     if (expiresAt !== undefined) connection.expiry = expire(connection, expiresAt)
     connection.liveness = heartbeat.watch(connection)
@@ -358,6 +369,7 @@ const make = Effect.gen(function* () {
 
   return Connections.of({
     count: Effect.sync(() => pool.size),
+    countOf: (tenant) => Effect.sync(() => byTenant.get(tenant) ?? 0),
     accepting: Effect.sync(() => !draining),
     all: Effect.sync(() => [...pool.keys()]),
     changes: Stream.fromPubSub(changes),

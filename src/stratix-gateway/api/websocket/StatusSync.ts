@@ -88,7 +88,7 @@ export interface Service {
   readonly subscribe: Effect.Effect<Stream.Stream<SubscribedEvent>, never, Scope.Scope>
   /** `subscribe` as a bare stream: it begins with its first pull, and what is published before that is not in it. */
   readonly events: Stream.Stream<SubscribedEvent>
-  /** How many clients are connected. */
+  /** How many clients are connected, of those that see this tenant. */
   readonly clientCount: Effect.Effect<number>
   /**
    * The same service for the events of another tenant: `Effect.provideService(program, StatusSync, sync.forTenant("acme"))`. What is no name of a
@@ -239,7 +239,7 @@ const make = Effect.gen(function* () {
         }),
       subscribe,
       events: Stream.unwrapScoped(subscribe),
-      clientCount: connections.count,
+      clientCount: connections.countOf(tenant),
       forTenant: of
     })
   }

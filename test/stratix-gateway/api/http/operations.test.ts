@@ -234,7 +234,7 @@ describe("GET /api/stratix/connections", () => {
     () =>
       Effect.gen(function* () {
         yield* Effect.replicateEffect(TestClients.connect(), 600)
-        const asked = yield* Effect.fork(ConnectionReports.json)
+        const asked = yield* Effect.fork(ConnectionReports.json("default"))
         yield* nextTurn
         assert.isNull(asked.unsafePoll())
         const answer: unknown = JSON.parse(yield* asked)

@@ -13,6 +13,9 @@ const parameter = (name: string, description: string): OpenApi.OpenAPISpecParame
   description
 })
 
+/** Whose events. */
+export const tenant = parameter("tenant", "one of the token's tenants; needed where it has several")
+
 /** Which events. */
 export const filter: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
   parameter("events", "only these event types, separated by commas; the prefix `stratix:` may be left out"),
@@ -22,6 +25,7 @@ export const filter: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
 
 /** Where a stream begins, and whose it is. */
 export const stream: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
+  tenant,
   ...filter,
   parameter("since", "an offset: everything after it; without one, a snapshot"),
   parameter("token", "a bearer token, where the operator allows it"),
