@@ -27,12 +27,12 @@ setInterval(() => {
 }, WATCH_MS)
 
 const publisher = Effect.gen(function* () {
-  const { broadcast } = yield* StatusSync.StatusSync
+  const { broadcastUnknown } = yield* StatusSync.StatusSync
   let due = performance.timeOrigin + performance.now()
   while (true) {
     // Stamped with the time it should have been sent at: a block of the gateway counts for each event that it held up.
     for (; due <= performance.timeOrigin + performance.now(); due += TICK_MS) {
-      yield* broadcast({ eventType: "stratix:tick", payload: { agentId: "bystander", due } })
+      yield* broadcastUnknown({ eventType: "stratix:tick", payload: { agentId: "bystander", due } })
     }
     yield* Effect.sleep(WATCH_MS)
   }

@@ -84,7 +84,7 @@ const run = (outcome, count, seed) =>
         const requestId = `good-${sent}`
         expected.push(requestId)
         return Effect.zipRight(
-          sync.broadcast({
+          sync.broadcastUnknown({
             eventType: "stratix:agent_status_update",
             payload: { agentId: "good", status: "busy" },
             requestId

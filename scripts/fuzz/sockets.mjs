@@ -224,7 +224,7 @@ const run = (outcome, count, seed) =>
       const requestId = `good-${expected.length}`
       expected.push(requestId)
       return Effect.runPromise(
-        sync.broadcast({
+        sync.broadcastUnknown({
           eventType: "stratix:agent_status_update",
           payload: { agentId: "good", status: "busy" },
           requestId

@@ -24,14 +24,35 @@ const decodes = (schema, value) =>
 /** Every message, in both directions, by name.
  * @param {Protocol} protocol */
 const messagesOf = (protocol) => {
-  const { AgentCreatePayload, AgentStatusEvent, CommandStatusEvent, ConnectedMessage, Offset, OtherEvent } = protocol
+  const { AgentCreatePayload, ConnectedMessage, Key, Offset, OtherEvent } = protocol
+  // A payload may have further fields.
+  const others = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  /** @type {<Fields extends Schema.Struct.Fields>(payload: Schema.Struct<Fields>) => Schema.Schema.All} */
+  const open = ({ fields }) => Schema.Struct(fields, others)
+  const AgentStatusEvent = Schema.Struct({
+    ...protocol.AgentStatusEvent.fields,
+    payload: open(protocol.AgentStatusPayload)
+  })
+  const CommandStatusEvent = Schema.Struct({
+    ...protocol.CommandStatusEvent.fields,
+    payload: open(protocol.CommandStatusPayload)
+  })
   // By a name, so that the bounds of both texts are said in one place.
   const named = { identifier: "Name" }
   const { agentId, name, type } = AgentCreatePayload.fields
   const AgentCreateEvent = Schema.Struct({
     ...protocol.AgentCreateEvent.fields,
-    payload: Schema.Struct({ agentId, name: name.annotations(named), type: type.annotations(named) })
+    payload: Schema.Struct({ agentId, name: name.annotations(named), type: type.annotations(named) }, others)
   })
+  const AgentRemoveEvent = Schema.Struct({
+    ...protocol.AgentRemoveEvent.fields,
+    payload: open(protocol.AgentRemovePayload)
+  })
+  const CommandRemoveEvent = Schema.Struct({
+    ...protocol.CommandRemoveEvent.fields,
+    payload: open(protocol.CommandRemovePayload)
+  })
+  const KeyRemoveEvent = Schema.Struct({ ...protocol.KeyRemoveEvent.fields, payload: open(protocol.KeyRemovePayload) })
   /** @type {<Fields extends Schema.Struct.Fields>(event: Schema.Struct<Fields>) => Schema.Schema.All} */
   const withOffset = (event) => Schema.Struct({ ...event.fields, offset: Offset })
   const events = {
@@ -53,16 +74,22 @@ const messagesOf = (protocol) => {
     agentRemove: {
       title: "Agent removed",
       summary: "An agent was removed. Ends agent:<agentId> and agent-info:<agentId>.",
-      schema: protocol.AgentRemoveEvent
+      schema: AgentRemoveEvent
     },
     commandRemove: {
       title: "Command removed",
       summary: "A command was removed, or left what the filter lets through. Ends command:<commandId>.",
-      schema: protocol.CommandRemoveEvent
+      schema: CommandRemoveEvent
+    },
+    keyRemove: {
+      title: "Key removed",
+      summary: "What events of a type of the author's own told of one key was removed. Ends that key of that type.",
+      schema: KeyRemoveEvent
     },
     other: {
       title: "Any other event",
-      summary: "Whatever the gateway's author broadcasts. It has no key.",
+      summary:
+        "Whatever the gateway's author publishes. Where its type is declared with a key, sync clients get that beside the offset.",
       schema: OtherEvent
     }
   }
@@ -70,9 +97,10 @@ const messagesOf = (protocol) => {
     withOffset(AgentStatusEvent),
     withOffset(CommandStatusEvent),
     withOffset(AgentCreateEvent),
-    withOffset(protocol.AgentRemoveEvent),
-    withOffset(protocol.CommandRemoveEvent),
-    withOffset(OtherEvent)
+    withOffset(AgentRemoveEvent),
+    withOffset(CommandRemoveEvent),
+    withOffset(KeyRemoveEvent),
+    Schema.Struct({ ...OtherEvent.fields, offset: Offset, key: Schema.optionalWith(Key, { exact: true }) })
   )
   const EventsMessage = Schema.Struct({
     ...protocol.EventsMessage.fields,
@@ -143,12 +171,19 @@ const messagesOf = (protocol) => {
 /** What the filter functions of the Schemas ask for, which a JSON Schema cannot be made of.
  * @param {Protocol} protocol
  * @returns {{ readonly [schema: string]: Json }} */
-const boundsOf = ({ CONTROL_TYPES, MAX_ID_LENGTH }) => {
+const boundsOf = ({ CONTROL_TYPES, KNOWN_TYPES, MAX_ID_LENGTH }) => {
   const id = { minLength: 1, maxLength: MAX_ID_LENGTH }
   return {
     AgentId: id,
     CommandId: id,
     RequestId: id,
+    Key: id,
+    OwnEventType: {
+      maxLength: MAX_ID_LENGTH,
+      pattern: "^stratix:[A-Za-z0-9_.:-]+$",
+      not: { enum: [...CONTROL_TYPES, ...KNOWN_TYPES] },
+      description: "a type of the author's own"
+    },
     Name: id,
     EventType: {
       maxLength: MAX_ID_LENGTH,

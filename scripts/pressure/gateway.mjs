@@ -26,7 +26,7 @@ const publisher = Effect.gen(function* () {
       yield* sync.notifyCommandStatus(`command-${published % keys}`, "agent", "running", 1, { n: published, pad })
     }
     if (ticks * TICK_MS < elapsed) {
-      yield* sync.broadcast({ eventType: "stratix:tick", payload: { n: ticks++, agentId: "bystander" } })
+      yield* sync.broadcastUnknown({ eventType: "stratix:tick", payload: { n: ticks++, agentId: "bystander" } })
     }
     yield* Effect.sleep(TURN_MS)
     for (const { socket } of yield* all) mostUnsent = Math.max(mostUnsent, socket.unsentBytes())

@@ -74,12 +74,12 @@ const story = (publisher, random) => {
 
 const publisher = (name, index) =>
   Effect.gen(function* () {
-    const { broadcast } = yield* StatusSync.StatusSync
+    const { broadcastUnknown } = yield* StatusSync.StatusSync
     const random = seeded(seed + index)
     const next = story(name, random)
     while (true) {
       const { finished, ...event } = next()
-      const offset = yield* broadcast(event)
+      const offset = yield* broadcastUnknown(event)
       const { agentId, commandId } = event.payload
       published.push([offset, event.requestId, event.eventType, agentId ?? null, commandId ?? null, finished])
       // Exponential: now and then many at once, now and then a pause.

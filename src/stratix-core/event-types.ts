@@ -34,6 +34,26 @@ export const AGENT_REMOVE = "stratix:agent_remove"
  * @category events */
 export const COMMAND_REMOVE = "stratix:command_remove"
 
+/** What an event type of your own told of one key was removed: ends that key.
+ * @since 0.1.0
+ * @category events */
+export const KEY_REMOVE = "stratix:key_remove"
+
+/** An event type and, for the compiler only, what its payload is.
+ *
+ * @example
+ * ```ts
+ * const Zone: EventReference<"stratix:zone_update", { readonly zoneId: string }> = { eventType: "stratix:zone_update" }
+ * ```
+ *
+ * @since 0.1.0
+ * @category events */
+export interface EventReference<T extends string = string, P = { readonly [name: string]: unknown }> {
+  readonly eventType: T
+  /** Never there: it carries the type of the payload. */
+  readonly "~payload"?: () => P
+}
+
 /** The welcome: first message on every connection.
  * @since 0.1.0
  * @category control */
@@ -68,6 +88,18 @@ export const ERROR = "stratix:error"
  * @since 0.1.0
  * @category control */
 export const CLOSING = "stratix:closing"
+
+/** Event types that the protocol names.
+ * @since 0.1.0
+ * @category events */
+export const KNOWN_TYPES: ReadonlySet<string> = /* @__PURE__ */ new Set([
+  AGENT_STATUS_UPDATE,
+  COMMAND_STATUS_UPDATE,
+  AGENT_CREATE,
+  AGENT_REMOVE,
+  COMMAND_REMOVE,
+  KEY_REMOVE
+])
 
 /** Event types that only the server itself sends: they belong to no key and have no place in the log.
  * @since 0.1.0

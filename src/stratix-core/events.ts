@@ -113,6 +113,29 @@ export const CommandRemovePayload = Schema.Struct({ commandId: CommandId, agentI
  * @category events */
 export type CommandRemovePayload = typeof CommandRemovePayload.Type
 
+/** An event type of your own: none that the protocol names, and so one whose keys are your own.
+ * @since 0.1.0
+ * @category events */
+export const OwnEventType = Schema.suspend(() => EventType).pipe(
+  Schema.filter((type) => !Types.KNOWN_TYPES.has(type), {
+    identifier: "OwnEventType",
+    ...must("an event type of your own, which the protocol does not name")
+  })
+)
+
+/** What an event of a type of your own is the state of, among those of its type: 1 to 256 characters.
+ * @since 0.1.0
+ * @category events */
+export const Key = Id.annotations({ identifier: "Key", description: "1 to 256 characters" })
+
+/** Payload of {@link KEY_REMOVE}.
+ * @since 0.1.0
+ * @category events */
+export const KeyRemovePayload = Schema.Struct({ eventType: OwnEventType, key: Key })
+/** @since 0.1.0
+ * @category events */
+export type KeyRemovePayload = typeof KeyRemovePayload.Type
+
 /** Any JSON object: the payload of event types this package does not know.
  * @since 0.1.0
  * @category events */
@@ -211,6 +234,17 @@ export const CommandRemoveEvent = Schema.Struct({
  * @category events */
 export type CommandRemoveEvent = typeof CommandRemoveEvent.Type
 
+/** @since 0.1.0
+ * @category events */
+export const KeyRemoveEvent = Schema.Struct({
+  eventType: Schema.Literal(Types.KEY_REMOVE),
+  payload: KeyRemovePayload,
+  ...stamped
+})
+/** @since 0.1.0
+ * @category events */
+export type KeyRemoveEvent = typeof KeyRemoveEvent.Type
+
 /** An event of a type this package does not know.
  * @since 0.1.0
  * @category events */
@@ -228,6 +262,7 @@ export const StratixStateSyncEvent = Schema.Union(
   AgentCreateEvent,
   AgentRemoveEvent,
   CommandRemoveEvent,
+  KeyRemoveEvent,
   OtherEvent
 )
 /** @since 0.1.0
@@ -245,6 +280,7 @@ export const payloadSchema = (
   | Schema.Schema<AgentCreatePayload>
   | Schema.Schema<AgentRemovePayload>
   | Schema.Schema<CommandRemovePayload>
+  | Schema.Schema<KeyRemovePayload>
   | typeof AnyPayload => {
   switch (eventType) {
     case Types.AGENT_STATUS_UPDATE:
@@ -257,16 +293,24 @@ export const payloadSchema = (
       return AgentRemovePayload
     case Types.COMMAND_REMOVE:
       return CommandRemovePayload
+    case Types.KEY_REMOVE:
+      return KeyRemovePayload
     default:
       return AnyPayload
   }
 }
 
-/** The key an event is the latest state of, or `undefined` if it is the state of nothing.
+/** The key of a key of your own among all keys: those of two event types are two.
+ * @since 0.1.0
+ * @category events */
+export const ownKey = (eventType: string, key: string): string => `${eventType}/${key}`
+
+/** The key an event is the latest state of, or `undefined` if it is the state of nothing. Where the event comes from the log, with its own `key`.
  * @since 0.1.0
  * @category events */
 export const eventKey = (event: {
   readonly eventType: string
+  readonly key?: string | undefined
   readonly payload: { readonly agentId?: unknown; readonly commandId?: unknown }
 }): string | undefined => {
   switch (event.eventType) {
@@ -277,7 +321,7 @@ export const eventKey = (event: {
     case Types.AGENT_CREATE:
       return `agent-info:${event.payload.agentId}`
     default:
-      return undefined
+      return event.key === undefined ? undefined : ownKey(event.eventType, event.key)
   }
 }
 
@@ -288,13 +332,20 @@ const NONE: ReadonlyArray<string> = []
  * @category events */
 export const endedKeys = (event: {
   readonly eventType: string
-  readonly payload: { readonly agentId?: unknown; readonly commandId?: unknown }
+  readonly payload: {
+    readonly agentId?: unknown
+    readonly commandId?: unknown
+    readonly eventType?: unknown
+    readonly key?: unknown
+  }
 }): ReadonlyArray<string> => {
   switch (event.eventType) {
     case Types.AGENT_REMOVE:
       return [`agent:${event.payload.agentId}`, `agent-info:${event.payload.agentId}`]
     case Types.COMMAND_REMOVE:
       return [`command:${event.payload.commandId}`]
+    case Types.KEY_REMOVE:
+      return [ownKey(String(event.payload.eventType), String(event.payload.key))]
     default:
       return NONE
   }

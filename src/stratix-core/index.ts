@@ -4,4 +4,5 @@
  * @since 0.1.0
  */
 export * as CloseCodes from "./close-codes.js"
+export * as StatusEvent from "./StatusEvent.js"
 export * from "./stratix-protocol.js"

@@ -11,6 +11,8 @@ import {
   AgentStatusEvent,
   CommandRemoveEvent,
   CommandStatusEvent,
+  Key,
+  KeyRemoveEvent,
   MAX_ID_LENGTH,
   OtherEvent,
   RequestId,
@@ -102,7 +104,7 @@ export type SyncMessage = typeof SyncMessage.Type
 const withOffset = <Fields extends Schema.Struct.Fields>(event: Schema.Struct<Fields>) =>
   Schema.Struct({ ...event.fields, offset: Offset })
 
-/** An event as sync clients get it: with its offset.
+/** An event as sync clients get it: with its offset, and of a declared type with the key that it is the state of.
  * @since 0.1.0
  * @category sync */
 export const LogEvent = Schema.Union(
@@ -111,7 +113,8 @@ export const LogEvent = Schema.Union(
   withOffset(AgentCreateEvent),
   withOffset(AgentRemoveEvent),
   withOffset(CommandRemoveEvent),
-  withOffset(OtherEvent)
+  withOffset(KeyRemoveEvent),
+  Schema.Struct({ ...withOffset(OtherEvent).fields, key: Schema.optionalWith(Key, { exact: true }) })
 )
 /** @since 0.1.0
  * @category sync */
@@ -219,6 +222,7 @@ export const ServerMessage = Schema.Union(
   AgentCreateEvent,
   AgentRemoveEvent,
   CommandRemoveEvent,
+  KeyRemoveEvent,
   ConnectedMessage,
   SyncMessage,
   EventsMessage,

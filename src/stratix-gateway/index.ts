@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 
+export * as StatusEvent from "../stratix-core/StatusEvent.js"
 export * as Admission from "./admission/Admission.js"
 export * as Handshake from "./admission/Handshake.js"
 export * as Limits from "./admission/Limits.js"
@@ -16,6 +17,7 @@ export * as StatusSync from "./api/websocket/StatusSync.js"
 export * as Authenticator from "./auth/Authenticator.js"
 export * as StatusSyncConfig from "./config/StatusSyncConfig.js"
 export * as Broadcast from "./fanout/Broadcast.js"
+export * as DeclaredEvents from "./log/DeclaredEvents.js"
 export * as EventLog from "./log/EventLog.js"
 export * as EventLogMemory from "./log/EventLogMemory.js"
 export * as Filter from "./log/Filter.js"

@@ -96,13 +96,14 @@ export class TestClients extends Context.Tag("stratix/TestClients")<
 export const connect = (options: ConnectOptions = {}): Effect.Effect<TestClient, Refusal, TestClients> =>
   Effect.flatMap(TestClients, (clients) => clients.connect(options))
 
-const decode = Schema.decodeUnknown(Schema.parseJson(ServerMessage))
+// With the fields that the protocol does not name.
+const decode = Schema.decodeUnknown(Schema.parseJson(ServerMessage), { onExcessProperty: "preserve" })
 
 const decodeEvents = Schema.decodeOption(
   Schema.parseJson(
     Schema.Struct({
       eventType: Schema.Literal(EVENTS),
-      payload: Schema.Struct({ events: Schema.Array(Schema.Unknown) })
+      payload: Schema.Struct({ events: Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })) })
     })
   )
 )
@@ -111,7 +112,7 @@ const decodeEvents = Schema.decodeOption(
 const messagesIn = (frame: string): ReadonlyArray<string> =>
   Option.match(decodeEvents(frame), {
     onNone: () => [frame],
-    onSome: ({ payload }) => payload.events.map((event) => JSON.stringify(event))
+    onSome: ({ payload }) => payload.events.map(({ offset: _, ...event }) => JSON.stringify(event))
   })
 
 /** `take` waits in steps, so that the time in which a busy machine does not run this process does not count. */

@@ -106,7 +106,7 @@ describe("docs/asyncapi.json", () => {
 
   it.scoped("a gateway sends only what it says, and all of it", () =>
     Effect.gen(function* () {
-      const { broadcast, notifyAgentCreate, notifyAgentRemove, notifyAgentStatus, notifyCommandStatus } =
+      const { broadcastUnknown, notifyAgentCreate, notifyAgentRemove, notifyAgentStatus, notifyCommandStatus } =
         yield* StatusSync.StatusSync
       const story = Effect.all([
         notifyAgentCreate("agent-001", "Ada", "writer"),
@@ -114,7 +114,11 @@ describe("docs/asyncapi.json", () => {
         notifyCommandStatus("cmd-001", "agent-001", "running", 40),
         notifyCommandStatus("cmd-001", "agent-001", "failed", undefined, { files: [] }, "no space left on device"),
         notifyAgentRemove("agent-001", { commands: true }),
-        broadcast({ eventType: "stratix:maintenance", payload: { from: "22:00" } })
+        broadcastUnknown({
+          eventType: Protocol.KEY_REMOVE,
+          payload: { eventType: "stratix:zone_update", key: "z1" }
+        }),
+        broadcastUnknown({ eventType: "stratix:maintenance", payload: { from: "22:00" } })
       ])
       yield* story
       const plain = yield* TestClients.connect({ query: "snapshot=true" })

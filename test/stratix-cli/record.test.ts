@@ -47,7 +47,7 @@ const publishAll = Effect.gen(function* () {
   for (let i = 0; i < 50; i++) {
     yield* sync.notifyAgentStatus(`a${i % 7}`, i % 2 === 0 ? "busy" : "online")
     yield* sync.notifyCommandStatus(`c${i % 5}`, "a1", "running", i, { nested: [1, null, "\u2028", { x: -0.5 }] })
-    yield* sync.broadcast({ eventType: "stratix:x", payload: { i } })
+    yield* sync.broadcastUnknown({ eventType: "stratix:x", payload: { i } })
   }
   yield* sync.notifyCommandStatus("c1", "a1", "failed", undefined, undefined, 'said "no"')
 })

@@ -32,7 +32,7 @@ describe("watch", () => {
       yield* sync.notifyAgentStatus("a1", "online")
       const watch = yield* watching(yield* url, "--json")
       yield* until(watch, LIVE, "err")
-      const offset = yield* sync.broadcast({
+      const offset = yield* sync.broadcastUnknown({
         eventType: "stratix:x",
         payload: { json: 1 },
         timestamp: 5,
@@ -175,7 +175,7 @@ describe("watch", () => {
         payload: { commandId: `c${i % 50}`, agentId: "a1", commandStatus: "running", result: { i, filler } }
       }))
       for (let i = 0; i < events.length; i += 500) {
-        yield* sync.broadcastAll(events.slice(i, i + 500))
+        yield* sync.broadcastAllUnknown(events.slice(i, i + 500))
         // The gateway writes between two turns.
         yield* Effect.sleep(0)
       }

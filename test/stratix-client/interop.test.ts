@@ -142,11 +142,11 @@ const events = [
 describe.each(clients)("%s", (_name, open) => {
   it.live("reads every event of plain mode, to the letter", () =>
     Effect.gen(function* () {
-      const { broadcast, broadcastAll } = yield* StatusSync
+      const { broadcastUnknown, broadcastAllUnknown } = yield* StatusSync
       const texts = yield* open(`ws://127.0.0.1:${yield* port}/`)
       assert.match(yield* Queue.take(texts), WELCOME)
-      for (const event of events) yield* broadcast(event)
-      yield* broadcastAll(events)
+      for (const event of events) yield* broadcastUnknown(event)
+      yield* broadcastAllUnknown(events)
       const expected = events.map((event) => JSON.stringify(event))
       for (const text of [...expected, ...expected]) assert.strictEqual(yield* Queue.take(texts), text)
     }).pipe(Effect.scoped, Effect.provide(StatusSyncTest.layerWs()))
@@ -154,12 +154,12 @@ describe.each(clients)("%s", (_name, open) => {
 
   it.live("reads a snapshot of what its query asks for, then what happens, to the letter", () =>
     Effect.gen(function* () {
-      const { broadcastAll } = yield* StatusSync
-      yield* broadcastAll(events)
+      const { broadcastAllUnknown } = yield* StatusSync
+      yield* broadcastAllUnknown(events)
       const query = "snapshot=true&agents=agent-001&events=agent_create,agent_status_update"
       const texts = yield* open(`ws://127.0.0.1:${yield* port}/?${query}`)
       assert.match(yield* Queue.take(texts), WELCOME)
-      yield* broadcastAll(events)
+      yield* broadcastAllUnknown(events)
       const expected = [events[0], events[5], events[0], events[5]].map((event) => JSON.stringify(event))
       for (const text of expected) assert.strictEqual(yield* Queue.take(texts), text)
     }).pipe(Effect.scoped, Effect.provide(StatusSyncTest.layerWs()))

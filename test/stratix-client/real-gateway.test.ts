@@ -21,7 +21,7 @@ import {
 } from "../../src/stratix-client/StatusClient.js"
 import * as StatusStream from "../../src/stratix-client/StatusStream.js"
 import * as Types from "../../src/stratix-core/event-types.js"
-import type { EventInput } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
+import type { UnknownEventInput } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import * as EventLog from "../../src/stratix-gateway/log/EventLog.js"
 import * as GatewayFilter from "../../src/stratix-gateway/log/Filter.js"
@@ -103,7 +103,7 @@ const randomEvent = Effect.gen(function* () {
   const number = yield* Random.nextIntBetween(0, KEYS)
   const kind = yield* Random.nextIntBetween(0, 10)
   const agentId = `a${number}`
-  const event: EventInput =
+  const event: UnknownEventInput =
     kind < 4
       ? { eventType: Types.AGENT_STATUS_UPDATE, payload: { agentId, status: kind % 2 ? "busy" : "online" } }
       : kind < 8
@@ -114,7 +114,12 @@ const randomEvent = Effect.gen(function* () {
   return event
 })
 
-const command = (commandId: string, agentId: string, commandStatus: string, result: unknown = null): EventInput => ({
+const command = (
+  commandId: string,
+  agentId: string,
+  commandStatus: string,
+  result: unknown = null
+): UnknownEventInput => ({
   eventType: Types.COMMAND_STATUS_UPDATE,
   payload: { commandId, agentId, commandStatus, result }
 })
@@ -144,7 +149,7 @@ const cuttable = (framesToLive: () => number, mayCut: () => boolean, onCut: () =
   }
 
 const story = Effect.gen(function* () {
-  const { broadcast, broadcastAll } = yield* StatusSync
+  const { broadcastUnknown, broadcastAllUnknown } = yield* StatusSync
   const { latest } = yield* EventLog.EventLog
   const random = yield* Effect.random
   const errors: Array<StatusClientError> = []
@@ -170,7 +175,7 @@ const story = Effect.gen(function* () {
     cutsAllowed = Math.min(KILLS, cuts + CUTS_PER_CHECK)
     for (let round = 0; cuts < cutsAllowed || round <= changeAt; round++) {
       const size = yield* Random.nextIntBetween(1, 24)
-      yield* broadcastAll(yield* Effect.replicateEffect(randomEvent, size))
+      yield* broadcastAllUnknown(yield* Effect.replicateEffect(randomEvent, size))
       if (round === changeAt) {
         filter = filters[yield* Random.nextIntBetween(0, filters.length)] ?? {}
         for (const client of all) client.subscribe(filter)
@@ -180,7 +185,7 @@ const story = Effect.gen(function* () {
       yield* awaited === undefined ? nextTurn : untilFreshness(awaited, "live")
     }
     const check = cuts
-    yield* broadcast(command("end", "end", "running", check))
+    yield* broadcastUnknown(command("end", "end", "running", check))
     for (const client of all)
       yield* untilState(client, () => endOf(client) === check && client.freshness._tag === "live")
     const truth = yield* latest(GatewayFilter.fromFields(filter))
@@ -201,13 +206,13 @@ describe("against a real gateway", () => {
 
   it.scopedLive("a client that stays sees every event once, in order", () =>
     Effect.gen(function* () {
-      const { broadcastAll } = yield* StatusSync
+      const { broadcastAllUnknown } = yield* StatusSync
       const client = yield* open()
       yield* untilFreshness(client, "live")
       const events = client.events(5000)
       const offsets: Array<string> = []
       for (let round = 0; round < 40; round++) {
-        offsets.push(...(yield* broadcastAll(yield* Effect.replicateEffect(randomEvent, 25))))
+        offsets.push(...(yield* broadcastAllUnknown(yield* Effect.replicateEffect(randomEvent, 25))))
         yield* nextTurn
       }
       const seen: Array<string | undefined> = []

@@ -14,108 +14,33 @@ import {
   EventType,
   endedKeys,
   eventKey,
-  payloadSchema,
+  KEY_REMOVE,
   RequestId,
   Timestamp
 } from "../../stratix-core/stratix-protocol.js"
 import type { Settings } from "../config/StatusSyncConfig.js"
-import * as ParseIssue from "../runtime/ParseIssue.js"
+import type { DeclaredEvents } from "./DeclaredEvents.js"
+import type { UnknownEventInput } from "./EventInput.js"
 import { type Draft, jsonOf, type Lease } from "./EventLog.js"
 import * as JsonValue from "./JsonValue.js"
+import * as Payload from "./Payload.js"
+import { decoder, invalid, PublishError } from "./PublishError.js"
 import type { Stamp } from "./Stamps.js"
 import * as Tenant from "./Tenant.js"
 
-/** An event that cannot be published, or could not be; nothing was sent, unless the reason is `Uncertain`: then it may have been. `field` names the part of the event that is wrong.
- * @since 0.1.0
- * @category errors */
-export class PublishError extends Schema.TaggedError<PublishError>("stratix/PublishError")("PublishError", {
-  reason: Schema.Literal("InvalidField", "NotJson", "TooLarge", "Closed", "Unavailable", "Uncertain"),
-  field: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return this.field === "" ? this.detail : `${this.field}: ${this.detail}`
-  }
-}
-
-/** An event to publish; the stamps are optional.
- * @since 0.1.0
- * @category models */
-export interface EventInput {
-  readonly eventType: string
-  readonly payload: unknown
-  /** When it happened; now if absent. */
-  readonly timestamp?: number | undefined
-  /** The request that caused it; generated if absent. */
-  readonly requestId?: string | undefined
-  /** Of an agent's status: how long it holds without being renewed. Without it, the status holds until the next one; an agent that is offline has no lease. */
-  readonly leaseMs?: number | undefined
-  /** With a lease: when it expires, the commands that the agent is running have failed. */
-  readonly endCommands?: boolean | undefined
-}
-
-const invalid = (field: string, detail: string) =>
-  Either.left(new PublishError({ reason: "InvalidField", field, detail }))
-
 const tooLarge = (detail: string) => Either.left(new PublishError({ reason: "TooLarge", field: "payload", detail }))
-
-const strict = { onExcessProperty: "error", errors: "first" } as const
-
-/** A decoder whose error is a `PublishError` on `at` or a field below it. */
-const decoder = <A, I>(schema: Schema.Schema<A, I>, at: string) => {
-  const decode = Schema.decodeUnknownEither(schema, strict)
-  return (value: unknown): Either.Either<A, PublishError> => {
-    const decoded = decode(value)
-    if (Either.isRight(decoded)) return Either.right(decoded.right)
-    const { kind, message, path } = ParseIssue.first(decoded.left)
-    const detail =
-      kind === "Unexpected" ? "is not a field of this event type" : kind === "Missing" ? "is missing" : message
-    return invalid(path === "" ? at : `${at}.${path}`, detail)
-  }
-}
 
 const decodeEventType = decoder(EventType, "eventType")
 const decodeTimestamp = decoder(Timestamp, "timestamp")
 /** What `withRequestId` was given, checked. */
 export const decodeRequestId = decoder(RequestId, "requestId")
 
-const payloadDecoders = new Map<Schema.Schema.AnyNoContext, (value: unknown) => Either.Either<unknown, PublishError>>()
-const decodePayload = (eventType: string, payload: unknown): Either.Either<unknown, PublishError> => {
-  const schema: Schema.Schema.AnyNoContext = payloadSchema(eventType)
-  if (typeof payload === "object" && payload !== null && Object.hasOwn(payload, JsonValue.PROTO)) {
-    return invalid(`payload.${JsonValue.PROTO}`, JsonValue.PROTO_DETAIL)
-  }
-  let decode = payloadDecoders.get(schema)
-  if (decode === undefined) {
-    decode = decoder(schema, "payload")
-    payloadDecoders.set(schema, decode)
-  }
-  return decode(payload)
-}
-
-const toJson = (payload: unknown): Either.Either<string, PublishError> =>
-  Either.try({
-    try: () => {
-      const problem = JsonValue.problemIn(payload, "payload")
-      return problem ?? JSON.stringify(payload)
-    },
-    // A getter or a toJSON of the caller threw.
-    catch: (cause) =>
-      new PublishError({ reason: "NotJson", field: "payload", detail: `cannot be read: ${String(cause)}` })
-  }).pipe(
-    Either.flatMap((result) =>
-      typeof result === "string"
-        ? Either.right(result)
-        : Either.left(new PublishError({ reason: "NotJson", field: result.path, detail: result.detail }))
-    )
-  )
-
-const eventFields = ["eventType", "payload", "timestamp", "requestId", "leaseMs", "endCommands"]
+const eventFields = ["eventType", "payload", "extra", "timestamp", "requestId", "leaseMs", "endCommands"]
 const eventFieldNames = `${eventFields.slice(0, -1).join(", ")} and ${eventFields.at(-1)}`
 
 /** The lease that a status comes with. */
 const leaseOf = (
-  { endCommands, eventType, leaseMs }: EventInput,
+  { endCommands, eventType, leaseMs }: UnknownEventInput,
   status: string | undefined,
   maxLease: Duration.DurationInput
 ): Either.Either<Lease | undefined, PublishError> => {
@@ -150,9 +75,10 @@ const statusOf = (eventType: string, payload: unknown): AgentStatus | CommandSta
  * @since 0.1.0
  * @category constructors */
 export const encode = (
-  input: EventInput,
+  input: UnknownEventInput,
   nextStamp: () => Stamp,
   { maxEventBytes, maxLease }: Pick<Settings, "maxEventBytes" | "maxLease">,
+  declared: typeof DeclaredEvents.Service,
   tenant: string = Tenant.DEFAULT
 ): Either.Either<Draft, PublishError> =>
   Either.gen(function* () {
@@ -164,11 +90,11 @@ export const encode = (
     }
     const eventType = yield* decodeEventType(input.eventType)
     // Before it is decoded, which takes longer for each field than this for all of them.
-    if (JsonValue.isLargerThan(input.payload, maxEventBytes)) {
+    if (JsonValue.isLargerThan(input.payload, maxEventBytes) || JsonValue.isLargerThan(input.extra, maxEventBytes)) {
       return yield* tooLarge(`the event is larger than the ${maxEventBytes} bytes allowed`)
     }
-    const payload = yield* decodePayload(eventType, input.payload)
-    const payloadJson = yield* toJson(payload)
+    const { finished, own, payload, specified } = yield* Payload.check(input, declared.get(eventType))
+    const payloadJson = yield* Payload.toJson(payload)
     const givenTime = input.timestamp === undefined ? undefined : yield* decodeTimestamp(input.timestamp)
     const givenId = input.requestId === undefined ? undefined : yield* decodeRequestId(input.requestId)
     const next = nextStamp()
@@ -178,20 +104,23 @@ export const encode = (
     if (bytes > maxEventBytes) {
       return yield* tooLarge(`the event is ${bytes} bytes as JSON, more than the ${maxEventBytes} allowed`)
     }
-    const agentId = stringField(payload, "agentId")
-    const commandId = stringField(payload, "commandId")
-    const status = statusOf(eventType, payload)
+    const agentId = stringField(specified, "agentId")
+    const commandId = stringField(specified, "commandId")
+    const status = statusOf(eventType, specified)
     const lease = yield* leaseOf(input, status, maxLease)
-    const key = eventKey({ eventType, payload: { agentId, commandId } })
+    const key = eventKey({ eventType, payload: { agentId, commandId }, key: own })
+    // What ends a key goes where the events go that have it.
+    const ending = eventType === KEY_REMOVE ? stringField(specified, "eventType") : undefined
     return {
       tenant,
-      eventType,
+      eventType: ending ?? eventType,
       agentId,
       commandId,
       key: key && Tenant.scoped(tenant, key),
-      removes: endedKeys({ eventType, payload: { agentId, commandId } }).map((ended) => Tenant.scoped(tenant, ended)),
+      own: ending === undefined ? own : stringField(specified, "key"),
+      removes: endedKeys({ eventType, payload: { ...specified } }).map((ended) => Tenant.scoped(tenant, ended)),
       status,
-      finished: status === "success" || status === "failed",
+      finished: finished || status === "success" || status === "failed",
       lease,
       stamp,
       json

@@ -28,6 +28,8 @@ export interface Lease {
 export interface Draft extends Filter.Filterable {
   /** What it is the newest state of, scoped by its tenant; `undefined`: of nothing. */
   readonly key: string | undefined
+  /** Of an event type of the author's own: its key among the events of this type, or the one that it ends. */
+  readonly own: string | undefined
   /** Keys that it ends, scoped by its tenant: they leave `latest`. An event that ends keys has none itself. */
   readonly removes: ReadonlyArray<string>
   /** Of an agent's or a command's status. */
@@ -48,7 +50,7 @@ export interface LogEntry extends Draft {
   readonly offset: Offset
   /** Place in the order in which this process learned of events: dense, from 1, and its own; not for the wire. */
   readonly index: number
-  /** Of a command that another agent had until now: the removal that those are told instead who may see only what that one has. */
+  /** Of a key that another agent or command had until now: the removal that those are told instead who may see only what that one has. */
   readonly departure: LogEntry | undefined
 }
 
@@ -68,10 +70,13 @@ export const toldOf = (entry: LogEntry, filter: Filter.Filter): LogEntry | undef
       ? entry.departure
       : undefined
 
-/** The event as a sync client gets it: with its offset as fifth field.
+/** The event as a sync client gets it: with its offset as fifth field, and its key where that is the author's own.
  * @since 0.1.0
  * @category conversions */
-export const withOffset = (entry: LogEntry): string => `${entry.json.slice(0, -1)},"offset":"${entry.offset}"}`
+export const withOffset = ({ json, key, offset, own }: LogEntry): string =>
+  own === undefined || key === undefined
+    ? `${json.slice(0, -1)},"offset":"${offset}"}`
+    : `${json.slice(0, -1)},"offset":"${offset}","key":${JSON.stringify(own)}}`
 
 /** A place in the log.
  * @since 0.1.0

@@ -38,6 +38,7 @@ export interface Filter {
 export interface Filterable {
   /** Whose event it is. */
   readonly tenant: string
+  /** Its type; of a removal of a key of the author's own, the type that has the key: it goes where those events go. */
   readonly eventType: string
   readonly agentId: string | undefined
   readonly commandId: string | undefined

@@ -53,7 +53,7 @@ export const startGateway = (
     return {
       port: bound,
       url: `ws://127.0.0.1:${bound}/`,
-      publish: sync.broadcast,
+      publish: sync.broadcastUnknown,
       publishAll: sync.broadcastAll,
       says: (status: "online" | "offline" | "busy" | "error") => sync.notifyAgentStatus("agent-001", status),
       /** Waits until so many clients are connected. */

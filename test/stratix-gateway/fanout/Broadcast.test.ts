@@ -103,7 +103,7 @@ describe("slow and frozen clients", () => {
       yield* client.freeze
       yield* publish(10)
       yield* broadcast.flush
-      for (let i = 0; i < 3; i++) yield* service.broadcast({ eventType: "stratix:note", payload: { i } })
+      for (let i = 0; i < 3; i++) yield* service.broadcastUnknown({ eventType: "stratix:note", payload: { i } })
       yield* publish(40)
       yield* broadcast.flush
       yield* client.thaw
@@ -193,10 +193,10 @@ describe("sync clients", () => {
       yield* StatusSyncTest.settled
       const countsOf = (frames: ReadonlyArray<string>) =>
         frames.map((frame) => JSON.parse(frame)).map(({ eventType, payload }) => [eventType, payload.events?.length])
-      const framesOf = (events: ReadonlyArray<StatusSync.EventInput>) =>
+      const framesOf = (events: ReadonlyArray<StatusSync.UnknownEventInput>) =>
         Effect.gen(function* () {
           const before = (yield* client.raw).length
-          yield* service.broadcastAll(events)
+          yield* service.broadcastAllUnknown(events)
           yield* StatusSyncTest.settled
           return (yield* client.raw).slice(before)
         })
@@ -276,7 +276,7 @@ describe("sync clients", () => {
     Effect.gen(function* () {
       const service = yield* StatusSync.StatusSync
       const log = yield* EventLog.EventLog
-      yield* service.broadcast({ eventType: "stratix:note", payload: {} })
+      yield* service.broadcastUnknown({ eventType: "stratix:note", payload: {} })
       yield* publish(3)
       const head = log.head().offset
       const forged = head.replace(/-[0-9a-z]+$/, "-0")
@@ -349,7 +349,7 @@ describe("sync clients", () => {
         const service = yield* StatusSync.StatusSync
         const broadcast = yield* Broadcast.Broadcast
         for (let i = 0; i < 100; i++) {
-          yield* service.broadcast({
+          yield* service.broadcastUnknown({
             eventType: "stratix:agent_create",
             payload: { agentId: `a${i}`, name: "x".repeat(256), type: "y".repeat(256) }
           })

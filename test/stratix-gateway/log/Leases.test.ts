@@ -143,8 +143,8 @@ describe("leases", () => {
   it.effect("a lease that cannot be is refused, by its field", () =>
     Effect.gen(function* () {
       const sync = yield* StatusSync.StatusSync
-      const field = (event: StatusSync.EventInput) =>
-        Effect.map(Effect.flip(sync.broadcast(event)), (error) => error.field)
+      const field = (event: StatusSync.UnknownEventInput) =>
+        Effect.map(Effect.flip(sync.broadcastUnknown(event)), (error) => error.field)
       const status = { eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "busy" } }
       for (const leaseMs of [0, -1, 1.5, Number.NaN, 3_600_001])
         assert.strictEqual(yield* field({ ...status, leaseMs }), "leaseMs")

@@ -91,7 +91,7 @@ describe("metrics of the fan-out", () => {
       const service = yield* StatusSync.StatusSync
       const by = yield* changes(
         Effect.gen(function* () {
-          for (let i = 0; i < 20; i++) yield* service.broadcast({ eventType: `stratix:x${i}`, payload: {} })
+          for (let i = 0; i < 20; i++) yield* service.broadcastUnknown({ eventType: `stratix:x${i}`, payload: {} })
           yield* service.notifyAgentCreate("a", "A", "writer")
           yield* service.notifyCommandStatus("c", "a", "running")
         })
@@ -125,7 +125,7 @@ describe("metrics of the fan-out", () => {
           'stratix_connections{state="stalled"}': 1,
           stratix_stalls_total: 1
         })
-        for (let i = 0; i < 3; i++) yield* service.broadcast({ eventType: "stratix:note", payload: { i } })
+        for (let i = 0; i < 3; i++) yield* service.broadcastUnknown({ eventType: "stratix:note", payload: { i } })
         yield* broadcast.flush
         yield* TestClock.adjust("7 seconds")
         const behind = grown(start, yield* samples)

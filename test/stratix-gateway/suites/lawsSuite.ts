@@ -1,20 +1,41 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, type Layer, Logger, Schema } from "effect"
+import { Effect, FastCheck as fc, Layer, Logger, Schema } from "effect"
 import {
   CONNECTED,
   endedKeys,
   eventKey,
   type ServerMessage,
+  StatusEvent,
   SUBSCRIBED,
   SYNC
-} from "../../../src/stratix-core/stratix-protocol.js"
-import { Broadcast, EventLog, Filter, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+} from "../../../src/stratix-core/index.js"
+import {
+  Broadcast,
+  DeclaredEvents,
+  EventLog,
+  Filter,
+  StatusSync,
+  type StatusSyncConfig
+} from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../support/waiting.js"
 
 /** What is published. `move`: a command changes to another agent. `finish`: its last word, and above the cap the log removes one. `lease`: a status
- * that nobody renews, and its end, with which the agent's running commands fail. */
-const kinds = ["agent", "create", "command", "move", "finish", "remove", "note", "lease"] as const
+ * that nobody renews, and its end, with which the agent's running commands fail. `zone`: of a declared type, with an agent that changes; `zoneEnd` is the
+ * last word on its key. */
+const kinds = [
+  "agent",
+  "create",
+  "command",
+  "move",
+  "finish",
+  "remove",
+  "note",
+  "lease",
+  "zone",
+  "zoneEnd",
+  "zoneRemove"
+] as const
 type Kind = (typeof kinds)[number]
 
 /** How a client is served. */
@@ -38,8 +59,21 @@ const filters = [
   "commands=c0",
   "events=agent_status_update",
   "events=note",
-  "agents=a2&events=command_status_update"
+  "agents=a2&events=command_status_update",
+  "events=zone_update",
+  "agents=a1&events=zone_update,agent_create"
 ]
+
+const Zone = StatusEvent.define("stratix:zone_update", {
+  schema: Schema.Struct({
+    zoneId: Schema.String,
+    agentId: Schema.optional(Schema.String),
+    n: Schema.Number,
+    isOver: Schema.Boolean
+  }),
+  key: ({ zoneId }) => zoneId,
+  finished: ({ isOver }) => isOver
+})
 
 const step = fc.oneof(
   {
@@ -101,13 +135,19 @@ const decodeRequestId = Schema.decodeUnknownSync(Schema.parseJson(Schema.Struct(
 const isKeyless = ({ key, removes }: EventLog.Draft) => key === undefined && removes.length === 0
 
 /** What is folded from the messages of a connection: of each key its newest event. */
-const stateOf = (messages: ReadonlyArray<ServerMessage>): ReadonlyMap<string, string> => {
+const stateOf = (
+  messages: ReadonlyArray<ServerMessage & { readonly key?: string }>,
+  isSync: boolean
+): ReadonlyMap<string, string> => {
   const state = new Map<string, string>()
-  for (const { eventType, payload, requestId } of messages) {
+  for (const message of messages) {
+    const { eventType, payload, requestId } = message
     if (eventType === SYNC && "mode" in payload && payload.mode === "snapshot") state.clear()
     const fields: { readonly [name: string]: unknown } = { ...payload }
     const event = { eventType, payload: fields }
-    const key = eventKey(event)
+    // A plain client is not told of the key: it must know the declaration.
+    const own = isSync ? message.key : fields["zoneId"]
+    const key = eventKey({ ...event, key: eventType === Zone.eventType ? String(own) : undefined })
     if (key !== undefined) state.set(key, requestId)
     for (const ended of endedKeys(event)) state.delete(ended)
   }
@@ -158,8 +198,12 @@ export const lawsSuite = (
           else if (t === "lease") {
             yield* sync.notifyAgentStatus(`a${id}`, "busy", { lease: "1 millis", endCommands: true })
             yield* Effect.repeat(nextTurn, { until: () => log.stats().leases === 0 })
-          } else if (t === "remove") yield* sync.notifyAgentRemove(`a${id}`, { commands: n % 2 === 0 })
-          else yield* sync.broadcast({ eventType: "stratix:note", payload: { n, pad } })
+          } else if (t === "zone" || t === "zoneEnd") {
+            const agentId = n % 4 === 0 ? undefined : `a${n % 4}`
+            yield* sync.publish(Zone, { zoneId: `z${id}`, agentId, n, isOver: t === "zoneEnd" })
+          } else if (t === "zoneRemove") yield* sync.remove(Zone, `z${id}`)
+          else if (t === "remove") yield* sync.notifyAgentRemove(`a${id}`, { commands: n % 2 === 0 })
+          else yield* sync.broadcastUnknown({ eventType: "stratix:note", payload: { n, pad } })
           record()
         })
 
@@ -259,7 +303,7 @@ export const lawsSuite = (
         const places = events.map((event) => place.get(event.requestId) ?? -1)
 
         // Law 3: the same keys, the same events.
-        assert.deepStrictEqual([...stateOf(messages)].sort(), expected.sort())
+        assert.deepStrictEqual([...stateOf(messages, actor.sync)].sort(), expected.sort())
 
         if (actor.form === "plain") {
           // Law 1.
@@ -383,7 +427,11 @@ export const lawsSuite = (
       [fc.array(step, { maxLength: 80 })],
       ([script]) =>
         check(script).pipe(
-          Effect.provide(layer({ stallTimeout: "1 hour", finishedCapacity: 1, filterRate: 0, ...options.settings })),
+          Effect.provide(
+            layer({ stallTimeout: "1 hour", finishedCapacity: 1, filterRate: 0, ...options.settings }).pipe(
+              Layer.provide(DeclaredEvents.layer([Zone]))
+            )
+          ),
           Effect.provide(Logger.remove(Logger.defaultLogger)),
           Effect.withClock(liveClock)
         ),

@@ -36,7 +36,7 @@ export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.S
       Effect.gen(function* () {
         const sync = yield* StatusSync.StatusSync
         const clients = yield* Effect.replicateEffect(TestClients.connect(), 3)
-        yield* sync.broadcast({
+        yield* sync.broadcastUnknown({
           eventType: "stratix:notice",
           payload: { text: "hé \u2028 👍", nested: { list: [1, null, true] } },
           timestamp: 1645521234567,
@@ -182,7 +182,7 @@ export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.S
       "an event type that nothing has is told, in the query and in a filter; one that was published is not",
       Effect.gen(function* () {
         const sync = yield* StatusSync.StatusSync
-        yield* sync.broadcast({ eventType: "stratix:note", payload: {} })
+        yield* sync.broadcastUnknown({ eventType: "stratix:note", payload: {} })
         const client = yield* TestClients.connect({ query: "events=agent_staus_update,note,agent_create" })
         const [, told] = yield* client.takeN(2)
         assert.strictEqual(told?.eventType, "stratix:error")

@@ -138,7 +138,7 @@ describe("a traced publisher", () => {
       const client = yield* TestClients.connect()
       yield* client.take
       yield* service
-        .broadcastAll(Array.from({ length: 20 }, (_, i) => ({ eventType: "stratix:note", payload: { i } })))
+        .broadcastAllUnknown(Array.from({ length: 20 }, (_, i) => ({ eventType: "stratix:note", payload: { i } })))
         .pipe(Effect.withSpan("agent"))
       const [toSocket] = yield* ended(Tracing.spans.publishToSocket)
       assert.deepInclude(toSocket?.attributes, { "stratix.overrun": true })

@@ -61,7 +61,7 @@ describe("compression", () => {
   const events = Effect.gen(function* () {
     const sync = yield* StatusSync.StatusSync
     for (let i = 0; i < 5; i++)
-      yield* sync.broadcast({ eventType: "stratix:x", payload: { i, pad: "pad ".repeat(i * 400) } })
+      yield* sync.broadcastUnknown({ eventType: "stratix:x", payload: { i, pad: "pad ".repeat(i * 400) } })
   })
 
   const receive = (offer: boolean | object, protocols: Array<string> = []) =>

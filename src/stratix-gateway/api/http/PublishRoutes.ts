@@ -9,6 +9,7 @@ import {
   AGENT_CREATE,
   AGENT_STATUS_UPDATE,
   COMMAND_STATUS_UPDATE,
+  KEY_REMOVE,
   MAX_ID_LENGTH
 } from "../../../stratix-core/stratix-protocol.js"
 import * as Limits from "../../admission/Limits.js"
@@ -127,7 +128,7 @@ const once =
     })
 
 /** What says of an agent's status how long it holds stands in the body beside its payload. */
-const eventOf = (eventType: string, body: object): StatusSync.EventInput => {
+const eventOf = (eventType: string, body: object): StatusSync.UnknownEventInput => {
   if (eventType !== AGENT_STATUS_UPDATE) return { eventType, payload: body }
   const { endCommands, leaseMs, ...payload }: LeaseFields = body
   return { eventType, payload, leaseMs, endCommands }
@@ -149,7 +150,7 @@ const publishPayload = (eventType: string, request: HttpServerRequest.HttpServer
       if (name in body) return yield* invalid(`${name}: is in the path already`, name)
     }
     yield* spend(1)
-    const offset = yield* sync.broadcast(eventOf(eventType, { ...path, ...body })).pipe(
+    const offset = yield* sync.broadcastUnknown(eventOf(eventType, { ...path, ...body })).pipe(
       Effect.mapError((error) => notPublished(error, true)),
       once(request)
     )
@@ -201,8 +202,21 @@ const removeAgent = (request: HttpServerRequest.HttpServerRequest, agentId: stri
     return yield* accepted({ offset })
   }).pipe(Problem.answered)
 
+/** Ends a key of an event type of the author's own. */
+const removeKey = (request: HttpServerRequest.HttpServerRequest, eventType: string, key: string) =>
+  Effect.gen(function* () {
+    const sync = yield* StatusSync.StatusSync
+    const { spend } = yield* CurrentPrincipal
+    yield* spend(1)
+    const offset = yield* sync.broadcastUnknown({ eventType: KEY_REMOVE, payload: { eventType, key } }).pipe(
+      Effect.mapError((error) => notPublished(error, true)),
+      once(request)
+    )
+    return yield* accepted({ offset })
+  }).pipe(answered)
+
 // What each of them has to be, `broadcastAll` checks.
-const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.EventInput> => Array.isArray(body)
+const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.UnknownEventInput> => Array.isArray(body)
 
 /** Publishes one event, or an array of them. */
 const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
@@ -217,7 +231,7 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
         return yield* invalid(arrayLength(body.length))
       }
       yield* spend(body.length)
-      const offsets = yield* sync.broadcastAll(body).pipe(
+      const offsets = yield* sync.broadcastAllUnknown(body).pipe(
         Effect.mapError((error) => notPublished(error, false)),
         once(request)
       )
@@ -225,7 +239,7 @@ const publishEvents = (request: HttpServerRequest.HttpServerRequest) =>
     }
     const event = yield* object(body)
     yield* spend(1)
-    const offset = yield* sync.broadcast({ eventType: "", payload: undefined, ...event }).pipe(
+    const offset = yield* sync.broadcastUnknown({ eventType: "", payload: undefined, ...event }).pipe(
       Effect.mapError((error) => notPublished(error, false)),
       once(request)
     )
@@ -244,5 +258,6 @@ export const layer = <Id extends string>(id: Id, group: typeof PublishGroup) =>
       .handleRaw("removeAgent", ({ path, request, urlParams }) =>
         removeAgent(request, path.agentId, urlParams.commands === "true")
       )
+      .handleRaw("removeKey", ({ path, request, urlParams }) => removeKey(request, path.eventType, urlParams.key ?? ""))
       .handleRaw("publishAgentCreate", ({ request }) => publishPayload(AGENT_CREATE, request, {}))
   )

@@ -16,6 +16,7 @@ import {
   AnyPayload,
   CommandStatusPayload,
   FilterFields,
+  Key,
   MAX_ID_LENGTH,
   Offset,
   RequestId,
@@ -55,12 +56,23 @@ const leaseFields = {
   )
 }
 
+/** Fields, and any others beside them. */
+const open = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+
 /** An event to publish.
  * @since 0.1.0
  * @category schemas */
 export const EventBody = Schema.Struct({
   eventType: Schema.String,
   payload: AnyPayload,
+  extra: Schema.optionalWith(
+    AnyPayload.annotations({
+      description:
+        "fields of your own beside those that the protocol gives the payload of the type, whose names they cannot have"
+    }),
+    { exact: true }
+  ),
   timestamp: Schema.optionalWith(Timestamp, { exact: true }),
   requestId: Schema.optionalWith(RequestId, { exact: true }),
   ...leaseFields
@@ -92,7 +104,8 @@ export const State = Schema.Struct({
       payload: AnyPayload,
       timestamp: Timestamp,
       requestId: RequestId,
-      offset: Offset
+      offset: Offset,
+      key: Schema.optionalWith(Key, { exact: true })
     })
   )
 }).annotations({ identifier: "State" })
@@ -180,7 +193,7 @@ export const PublishGroup = HttpApiGroup.make("stratix.publish")
   .add(
     HttpApiEndpoint.put("publishAgentStatus")`/api/stratix/agents/${agentPath}/status`
       .annotate(OpenApi.Summary, "The status of an agent")
-      .setPayload(Schema.extend(AgentStatusPayload.omit("agentId"), Schema.Struct(leaseFields)))
+      .setPayload(open({ ...AgentStatusPayload.omit("agentId").fields, ...leaseFields }))
       .setHeaders(once)
       .addSuccess(Published, accepted)
   )
@@ -204,7 +217,7 @@ export const PublishGroup = HttpApiGroup.make("stratix.publish")
   .add(
     HttpApiEndpoint.put("publishCommandStatus")`/api/stratix/commands/${commandPath}/status`
       .annotate(OpenApi.Summary, "The status of a command")
-      .setPayload(CommandStatusPayload.omit("commandId"))
+      .setPayload(open(CommandStatusPayload.omit("commandId").fields))
       .setHeaders(once)
       .addSuccess(Published, accepted)
   )
@@ -216,9 +229,18 @@ export const PublishGroup = HttpApiGroup.make("stratix.publish")
       .addSuccess(Published, accepted)
   )
   .add(
+    HttpApiEndpoint.del("removeKey")`/api/stratix/events/${HttpApiSchema.param("eventType", Schema.String)}`
+      .annotate(OpenApi.Summary, "The end of a key of an event type of your own: it leaves every state")
+      .setUrlParams(
+        Schema.Struct({ key: Schema.optional(Schema.String.annotations({ description: "1 to 256 characters" })) })
+      )
+      .setHeaders(once)
+      .addSuccess(Published, accepted)
+  )
+  .add(
     HttpApiEndpoint.post("publishAgentCreate", "/api/stratix/agents")
       .annotate(OpenApi.Summary, "A new agent")
-      .setPayload(AgentCreatePayload)
+      .setPayload(open(AgentCreatePayload.fields))
       .setHeaders(once)
       .addSuccess(Published, accepted)
   )

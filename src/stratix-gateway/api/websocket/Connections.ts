@@ -28,6 +28,7 @@ import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
+import * as DeclaredEvents from "../../log/DeclaredEvents.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Stamps from "../../log/Stamps.js"
 import { nextTurn } from "../../runtime/EventLoop.js"
@@ -116,6 +117,7 @@ const make = Effect.gen(function* () {
   const broadcast = yield* Broadcast.Broadcast
   const stamps = yield* Stamps.Stamps
   const log = yield* EventLog.EventLog
+  const declared = yield* DeclaredEvents.DeclaredEvents
   const authenticator = yield* Authenticator.Authenticator
   const { recordRefusal } = yield* Refusals.Refusals
   const silent = yield* Terminations.make(
@@ -263,7 +265,7 @@ const make = Effect.gen(function* () {
     clock,
     stamps,
     broadcast,
-    problemIn: (filter) => WrongNames.problemIn(filter, log),
+    problemIn: (filter) => WrongNames.problemIn(filter, log, declared),
     staleness,
     ageAfter: (offset) => log.lag(offset).millis,
     inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),

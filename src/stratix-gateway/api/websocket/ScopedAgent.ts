@@ -7,7 +7,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { AgentStatus, Offset } from "../../../stratix-core/stratix-protocol.js"
-import type { PublishError } from "../../log/EventEncoder.js"
+import type { Extra } from "../../log/EventInput.js"
+import type { PublishError } from "../../log/PublishError.js"
 
 /** What a status may come with.
  * @since 0.1.0
@@ -19,6 +20,8 @@ export interface AgentStatusOptions {
   readonly endCommands?: boolean | undefined
   /** Why the agent has this status. */
   readonly reason?: string | undefined
+  /** Fields of your own beside these. */
+  readonly extra?: Extra | undefined
 }
 
 /** How an agent lives.
@@ -41,7 +44,7 @@ export interface ScopedAgent {
   /** Publishes its status, which holds as long as the scope. */
   readonly report: (
     status: AgentStatus,
-    options?: { readonly reason?: string | undefined }
+    options?: Pick<AgentStatusOptions, "reason" | "extra">
   ) => Effect.Effect<Offset, PublishError>
 }
 
@@ -69,8 +72,8 @@ export const make = (
 ): Effect.Effect<ScopedAgent, PublishError, Scope.Scope> =>
   Effect.gen(function* () {
     let current: AgentStatus = status
-    let why: string | undefined
-    const restate = Effect.suspend(() => notifyAgentStatus(agentId, current, { lease, endCommands, reason: why }))
+    let details: Pick<AgentStatusOptions, "reason" | "extra"> = {}
+    const restate = Effect.suspend(() => notifyAgentStatus(agentId, current, { lease, endCommands, ...details }))
     yield* Effect.acquireRelease(restate, () => Effect.ignore(notifyAgentStatus(agentId, "offline")))
     yield* Effect.suspend(() => (current === "offline" ? Effect.succeed(true) : renewLease(agentId))).pipe(
       // It was removed, or someone else gave it a status without a lease, or the log is another: it lives all the same.
@@ -83,10 +86,10 @@ export const make = (
     )
     return {
       agentId,
-      report: (next, { reason } = {}) =>
+      report: (next, { extra, reason } = {}) =>
         Effect.suspend(() => {
           current = next
-          why = reason
+          details = { extra, reason }
           return restate
         })
     }

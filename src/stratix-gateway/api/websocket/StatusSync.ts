@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
+import type { AnyStatusEvent, StatusEvent } from "../../../stratix-core/StatusEvent.js"
 import {
   AGENT_CREATE,
   AGENT_REMOVE,
@@ -19,14 +20,18 @@ import {
   COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE,
   type CommandStatus,
+  KEY_REMOVE,
   type Offset
 } from "../../../stratix-core/stratix-protocol.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
-import { decodeRequestId, type EventInput, encode, PublishError } from "../../log/EventEncoder.js"
+import * as DeclaredEvents from "../../log/DeclaredEvents.js"
+import { decodeRequestId, encode } from "../../log/EventEncoder.js"
+import type { EventInput, Extra, StampInput, UnknownEventInput } from "../../log/EventInput.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Filter from "../../log/Filter.js"
 import * as Idempotency from "../../log/Idempotency.js"
+import { PublishError, refusal } from "../../log/PublishError.js"
 import * as Stamps from "../../log/Stamps.js"
 import * as Tenant from "../../log/Tenant.js"
 import * as EventLoop from "../../runtime/EventLoop.js"
@@ -36,8 +41,9 @@ import * as ScopedAgent from "./ScopedAgent.js"
 import type { SubscribedEvent } from "./Subscription.js"
 import * as Subscription from "./Subscription.js"
 
-export { type EventInput, PublishError } from "../../log/EventEncoder.js"
+export type { EventInput, Extra, StampInput, UnknownEventInput } from "../../log/EventInput.js"
 export { withIdempotencyKey } from "../../log/Idempotency.js"
+export { PublishError } from "../../log/PublishError.js"
 export { withRequestId } from "../../log/Stamps.js"
 export type { AgentStatusOptions, ScopedAgent, ScopedAgentOptions } from "./ScopedAgent.js"
 export type { SubscribedEvent } from "./Subscription.js"
@@ -50,10 +56,24 @@ export type { SubscribedEvent } from "./Subscription.js"
  * @category models
  */
 export interface Service {
-  /** Publishes one event of any type. `timestamp` and `requestId` are filled in where absent. */
+  /** Publishes one event of a type that the protocol names. `timestamp` and `requestId` are filled in where absent. */
   readonly broadcast: (event: EventInput) => Effect.Effect<Offset, PublishError>
   /** Publishes events next to each other in the log, all or none; a field of the second one is named `1.payload.status`. */
   readonly broadcastAll: (events: ReadonlyArray<EventInput>) => Effect.Effect<ReadonlyArray<Offset>, PublishError>
+  /** Publishes one event of any type, checked as it comes: one from elsewhere, or of a type that is not declared. */
+  readonly broadcastUnknown: (event: UnknownEventInput) => Effect.Effect<Offset, PublishError>
+  /** `broadcastAll` of events of any type. */
+  readonly broadcastAllUnknown: (
+    events: ReadonlyArray<UnknownEventInput>
+  ) => Effect.Effect<ReadonlyArray<Offset>, PublishError>
+  /** Publishes one event of a type of your own, which the layers of the gateway were told of. */
+  readonly publish: <T extends string, A, I extends object>(
+    event: StatusEvent<T, A, I>,
+    payload: A,
+    options?: StampInput
+  ) => Effect.Effect<Offset, PublishError>
+  /** Ends a key of an event type of your own: it leaves every state and every screen. Succeeds for a key that is not there. */
+  readonly remove: (event: AnyStatusEvent, key: string) => Effect.Effect<Offset, PublishError>
   /** With a `lease`, the agent is `offline` after that time unless the status is renewed or another is published. */
   readonly notifyAgentStatus: (
     agentId: string,
@@ -67,16 +87,22 @@ export interface Service {
     agentId: string,
     options?: ScopedAgent.ScopedAgentOptions
   ) => Effect.Effect<ScopedAgent.ScopedAgent, PublishError, Scope.Scope>
-  /** `progress` is in percent, `result` any JSON. What is `undefined` is absent on the wire. */
+  /** `progress` is in percent, `result` any JSON, `extra` fields of your own. What is `undefined` is absent on the wire. */
   readonly notifyCommandStatus: (
     commandId: string,
     agentId: string,
     status: CommandStatus,
     progress?: number | undefined,
     result?: unknown,
-    error?: string | undefined
+    error?: string | undefined,
+    extra?: Extra | undefined
   ) => Effect.Effect<Offset, PublishError>
-  readonly notifyAgentCreate: (agentId: string, name: string, type: string) => Effect.Effect<Offset, PublishError>
+  readonly notifyAgentCreate: (
+    agentId: string,
+    name: string,
+    type: string,
+    extra?: Extra | undefined
+  ) => Effect.Effect<Offset, PublishError>
   /** Ends an agent: it leaves every state and every screen. With `commands` its commands do so just before, in the same step. Succeeds for an
    * agent that is not there. */
   readonly notifyAgentRemove: (
@@ -111,6 +137,7 @@ interface Caller {
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
+  const declared = yield* DeclaredEvents.DeclaredEvents
   const log = yield* EventLog.EventLog
   const stamp = yield* Stamps.Stamps
   const broadcast = yield* Broadcast.Broadcast
@@ -120,7 +147,7 @@ const make = Effect.gen(function* () {
     new PublishError({ reason: error.reason, field: "", detail: error.message })
 
   const publish = Effect.fnUntraced(function* (
-    events: ReadonlyArray<EventInput>,
+    events: ReadonlyArray<UnknownEventInput>,
     { idempotencyKey, requestId, tenant }: Caller,
     makeSpan?: () => Tracer.Span
   ) {
@@ -135,7 +162,7 @@ const make = Effect.gen(function* () {
     for (const event of events) {
       // Never before the first: a single event is published within the turn.
       if (drafts.length > 0) yield* step
-      const draft = encode(event, fallback, config, tenant)
+      const draft = encode(event, fallback, config, declared, tenant)
       if (draft._tag === "Left") {
         const { detail, field, reason } = draft.left
         const at = events.length > 1 ? [`${drafts.length}`, ...(field === "" ? [] : [field])].join(".") : field
@@ -149,7 +176,7 @@ const make = Effect.gen(function* () {
   })
 
   /** In two spans: that of the publication, and one from the request it is part of to the last socket write. */
-  const publishTraced = (events: ReadonlyArray<EventInput>, caller: Caller, tracer: Tracer.Tracer) =>
+  const publishTraced = (events: ReadonlyArray<UnknownEventInput>, caller: Caller, tracer: Tracer.Tracer) =>
     Effect.useSpan(
       Tracing.spans.publish,
       { kind: "producer", captureStackTrace: false, attributes: { "stratix.events": events.length } },
@@ -169,7 +196,7 @@ const make = Effect.gen(function* () {
     )
 
   const of = (tenant: string): Service => {
-    const broadcastAll = (events: ReadonlyArray<EventInput>) =>
+    const broadcastAll = (events: ReadonlyArray<UnknownEventInput>) =>
       Effect.withFiberRuntime<ReadonlyArray<Offset>, PublishError>((fiber) => {
         const caller = {
           tenant,
@@ -181,10 +208,26 @@ const make = Effect.gen(function* () {
         return Tracing.isTraced(fiber) ? publishTraced(events, caller, fiber.currentTracer) : publish(events, caller)
       })
 
-    const broadcastOne = (event: EventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
+    const broadcastOne = (event: UnknownEventInput) => Effect.map(broadcastAll([event]), ([offset]) => offset ?? "")
+
+    const publishOwn = <T extends string, A, I extends object>(
+      event: StatusEvent<T, A, I>,
+      payload: A,
+      options: StampInput = {}
+    ) => {
+      const { eventType } = event
+      if (declared.get(eventType) !== event) {
+        const detail = `${eventType} is not declared to this gateway: name it in the \`events\` of its layer`
+        return Effect.fail(new PublishError({ reason: "InvalidField", field: "eventType", detail }))
+      }
+      return event.encode(payload).pipe(
+        Effect.mapError((error) => refusal(error, "payload")),
+        Effect.flatMap((encoded) => broadcastOne({ ...options, eventType, payload: encoded }))
+      )
+    }
 
     /** What removes each command that an agent has now. */
-    const commandsOf = (agentId: string): Effect.Effect<ReadonlyArray<EventInput>, PublishError> =>
+    const commandsOf = (agentId: string): Effect.Effect<ReadonlyArray<UnknownEventInput>, PublishError> =>
       log
         .latest(Filter.inTenant(Filter.fromFields({ events: [COMMAND_STATUS_UPDATE], agents: [agentId] }), tenant))
         .pipe(
@@ -200,11 +243,12 @@ const make = Effect.gen(function* () {
     const notifyAgentStatus = (
       agentId: string,
       status: AgentStatus,
-      { endCommands, lease, reason }: ScopedAgent.AgentStatusOptions = {}
+      { endCommands, extra, lease, reason }: ScopedAgent.AgentStatusOptions = {}
     ) =>
       broadcastOne({
         eventType: AGENT_STATUS_UPDATE,
         payload: { agentId, status, ...(reason !== undefined && { reason }) },
+        extra,
         leaseMs: lease === undefined ? undefined : Duration.toMillis(lease),
         endCommands
       })
@@ -214,10 +258,14 @@ const make = Effect.gen(function* () {
     return StatusSync.of({
       broadcast: broadcastOne,
       broadcastAll,
+      broadcastUnknown: broadcastOne,
+      broadcastAllUnknown: broadcastAll,
+      publish: publishOwn,
+      remove: ({ eventType }, key) => broadcastOne({ eventType: KEY_REMOVE, payload: { eventType, key } }),
       notifyAgentStatus,
       renewLease,
       agent: (agentId, options) => ScopedAgent.make({ notifyAgentStatus, renewLease }, agentId, options),
-      notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error) =>
+      notifyCommandStatus: (commandId, agentId, commandStatus, progress, result, error, extra) =>
         broadcastOne({
           eventType: COMMAND_STATUS_UPDATE,
           payload: {
@@ -227,10 +275,11 @@ const make = Effect.gen(function* () {
             ...(progress !== undefined && { progress }),
             ...(result !== undefined && { result }),
             ...(error !== undefined && { error })
-          }
+          },
+          extra
         }),
-      notifyAgentCreate: (agentId, name, type) =>
-        broadcastOne({ eventType: AGENT_CREATE, payload: { agentId, name, type } }),
+      notifyAgentCreate: (agentId, name, type, extra) =>
+        broadcastOne({ eventType: AGENT_CREATE, payload: { agentId, name, type }, extra }),
       notifyAgentRemove: (agentId, { commands = false } = {}) =>
         Effect.gen(function* () {
           const removed = commands ? yield* commandsOf(agentId) : []

@@ -20,7 +20,8 @@ export type SubscribedEvent = StratixStateSyncEvent & {
   readonly lost: number
 }
 
-const decode = Schema.decodeUnknown(Schema.parseJson(StratixStateSyncEvent))
+// With the fields that the protocol does not name.
+const decode = Schema.decodeUnknown(Schema.parseJson(StratixStateSyncEvent), { onExcessProperty: "preserve" })
 
 /** Subscribes to the events of a tenant. Bound: the subscription keeps a history's worth of events and drops the oldest above that. */
 export const make = (

@@ -8,11 +8,12 @@ import {
   COMMAND_REMOVE,
   COMMAND_STATUS_UPDATE
 } from "../../../stratix-core/stratix-protocol.js"
+import type { DeclaredEvents } from "../../log/DeclaredEvents.js"
 import { type EventLog, MAX_EVENT_TYPES } from "../../log/EventLog.js"
 import type { Filter } from "../../log/Filter.js"
 import * as Tenant from "../../log/Tenant.js"
 
-const declared: ReadonlySet<string> = new Set([
+const known: ReadonlySet<string> = new Set([
   AGENT_STATUS_UPDATE,
   COMMAND_STATUS_UPDATE,
   AGENT_CREATE,
@@ -27,15 +28,20 @@ const NOTHING = "stratix: "
 const NAMED = 5
 
 /** What is wrong with the event types of a filter: those that are neither known to the protocol nor seen in the tenant's part of the log. */
-export const problemIn = (filter: Filter, { stats }: EventLog["Type"]): string | undefined => {
+export const problemIn = (
+  filter: Filter,
+  { stats }: EventLog["Type"],
+  declared: typeof DeclaredEvents.Service
+): string | undefined => {
   if (filter.events === undefined) return undefined
   const { eventTypes } = stats()
   // What came after so many types was not taken note of.
   if (eventTypes.size >= MAX_EVENT_TYPES) return undefined
   const isSeen = (name: string) => eventTypes.has(Tenant.scoped(filter.tenant, name))
-  const unknown = [...filter.events].filter((name) => !declared.has(name) && !isSeen(name) && name !== NOTHING)
+  const isKnown = (name: string) => known.has(name) || declared.has(name) || name === NOTHING
+  const unknown = [...filter.events].filter((name) => !isKnown(name) && !isSeen(name))
   if (unknown.length === 0) return undefined
   const names = unknown.slice(0, NAMED).map((name) => JSON.stringify(name))
   const more = unknown.length > NAMED ? ` and ${unknown.length - NAMED} more` : ""
-  return `nothing has been published yet of type ${names.join(", ")}${more}; the protocol's own types are ${[...declared].join(", ")}`
+  return `nothing has been published yet of type ${names.join(", ")}${more}; the protocol's own types are ${[...known].join(", ")}`
 }

@@ -124,6 +124,7 @@ const draft = (
     agentId: event.payload.agentId,
     commandId,
     key: key && Tenant.scoped(tenant, key),
+    own: undefined,
     removes: [],
     status: event.eventType === COMMAND_STATUS_UPDATE ? event.payload.commandStatus : event.payload.status,
     finished: commandId !== undefined,

@@ -232,7 +232,7 @@ export class Mirror {
 
   private effectsOf(draft: Draft): Effects {
     const before = this.byKey.get(draft.key ?? draft.removes[0] ?? "")
-    const moves = before !== undefined && before.commandId !== undefined && before.agentId !== draft.agentId
+    const moves = before !== undefined && (before.agentId !== draft.agentId || before.commandId !== draft.commandId)
     return { moved: moves ? before : undefined, removed: draft.removes.some((key) => this.byKey.has(key)) }
   }
 
@@ -270,6 +270,7 @@ export class Mirror {
       agentId: draft.agentId,
       commandId: draft.commandId,
       key: draft.key,
+      own: draft.own,
       removes: draft.removes,
       status: draft.status,
       finished: draft.finished,
@@ -312,7 +313,7 @@ export class Mirror {
 
   /** A removal stays where conflated catch-ups see it. A newer one of the same thing from the same agent says as much. */
   private mark(removal: Stored): void {
-    const name = JSON.stringify([removal.tenant, removal.agentId, removal.commandId])
+    const name = JSON.stringify([removal.tenant, removal.agentId, removal.commandId, removal.removes[0]])
     const before = this.marks.get(name)
     if (before !== undefined) this.bury(before)
     this.marks.delete(name)

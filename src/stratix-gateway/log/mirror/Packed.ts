@@ -1,6 +1,6 @@
 /**
- * An event with its place as text, as the owners of logs keep it: a line of numbers, a line with the agent that a command had before, a line of
- * what routes the event, and its JSON.
+ * An event with its place as text, as the owners of logs keep it: a line of numbers, a line with the agent and the command that its key had
+ * before, a line of what routes the event, and its JSON.
  *
  * JSON has no line breaks outside of strings, and escapes those within.
  */
@@ -23,7 +23,8 @@ export const headerOf = (draft: Draft): string =>
     draft.lease?.endCommands ?? false,
     draft.stamp.timestamp,
     draft.stamp.requestId,
-    draft.tenant
+    draft.tenant,
+    draft.own ?? null
   ])
 
 const isStatus = Schema.is(Schema.Union(AgentStatus, CommandStatus))
@@ -45,7 +46,8 @@ const draftOf = (header: ReadonlyArray<unknown>, json: string): Draft => {
     endCommands,
     timestamp,
     requestId,
-    tenant
+    tenant,
+    own
   ] = header
   return {
     tenant: String(tenant),
@@ -53,6 +55,7 @@ const draftOf = (header: ReadonlyArray<unknown>, json: string): Draft => {
     agentId: textOrNone(agentId),
     commandId: textOrNone(commandId),
     key: textOrNone(key),
+    own: textOrNone(own),
     removes: listOf(removes).map(String),
     status: isStatus(status) ? status : undefined,
     finished: finished === true,
@@ -69,7 +72,7 @@ export const flagsOf = ({ commandId, finished, status }: Draft): number =>
 /** As the append script in Redis packs it. */
 export const pack = ({ draft, effects: { moved, removed }, now, place: { epoch, keyless, seq } }: Recorded): string => {
   const numbers = [seq, keyless, epoch, Math.floor(now), draft.json.length, flagsOf(draft), removed ? 1 : 0].join(" ")
-  const from = moved === undefined ? "" : JSON.stringify([moved.agentId ?? null])
+  const from = moved === undefined ? "" : JSON.stringify([moved.agentId ?? null, moved.commandId ?? null])
   return `${numbers}\n${from}\n${headerOf(draft)}\n${draft.json}`
 }
 
@@ -82,6 +85,7 @@ export const unpack = (packed: string, now?: number): Recorded => {
   if (first === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
   const from = packed.slice(first + 1, second)
   const draft = draftOf(listOf(JSON.parse(packed.slice(second + 1, third))), packed.slice(third + 1))
+  const [agentBefore, commandBefore] = from === "" ? [] : listOf(JSON.parse(from))
   return {
     draft,
     place: { epoch, seq: Number(seq), keyless: Number(keyless) },
@@ -92,9 +96,11 @@ export const unpack = (packed: string, now?: number): Recorded => {
           ? undefined
           : {
               tenant: draft.tenant,
-              agentId: textOrNone(listOf(JSON.parse(from))[0]),
-              commandId: draft.commandId,
-              key: draft.key ?? draft.removes[0]
+              eventType: draft.eventType,
+              agentId: textOrNone(agentBefore),
+              commandId: textOrNone(commandBefore),
+              key: draft.key ?? draft.removes[0],
+              own: draft.own
             },
       removed: removed === "1"
     }

@@ -4,11 +4,12 @@
 
 import type { Draft } from "../EventLog.js"
 import type { Epoch, Place } from "./Epochs.js"
+import type { Removed } from "./Removals.js"
 
 /** What an event did to the state. Known to the owner of the log; a mirror that holds the whole state can tell by itself. */
 export interface Effects {
-  /** The command that another agent had until now. */
-  readonly moved: Pick<Draft, "tenant" | "agentId" | "commandId" | "key"> | undefined
+  /** What the key was until now, where that had another agent or command. */
+  readonly moved: Removed | undefined
   /** Whether it removed a key that was there. */
   readonly removed: boolean
 }

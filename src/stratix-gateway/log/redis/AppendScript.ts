@@ -9,7 +9,9 @@ import {
   AGENT_REMOVE,
   AGENT_STATUS_UPDATE,
   COMMAND_REMOVE,
-  COMMAND_STATUS_UPDATE
+  COMMAND_STATUS_UPDATE,
+  EVENT_TYPE_PREFIX,
+  KEY_REMOVE
 } from "../../../stratix-core/stratix-protocol.js"
 import { LEASE_EXPIRED } from "../mirror/Leases.js"
 import * as Tenant from "../Tenant.js"
@@ -145,9 +147,10 @@ local function put(header, json, key, removes, flags, length, agent, command, le
   local before = target and call('HGET', LAST, target)
   local moved, from = '', nil
   local scope, bare = split(target or '')
-  if before and string.sub(bare, 1, 8) == 'command:' then
-    from = headerOf(before)[2]
-    if text(from) ~= agent then moved = cjson.encode({from}) end
+  if before and (string.sub(bare, 1, 8) == 'command:' or string.sub(bare, 1, ${EVENT_TYPE_PREFIX.length}) == '${EVENT_TYPE_PREFIX}') then
+    local was = headerOf(before)
+    from = {was[2], was[3]}
+    if text(from[1]) ~= agent or text(from[2]) ~= command then moved = cjson.encode(from) end
   end
   local found = {}
   for _, name in ipairs(ended) do
@@ -165,8 +168,8 @@ local function put(header, json, key, removes, flags, length, agent, command, le
     local _, name = split(held[1])
     if string.sub(name, 1, 6) == 'agent:' then call('ZREM', DUE, held[1]) end
   end
-  if moved ~= '' then remember(nameOf(scope, text(from), command), 'd' .. packed) end
-  if #found > 0 then remember(nameOf(scope, agent, command), 'r' .. packed) end
+  if moved ~= '' then remember(nameOf(scope, text(from[1]), text(from[2])) .. ':' .. target, 'd' .. packed) end
+  if #found > 0 then remember(nameOf(scope, agent, command) .. ':' .. target, 'r' .. packed) end
 
   if key ~= '' then
     if before then forget(key, before) end
@@ -239,20 +242,25 @@ local answer = table.concat(places, ',')
 if batch > 0 then call('SET', WRITER, fmt(batch) .. '|' .. answer, 'EX', ${WRITER_LIFETIME}) end
 
 local function quote(value) return (string.gsub(cjson.encode(value), '\\\\/', '/')) end
-local function say(eventType, payload, scope, agent, command, key, removes, flags, status)
+-- ending: of the removal of a key of the author's own, its event type and the key.
+local function say(eventType, payload, scope, agent, command, key, removes, flags, status, ending)
   own = own + 1
   local id = 'stratix-req-' .. fmt(now) .. '-log-' .. fmt(seq + 1)
   local json = '{"eventType":"' .. eventType .. '","payload":' .. payload .. ',"timestamp":' .. fmt(now) .. ',"requestId":"' .. id .. '"}'
-  local header = '["' .. eventType .. '",' .. quote(agent) .. ',' .. (command ~= '' and quote(command) or 'null') .. ','
+  local header = '[' .. quote(ending and ending[1] or eventType) .. ',' .. (agent ~= '' and quote(agent) or 'null') .. ',' .. (command ~= '' and quote(command) or 'null') .. ','
     .. (key ~= '' and quote(key) or 'null') .. ',' .. (removes ~= '' and removes or '[]') .. ',' .. (status and quote(status) or 'null') .. ',' .. (flags == '1' and 'true' or 'false')
-    .. ',null,false,' .. fmt(now) .. ',"' .. id .. '",' .. quote(scope == '' and '${Tenant.DEFAULT}' or string.sub(scope, 2, -2)) .. ']'
+    .. ',null,false,' .. fmt(now) .. ',"' .. id .. '",' .. quote(scope == '' and '${Tenant.DEFAULT}' or string.sub(scope, 2, -2)) .. ',' .. (ending and quote(ending[2]) or 'null') .. ']'
   put(header, json, key, removes, flags, #json, agent, command, '')
 end
 local function remove(key)
   local header = headerOf(call('HGET', LAST, key))
   local agent, command = text(header[2]), text(header[3])
   local scope, bare = split(key)
-  if string.sub(bare, 1, 8) == 'command:' then
+  local name = text(header[13])
+  if name ~= '' then
+    local payload = '{"eventType":' .. quote(header[1]) .. ',"key":' .. quote(name) .. '}'
+    say('${KEY_REMOVE}', payload, scope, agent, command, '', '[' .. quote(key) .. ']', '0', nil, {header[1], name})
+  elseif string.sub(bare, 1, 8) == 'command:' then
     say('${COMMAND_REMOVE}', '{"commandId":' .. quote(command) .. ',"agentId":' .. quote(agent) .. '}', scope, agent, command, '', '[' .. quote(key) .. ']', '0')
   else
     say('${AGENT_REMOVE}', '{"agentId":' .. quote(agent) .. '}', scope, agent, '', '', '[' .. quote(scope .. 'agent:' .. agent) .. ',' .. quote(scope .. 'agent-info:' .. agent) .. ']', '0')

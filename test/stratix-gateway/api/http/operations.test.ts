@@ -178,7 +178,7 @@ describe("GET /api/stratix/connections", () => {
       const service = yield* StatusSync.StatusSync
       const state = Effect.map(reports, ({ connections }) => connections[0]?.state)
       while ((yield* state) === "live") {
-        yield* service.broadcast({ eventType: "stratix:note", payload: { pad: "x".repeat(200_000) } })
+        yield* service.broadcastUnknown({ eventType: "stratix:note", payload: { pad: "x".repeat(200_000) } })
         yield* broadcast.flush
       }
       yield* publish(7)

@@ -12,9 +12,9 @@ const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
 
 const publish = (count: number) =>
   Effect.gen(function* () {
-    const { broadcast } = yield* StatusSync.StatusSync
+    const { broadcastUnknown } = yield* StatusSync.StatusSync
     for (let n = 0; n < count; n++) {
-      yield* broadcast({ eventType: "stratix:n", payload: { n, pad: "x".repeat(100) } })
+      yield* broadcastUnknown({ eventType: "stratix:n", payload: { n, pad: "x".repeat(100) } })
     }
   })
 

@@ -69,7 +69,7 @@ describe("what a client can do wrong, over real sockets", () => {
       const stays = yield* TestClients.connect()
       const victims = yield* Effect.replicateEffect(joined, 20)
       for (let i = 0; i < 50; i++) {
-        yield* sync.broadcast({ eventType: "stratix:blob", payload: { i, pad: "x".repeat(20_000) } })
+        yield* sync.broadcastUnknown({ eventType: "stratix:blob", payload: { i, pad: "x".repeat(20_000) } })
         victims[i]?.resetAndDestroy()
         if (i % 5 === 0) yield* nextTurn
       }
@@ -173,7 +173,10 @@ describe("what cannot be published", () => {
         [
           "payload.status",
           /one of "online".*got "asleep"/,
-          sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "asleep" } })
+          sync.broadcastUnknown({
+            eventType: "stratix:agent_status_update",
+            payload: { agentId: "a", status: "asleep" }
+          })
         ],
         ["payload.agentId", /1 to 256 characters, got ""/, sync.notifyAgentStatus("", "busy")],
         ["payload.progress", /0 to 100, got 140/, sync.notifyCommandStatus("c", "a", "running", 140)],
@@ -188,14 +191,14 @@ describe("what cannot be published", () => {
         ],
         ["payload.result.f", /function/, sync.notifyCommandStatus("c", "a", "success", 100, { f: () => 1 })],
         ["payload.name", /1 to 256/, sync.notifyAgentCreate("a", "", "t")],
-        ["eventType", /stratix:/, sync.broadcast({ eventType: "agent_status", payload: {} })],
-        ["eventType", /of the server itself/, sync.broadcast({ eventType: "stratix:closing", payload: {} })],
-        ["payload", /JSON object/, sync.broadcast({ eventType: "stratix:x", payload: 7 })],
-        ["payload.toJSON", /function/, sync.broadcast({ eventType: "stratix:x", payload: { toJSON: () => 7 } })],
+        ["eventType", /stratix:/, sync.broadcastUnknown({ eventType: "agent_status", payload: {} })],
+        ["eventType", /of the server itself/, sync.broadcastUnknown({ eventType: "stratix:closing", payload: {} })],
+        ["payload", /JSON object/, sync.broadcastUnknown({ eventType: "stratix:x", payload: 7 })],
+        ["payload.toJSON", /function/, sync.broadcastUnknown({ eventType: "stratix:x", payload: { toJSON: () => 7 } })],
         [
           "payload.__proto__",
           /cannot name a field/,
-          sync.broadcast({ eventType: "stratix:x", payload: JSON.parse('{"__proto__":{"agentId":"a"}}') })
+          sync.broadcastUnknown({ eventType: "stratix:x", payload: JSON.parse('{"__proto__":{"agentId":"a"}}') })
         ],
         [
           "payload.result.deep.__proto__",
@@ -203,28 +206,43 @@ describe("what cannot be published", () => {
           sync.notifyCommandStatus("c", "a", "success", 100, JSON.parse('{"deep":{"__proto__":1}}'))
         ],
         [
-          "payload.extra",
-          /not a field/,
-          sync.broadcast({
-            eventType: "stratix:agent_status_update",
-            payload: { agentId: "a", status: "busy", extra: 1 }
+          "extra.status",
+          /is a field of the payload/,
+          sync.notifyAgentStatus("a", "busy", { extra: { title: "Scout", status: "online" } })
+        ],
+        [
+          "extra",
+          /type of your own/,
+          sync.broadcastUnknown({ eventType: "stratix:x", payload: {}, extra: { title: "Scout" } })
+        ],
+        [
+          "payload.__proto__",
+          /cannot name a field/,
+          sync.notifyAgentCreate("a", "Ada", "writer", JSON.parse('{"__proto__":{"admin":true}}'))
+        ],
+        [
+          "payload.data.deep.__proto__",
+          /cannot name a field/,
+          sync.notifyCommandStatus("c", "a", "running", 1, undefined, undefined, {
+            data: JSON.parse('{"deep":{"__proto__":1}}')
           })
         ],
+        ["payload", /bytes/, sync.notifyAgentStatus("a", "busy", { extra: { data: "x".repeat(2000) } })],
         [
           "payload.status",
           /missing/,
-          sync.broadcast({ eventType: "stratix:agent_status_update", payload: { agentId: "a" } })
+          sync.broadcastUnknown({ eventType: "stratix:agent_status_update", payload: { agentId: "a" } })
         ],
-        ["timestamp", /milliseconds/, sync.broadcast({ eventType: "stratix:x", payload: {}, timestamp: -1 })],
+        ["timestamp", /milliseconds/, sync.broadcastUnknown({ eventType: "stratix:x", payload: {}, timestamp: -1 })],
         [
           "payload",
           /larger than the 1000/,
-          sync.broadcast({ eventType: "stratix:x", payload: { pad: "x".repeat(1000) } })
+          sync.broadcastUnknown({ eventType: "stratix:x", payload: { pad: "x".repeat(1000) } })
         ],
         [
           "1.payload.status",
           /one of/,
-          sync.broadcastAll([
+          sync.broadcastAllUnknown([
             { eventType: "stratix:x", payload: {} },
             { eventType: "stratix:agent_status_update", payload: { agentId: "a", status: "asleep" } }
           ])
@@ -296,6 +314,7 @@ describe("what cannot be published", () => {
         agentId: undefined,
         commandId: undefined,
         key: undefined,
+        own: undefined,
         removes: [],
         status: undefined,
         lease: undefined,
@@ -319,7 +338,7 @@ describe("what cannot be published", () => {
       yield* Effect.yieldNow()
       yield* nextTurn
       yield* sync.notifyCommandStatus("c", "a", "success", 100, { at: new Date(0) })
-      yield* sync.broadcast({ eventType: "stratix:x", payload: { y: 1 } })
+      yield* sync.broadcastUnknown({ eventType: "stratix:x", payload: { y: 1 } })
       const [first, second] = Chunk.toReadonlyArray(yield* Fiber.join(heard))
       assert.deepStrictEqual(first?.payload, {
         commandId: "c",
