@@ -68,7 +68,8 @@ const extraOf = ({ eventType, extra }: UnknownEventInput): Either.Either<object,
   if (extra === undefined) return Either.right({})
   if (typeof extra !== "object" || extra === null || Array.isArray(extra)) return invalid("extra", "must be an object")
   const schema = payloadSchema(eventType)
-  if (!KNOWN_TYPES.has(eventType) || !("fields" in schema)) return invalid("extra", "has no meaning for a type of your own: say it in the payload")
+  if (!KNOWN_TYPES.has(eventType) || !("fields" in schema))
+    return invalid("extra", "has no meaning for a type of your own: say it in the payload")
   for (const name of Object.keys(extra)) {
     if (Object.hasOwn(schema.fields, name)) return invalid(`extra.${name}`, "is a field of the payload: say it there")
   }

@@ -85,7 +85,10 @@ describe("a place in the pool", () => {
         () => Effect.zipRight(Effect.sleep("1 millis"), Effect.dieMessage("died later"))
       ]
       // A principal that is none: what goes wrong is found only when the connection is made.
-      const strange = Effect.succeed({ ...JSON.parse('{"name":"x","visible":{"tenant":"default","agents":5}}'), permissions: new Set(["subscribe"]) })
+      const strange = Effect.succeed({
+        ...JSON.parse('{"name":"x","visible":{"tenant":"default","agents":5}}'),
+        permissions: new Set(["subscribe"])
+      })
       const answers = [...faults, () => strange]
       let asked = 0
       const faulty = Authenticator.make({

@@ -205,7 +205,7 @@ const removeAgent = (request: HttpServerRequest.HttpServerRequest, agentId: stri
 /** Ends a key of an event type of the author's own. */
 const removeKey = (request: HttpServerRequest.HttpServerRequest, eventType: string, key: string) =>
   Effect.gen(function* () {
-    const sync = yield* StatusSync.StatusSync
+    const sync = yield* publisher
     const { spend } = yield* CurrentPrincipal
     yield* spend(1)
     const offset = yield* sync.broadcastUnknown({ eventType: KEY_REMOVE, payload: { eventType, key } }).pipe(
@@ -213,7 +213,7 @@ const removeKey = (request: HttpServerRequest.HttpServerRequest, eventType: stri
       once(request)
     )
     return yield* accepted({ offset })
-  }).pipe(answered)
+  }).pipe(Problem.answered)
 
 // What each of them has to be, `broadcastAll` checks.
 const isEvents = (body: unknown): body is ReadonlyArray<StatusSync.UnknownEventInput> => Array.isArray(body)
