@@ -54,7 +54,7 @@ for (const [name, command, args] of [
         yield* Effect.forEach(["a1", "a2", "a3"], (agentId) => sync.notifyAgentStatus(agentId, "busy"))
         yield* sync.notifyCommandStatus("c1", "a1", "running", 40)
         // All three forms of a frame's length: this one has more than 65,535 bytes.
-        yield* sync.broadcast({ eventType: "stratix:note", payload: { text: "é".repeat(40_000) } })
+        yield* sync.broadcastUnknown({ eventType: "stratix:note", payload: { text: "é".repeat(40_000) } })
         for (const payload of [
           { agentId: "a1", status: "busy" },
           { agentId: "a2", status: "busy" },
