@@ -1,5 +1,5 @@
 /** The page: what is shown, kept in the address, drawn at most once per animation frame. */
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import type { StatusClient } from "../stratix-client/StatusClient.js"
 import { AgentPanel } from "./components/AgentPanel.js"
 import { Commands } from "./components/Commands.js"
@@ -9,18 +9,23 @@ import { FeedList } from "./components/FeedList.js"
 import { Field, Mark } from "./components/Field.js"
 import { FreshnessStrip } from "./components/FreshnessStrip.js"
 import { OpenRecording, Player } from "./components/Player.js"
+import { SelectionPanel } from "./components/SelectionPanel.js"
 import * as Location from "./Location.js"
-import { type Agent, agentStatuses, type Feed, viewOf } from "./Model.js"
+import { type Agent, agentStatuses, type Feed, makeModel, type View } from "./Model.js"
 import type { Recording } from "./Recording.js"
 import { languages } from "./strings.js"
 
 /** Durations on the page are told in seconds at the finest. */
 const CLOCK = 1000
 
-/** A number that changes whenever something is to be drawn anew; several changes within a frame are one. */
-const useChanges = (client: StatusClient): number => {
-  const [changes, setChanges] = useState(0)
+/** What the client shows, drawn anew at most once per frame. */
+const useLiveView = (client: StatusClient): View => {
+  const [, setChanges] = useState(0)
+  const model = useMemo(makeModel, [client])
+  const view = useRef<View | undefined>(undefined)
+  view.current ??= model.update(client.state)
   useEffect(() => {
+    view.current = model.update(client.state)
     let frame = 0
     const changed = () => {
       if (frame !== 0) return
@@ -29,15 +34,19 @@ const useChanges = (client: StatusClient): number => {
         setChanges((count) => count + 1)
       })
     }
-    const offs = [client.onState(changed), client.onFreshness(changed), client.onEvent(changed)]
+    const onState = (keys: ReadonlySet<string>) => {
+      view.current = model.update(client.state, keys)
+      changed()
+    }
+    const offs = [client.onState(onState), client.onFreshness(changed), client.onEvent(changed)]
     const clock = setInterval(changed, CLOCK)
     return () => {
       for (const off of offs) off()
       clearInterval(clock)
       cancelAnimationFrame(frame)
     }
-  }, [client])
-  return changes
+  }, [client, model])
+  return view.current
 }
 
 const usePlace = () => {
@@ -72,15 +81,27 @@ export const App = (props: {
 }) => {
   const { client, feed, token } = props
   const [place, go] = usePlace()
-  useChanges(client)
+  const live = useLiveView(client)
   const [played, setPlayed] = useState<{ readonly recording: Recording; readonly at: number }>()
-  const state = played === undefined ? client.state : played.recording.stateAt(played.at)
-  const view = useMemo(() => viewOf(state), [state])
+  const recorded = useMemo(
+    () => (played === undefined ? undefined : makeModel().update(played.recording.stateAt(played.at))),
+    [played]
+  )
+  const view = recorded ?? live
   const strings = languages[place.language]
   const now = played === undefined ? Date.now() : played.recording.startedAt + played.at
   const shown = useMemo(() => view.agents.filter((agent) => isShown(agent, place)), [view, place.search, place.status])
-  const selected = view.agents.find(({ id }) => id === place.agent)
-  const select = (id: string) => go({ agent: id === place.agent ? "" : id })
+  const selected = useMemo(() => new Set(place.selected), [place.selected])
+  const chosen = view.agents.filter(({ id }) => selected.has(id))
+  const only = chosen.length === 1 ? chosen[0] : undefined
+  /** One agent instead of what was selected, or none if it was it alone; added to the rest, or taken from it, where `adds`. */
+  const select = (id: string, adds = false) => {
+    const others = adds ? place.selected.filter((other) => other !== id) : []
+    const wasThere = adds ? selected.has(id) : selected.has(id) && selected.size === 1
+    go({ selected: wasThere ? others : [...others, id] })
+  }
+  const selectAll = (ids: ReadonlyArray<string>, adds: boolean) =>
+    go({ selected: adds ? [...new Set([...place.selected, ...ids])] : ids })
 
   useEffect(() => {
     document.documentElement.lang = place.language
@@ -90,7 +111,7 @@ export const App = (props: {
     const onKey = (event: KeyboardEvent) => {
       const agent = shown[(numberOf(event) ?? 0) - 1]
       if (agent !== undefined) select(agent.id)
-      else if (event.key === "Escape") go({ agent: "" })
+      else if (event.key === "Escape") go({ selected: [] })
     }
     addEventListener("keydown", onKey)
     return () => removeEventListener("keydown", onKey)
@@ -154,17 +175,33 @@ export const App = (props: {
           {view.agents.length === 0 && played === undefined && client.freshness._tag === "live" ? (
             <EmptyState strings={strings} />
           ) : (
-            <Field agents={shown} now={now} selected={place.agent} strings={strings} onSelect={select} />
+            <Field
+              agents={shown}
+              now={now}
+              selected={selected}
+              strings={strings}
+              onSelect={select}
+              onSelectAll={selectAll}
+            />
           )}
         </section>
         <aside class="right">
-          {selected !== undefined && (
+          {only !== undefined && (
             <AgentPanel
-              agent={selected}
-              commands={view.commands}
+              agent={only}
+              commands={view.commandsOf(only.id)}
               now={now}
               strings={strings}
-              onClose={() => go({ agent: "" })}
+              onClose={() => go({ selected: [] })}
+            />
+          )}
+          {chosen.length > 1 && (
+            <SelectionPanel
+              agents={chosen}
+              now={now}
+              strings={strings}
+              onSelect={select}
+              onClose={() => go({ selected: [] })}
             />
           )}
           <nav class="tabs">
@@ -182,7 +219,7 @@ export const App = (props: {
               now={now}
               strings={strings}
               onStatus={(command) => go({ command })}
-              onSelect={(agent) => go({ agent })}
+              onSelect={(agent) => go({ selected: [agent] })}
             />
           )}
           {place.tab === "feed" && (

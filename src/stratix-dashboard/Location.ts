@@ -7,6 +7,9 @@ export const tabs = ["commands", "feed", "connections"] as const
 /** A part of the page beside the field. */
 export type Tab = (typeof tabs)[number]
 
+/** Agents that an address names at the most: with ids as long as they may be it stays below what servers take, 64 KiB with encoding. */
+const MAX_SELECTED = 64
+
 /** What is shown. */
 export interface Place {
   readonly language: Language
@@ -14,7 +17,8 @@ export interface Place {
   readonly command: string
   readonly search: string
   readonly feedSearch: string
-  readonly agent: string
+  /** Ids of the selected agents. */
+  readonly selected: ReadonlyArray<string>
   readonly tab: Tab
 }
 
@@ -29,7 +33,7 @@ export const read = (search: string, tags: ReadonlyArray<string>): Place => {
     command: text("command"),
     search: text("q"),
     feedSearch: text("feed"),
-    agent: text("agent"),
+    selected: query.getAll("agent").slice(0, MAX_SELECTED),
     tab: tabs.find((tab) => tab === text("tab")) ?? "commands"
   }
 }
@@ -45,7 +49,7 @@ export const write = (place: Place, tags: ReadonlyArray<string>): string => {
   add("command", place.command)
   add("q", place.search)
   add("feed", place.feedSearch)
-  add("agent", place.agent)
+  for (const id of place.selected.slice(0, MAX_SELECTED)) query.append("agent", id)
   add("tab", place.tab, "commands")
   const text = query.toString()
   return text === "" ? "" : `?${text}`

@@ -34,7 +34,9 @@ export interface Agent {
 /** Everything on the page at one moment. */
 export interface View {
   readonly agents: ReadonlyArray<Agent>
+  /** Those that changed last first. */
   readonly commands: ReadonlyArray<CommandEvent>
+  readonly commandsOf: (agentId: string) => ReadonlyArray<CommandEvent>
   readonly agentCounts: Readonly<Record<AgentStatus, number>>
   readonly commandCounts: Readonly<Record<CommandStatus, number>>
 }
@@ -42,42 +44,141 @@ export interface View {
 /** agent-2 before agent-10. */
 const byName = new Intl.Collator(undefined, { numeric: true })
 
-/** The view of a state: agents by type and name, commands newest first. */
-export const viewOf = (state: StatusState): View => {
-  const agentCounts: Record<AgentStatus, number> = { online: 0, busy: 0, error: 0, offline: 0 }
-  const commandCounts: Record<CommandStatus, number> = { running: 0, pending: 0, failed: 0, success: 0 }
-  const running = new Map<string, CommandEvent>()
-  const finished = new Map<string, CommandEvent>()
-  const commands = [...state.commands.values()]
-  for (const event of commands) {
-    const { agentId, commandStatus } = event.payload
-    commandCounts[commandStatus]++
-    if (commandStatus === "running") running.set(agentId, event)
-    if (commandStatus === "success" || commandStatus === "failed") {
-      const before = finished.get(agentId)
-      if (before === undefined || before.timestamp <= event.timestamp) finished.set(agentId, event)
-    }
+const inOrder = (a: Agent, b: Agent): number => byName.compare(a.type, b.type) || byName.compare(a.name, b.name)
+
+/** A view that follows the state key by key: of ten thousand agents, those that changed since the last frame are looked at. */
+export interface Model {
+  /** The view after these keys have changed; without keys, of a state it knows nothing of. */
+  readonly update: (state: StatusState, keys?: Iterable<string>) => View
+}
+
+const splitKey = (key: string): readonly [kind: string, id: string] => {
+  const at = key.indexOf(":")
+  return [key.slice(0, at), key.slice(at + 1)]
+}
+
+/** The commands as they are counted and listed: in the order in which they last changed. */
+class CommandTable {
+  private readonly all = new Map<string, CommandEvent>()
+  /** Of each agent, by id. */
+  private readonly byAgent = new Map<string, Map<string, CommandEvent>>()
+  readonly counts: Record<CommandStatus, number> = { running: 0, pending: 0, failed: 0, success: 0 }
+
+  get(id: string): CommandEvent | undefined {
+    return this.all.get(id)
   }
-  const agents: Array<Agent> = []
-  for (const [id, event] of state.agents) {
+
+  put(id: string, event: CommandEvent | undefined): void {
+    const before = this.all.get(id)
+    if (before !== undefined) {
+      this.counts[before.payload.commandStatus]--
+      this.all.delete(id)
+      const siblings = this.byAgent.get(before.payload.agentId)
+      siblings?.delete(id)
+      if (siblings?.size === 0) this.byAgent.delete(before.payload.agentId)
+    }
+    if (event === undefined) return
+    const { agentId, commandStatus } = event.payload
+    this.counts[commandStatus]++
+    this.all.set(id, event)
+    const siblings = this.byAgent.get(agentId) ?? new Map<string, CommandEvent>()
+    this.byAgent.set(agentId, siblings.set(id, event))
+  }
+
+  of(agentId: string): Iterable<CommandEvent> {
+    return this.byAgent.get(agentId)?.values() ?? []
+  }
+
+  newestFirst(): ReadonlyArray<CommandEvent> {
+    return [...this.all.values()].reverse()
+  }
+}
+
+/** A model that knows nothing yet. */
+export const makeModel = (): Model => {
+  let commands = new CommandTable()
+  let agents = new Map<string, Agent>()
+  // Ids in the order in which they are shown; `undefined` where it has to be made anew.
+  let order: ReadonlyArray<string> | undefined
+  let newestFirst: ReadonlyArray<CommandEvent> | undefined
+
+  const agentOf = (state: StatusState, id: string): Agent | undefined => {
+    const event = state.agents.get(id)
+    if (event === undefined) return undefined
     const info = state.agentInfos.get(id)?.payload
-    const { status } = event.payload
-    const current = running.get(id)
-    agentCounts[status]++
-    agents.push({
+    let running: CommandEvent | undefined
+    let finished: CommandEvent | undefined
+    for (const command of commands.of(id)) {
+      const { commandStatus } = command.payload
+      if (commandStatus === "running") running = command
+      else if (commandStatus !== "pending") finished = command
+    }
+    return {
       id,
       name: info?.name ?? id,
       type: info?.type ?? "",
-      status,
+      status: event.payload.status,
       since: event.timestamp,
-      isRunning: current !== undefined,
-      progress: current?.payload.progress,
-      finished: finished.get(id)
-    })
+      isRunning: running !== undefined,
+      progress: running?.payload.progress,
+      finished
+    }
   }
-  agents.sort((a, b) => byName.compare(a.type, b.type) || byName.compare(a.name, b.name))
-  commands.sort((a, b) => b.timestamp - a.timestamp)
-  return { agents, commands, agentCounts, commandCounts }
+
+  const refresh = (state: StatusState, id: string) => {
+    const before = agents.get(id)
+    const next = agentOf(state, id)
+    if (next === undefined) agents.delete(id)
+    else agents.set(id, next)
+    if (before?.name !== next?.name || before?.type !== next?.type) order = undefined
+  }
+
+  const everyKey = function* (state: StatusState) {
+    for (const id of state.commands.keys()) yield `command:${id}`
+    for (const id of state.agents.keys()) yield `agent:${id}`
+  }
+
+  return {
+    update: (state, keys) => {
+      if (keys === undefined) {
+        commands = new CommandTable()
+        agents = new Map()
+        order = undefined
+      }
+      const touched = new Set<string>()
+      for (const key of keys ?? everyKey(state)) {
+        const [kind, id] = splitKey(key)
+        if (kind === "command") {
+          const before = commands.get(id)
+          const event = state.commands.get(id)
+          commands.put(id, event)
+          newestFirst = undefined
+          if (before !== undefined) touched.add(before.payload.agentId)
+          if (event !== undefined) touched.add(event.payload.agentId)
+        } else touched.add(id)
+      }
+      for (const id of touched) refresh(state, id)
+      order ??= [...agents.values()].sort(inOrder).map(({ id }) => id)
+      const agentCounts: Record<AgentStatus, number> = { online: 0, busy: 0, error: 0, offline: 0 }
+      for (const { status } of agents.values()) agentCounts[status]++
+      const shown: Array<Agent> = []
+      for (const id of order) {
+        const agent = agents.get(id)
+        if (agent !== undefined) shown.push(agent)
+      }
+      return {
+        agents: shown,
+        // Made where it is read: most parts of the page do not list every command.
+        get commands() {
+          newestFirst ??= commands.newestFirst()
+          return newestFirst
+        },
+        commandsOf: (agentId) => [...commands.of(agentId)].reverse(),
+        agentCounts,
+        commandCounts: { ...commands.counts }
+      }
+    }
+  }
 }
 
 /** Events kept for the feed; the oldest leave. A screen shows some thirty. */

@@ -97,6 +97,41 @@ describe("the dashboard of an open gateway", () => {
     assert.strictEqual(gzip.headers.get("content-encoding"), "gzip")
   })
 
+  const dragOver = async (from: { x: number; y: number }, to: { x: number; y: number }) => {
+    const { mouse } = world.page
+    await mouse.move(from.x, from.y)
+    await mouse.down()
+    await mouse.move((from.x + to.x) / 2, (from.y + to.y) / 2)
+    await mouse.move(to.x, to.y)
+    await mouse.up()
+  }
+
+  it("selects several agents with a box or with Shift, and keeps them in the address", async () => {
+    await world.publish(
+      ["agent_status_update", { agentId: "a-1", status: "busy" }],
+      ["agent_status_update", { agentId: "a-2", status: "online" }],
+      ["agent_status_update", { agentId: "a-3", status: "busy" }]
+    )
+    await world.open()
+    const boxOf = async (name: RegExp) => {
+      const found = await world.page.getByRole("button", { name }).boundingBox()
+      if (found === null) throw new Error(`${name} is not on the page`)
+      return found
+    }
+    await world.page.getByRole("button", { name: /^a-3 Busy/ }).waitFor()
+    const [one, two] = [await boxOf(/^a-1 Busy/), await boxOf(/^a-2 Online/)]
+    await dragOver({ x: one.x + 3, y: one.y + 3 }, { x: two.x + two.width / 2, y: two.y + two.height / 2 })
+    const panel = world.page.getByRole("region", { name: "2 agents selected" })
+    await panel.getByText("Online 1 · Busy 1").waitFor()
+    assert.strictEqual(new URL(world.page.url()).search, "?agent=a-1&agent=a-2")
+    await world.page.getByRole("button", { name: /^a-3 Busy/ }).click({ modifiers: ["Shift"] })
+    await world.page.getByRole("region", { name: "3 agents selected" }).waitFor()
+    await world.page.reload()
+    await world.page.getByRole("region", { name: "3 agents selected" }).getByRole("button", { name: /a-2/ }).click()
+    await world.page.getByRole("region", { name: "a-2", exact: true }).waitFor()
+    assert.strictEqual(new URL(world.page.url()).search, "?agent=a-2")
+  })
+
   it("shows how to begin while there are no agents, then the first one", async () => {
     await world.open()
     await world.page.getByText("Live: no agents yet").waitFor()
@@ -235,6 +270,13 @@ describe("the dashboard of an open gateway", () => {
     await map.focus()
     await world.page.keyboard.press("ArrowRight")
     await world.page.getByRole("region", { name: "a-011" }).waitFor()
+    const box = await map.boundingBox()
+    if (box === null) throw new Error("the heat map is not on the page")
+    await dragOver({ x: box.x + 1, y: box.y + 1 }, { x: box.x + 60, y: box.y + 10 })
+    await world.page
+      .getByRole("region", { name: /^\d agents selected/ })
+      .getByRole("button", { name: /a-001/ })
+      .waitFor()
   })
 
   for (const colorScheme of ["light", "dark"] as const) {

@@ -44,13 +44,13 @@ const CommandCard = (props: { readonly event: CommandEvent; readonly now: number
 /** The panel of the agent that is selected. */
 export const AgentPanel = (props: {
   readonly agent: Agent
+  /** Its own, newest first. */
   readonly commands: ReadonlyArray<CommandEvent>
   readonly now: number
   readonly strings: Strings
   readonly onClose: () => void
 }) => {
   const { agent, commands, now, onClose, strings } = props
-  const own = commands.filter(({ payload }) => payload.agentId === agent.id)
   return (
     <section class="panel" aria-label={agent.name}>
       <header>
@@ -65,11 +65,11 @@ export const AgentPanel = (props: {
         {agent.id}
         {agent.type === "" ? "" : ` · ${agent.type}`} · {strings[agent.status]} · {Format.duration(now - agent.since)}
       </p>
-      {own.length === 0 ? (
+      {commands.length === 0 ? (
         <p>{strings.noCommands}</p>
       ) : (
         <ol class="commands">
-          {own.slice(0, MAX_COMMANDS).map((event) => (
+          {commands.slice(0, MAX_COMMANDS).map((event) => (
             <CommandCard key={event.payload.commandId} event={event} now={now} strings={strings} />
           ))}
         </ol>

@@ -1,9 +1,10 @@
 /** The agents: a tile for each, by type; beyond some hundred a heat map. */
-import { useMemo } from "preact/hooks"
+import { useMemo, useRef } from "preact/hooks"
 import * as Format from "../format.js"
 import type { Agent, AgentStatus } from "../Model.js"
 import type { Strings } from "../strings.js"
 import { HeatMap } from "./HeatMap.js"
+import { type Box, overlap, SelectionBox } from "./SelectionBox.js"
 
 /** Tiles a browser lays out anew within a frame; above it a canvas is cheaper and easier to take in. */
 const MAX_TILES = 300
@@ -43,7 +44,7 @@ const Tile = (props: {
   readonly now: number
   readonly isSelected: boolean
   readonly strings: Strings
-  readonly onSelect: (id: string) => void
+  readonly onSelect: (id: string, adds: boolean) => void
 }) => {
   const { agent, isSelected, now, onSelect, strings } = props
   const { finished } = agent
@@ -53,8 +54,9 @@ const Tile = (props: {
     <button
       type="button"
       class={`tile ${agent.status} ${flash}`}
+      data-agent={agent.id}
       aria-pressed={isSelected}
-      onClick={() => onSelect(agent.id)}
+      onClick={(event) => onSelect(agent.id, event.shiftKey || event.ctrlKey || event.metaKey)}
     >
       <span class="sign">
         {agent.isRunning && <Ring progress={agent.progress} />}
@@ -74,15 +76,23 @@ const Tile = (props: {
   )
 }
 
+/** Ids of the tiles that a box touches. */
+const tilesIn = (field: HTMLElement, box: Box): ReadonlyArray<string> =>
+  [...field.querySelectorAll<HTMLElement>("[data-agent]")].flatMap((tile) =>
+    overlap(tile.getBoundingClientRect(), box) ? (tile.dataset["agent"] ?? []) : []
+  )
+
 /** The agents that are shown. */
 export const Field = (props: {
   readonly agents: ReadonlyArray<Agent>
   readonly now: number
-  readonly selected: string
+  readonly selected: ReadonlySet<string>
   readonly strings: Strings
-  readonly onSelect: (id: string) => void
+  readonly onSelect: (id: string, adds: boolean) => void
+  readonly onSelectAll: (ids: ReadonlyArray<string>, adds: boolean) => void
 }) => {
-  const { agents, now, onSelect, selected, strings } = props
+  const { agents, now, onSelect, onSelectAll, selected, strings } = props
+  const field = useRef<HTMLDivElement>(null)
   const groups = useMemo(() => {
     const byType = new Map<string, Array<Agent>>()
     for (const agent of agents) {
@@ -93,29 +103,37 @@ export const Field = (props: {
     return [...byType]
   }, [agents])
   if (agents.length > MAX_TILES) {
-    return <HeatMap agents={agents} selected={selected} strings={strings} onSelect={onSelect} />
+    return (
+      <HeatMap agents={agents} selected={selected} strings={strings} onSelect={onSelect} onSelectAll={onSelectAll} />
+    )
   }
   return (
-    <div class="field">
-      {groups.map(([type, members]) => (
-        <section key={type}>
-          <h2>
-            {type === "" ? strings.noType : type} <small>{members.length}</small>
-          </h2>
-          <div class="tiles">
-            {members.map((agent) => (
-              <Tile
-                key={agent.id}
-                agent={agent}
-                now={now}
-                isSelected={agent.id === selected}
-                strings={strings}
-                onSelect={onSelect}
-              />
-            ))}
-          </div>
-        </section>
-      ))}
-    </div>
+    <SelectionBox
+      onBox={(box, adds) => {
+        if (field.current !== null) onSelectAll(tilesIn(field.current, box), adds)
+      }}
+    >
+      <div class="field" ref={field}>
+        {groups.map(([type, members]) => (
+          <section key={type}>
+            <h2>
+              {type === "" ? strings.noType : type} <small>{members.length}</small>
+            </h2>
+            <div class="tiles">
+              {members.map((agent) => (
+                <Tile
+                  key={agent.id}
+                  agent={agent}
+                  now={now}
+                  isSelected={selected.has(agent.id)}
+                  strings={strings}
+                  onSelect={onSelect}
+                />
+              ))}
+            </div>
+          </section>
+        ))}
+      </div>
+    </SelectionBox>
   )
 }
