@@ -3,7 +3,6 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -22,33 +21,13 @@ import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as PublishRoutes from "./PublishRoutes.js"
 import * as RouteAuth from "./RouteAuth.js"
-import * as StateSnapshots from "./read/StateSnapshots.js"
+import * as StateRoute from "./read/StateRoute.js"
 import * as StreamRoute from "./read/StreamRoute.js"
 import { HealthGroup, OperationsGroup, PublishGroup, StateGroup, StreamGroup } from "./StratixApi.js"
 
-/** Of the state: how long, in milliseconds, the log has been out of reach. Absent while it is not. */
-const STALE_HEADER = "stratix-stale-ms"
-
 const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.state", (handlers) =>
-    Effect.map(StateSnapshots.make, (read) =>
-      handlers.handleRaw("state", ({ request }) =>
-        Effect.gen(function* () {
-          const { visible } = yield* CurrentPrincipal
-          const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
-          const body = yield* read(yield* visible, socket)
-          const { staleMs } = EventLog.staleness((yield* EventLog.EventLog).health())
-          // In a header: the body is shared by all who read this state.
-          const headers = staleMs === undefined ? undefined : { [STALE_HEADER]: String(staleMs) }
-          return HttpServerResponse.stream(body, { contentType: "application/json", headers })
-        }).pipe(
-          Effect.catchTag("EventLogError", ({ message, reason }) =>
-            Effect.fail(Problem.response(503, reason, message))
-          ),
-          Problem.answered
-        )
-      )
-    )
+    Effect.map(StateRoute.make, (state) => handlers.handleRaw("state", ({ request }) => state(request)))
   )
 
 const stream = <Id extends string>(id: Id, group: typeof StreamGroup) =>

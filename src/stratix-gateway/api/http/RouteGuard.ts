@@ -15,8 +15,16 @@ import * as RequestBody from "./RequestBody.js"
 const cors = HttpMiddleware.cors({
   allowedOrigins: () => true,
   allowedMethods: ["GET", "POST", "PUT", "DELETE"],
-  allowedHeaders: ["authorization", "content-type", "idempotency-key", "last-event-id", "traceparent", "tracestate"],
-  exposedHeaders: ["retry-after", "www-authenticate"],
+  allowedHeaders: [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "last-event-id",
+    "traceparent",
+    "tracestate"
+  ],
+  exposedHeaders: ["etag", "retry-after", "stratix-stale-ms", "www-authenticate"],
   // Browsers ask again after ten minutes at the latest, so a changed policy is soon known.
   maxAge: 600
 })

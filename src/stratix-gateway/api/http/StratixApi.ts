@@ -260,8 +260,13 @@ export const StateGroup = HttpApiGroup.make("stratix.state")
   .annotate(OpenApi.Description, "Tells the newest event of every key.")
   .add(
     HttpApiEndpoint.get("state", "/api/stratix/state")
-      .annotate(OpenApi.Summary, "The newest event of every key that the token may see, in offset order")
+      .annotate(
+        OpenApi.Summary,
+        "The newest event of every key that the token may see, in offset order; 304 by its ETag"
+      )
+      .annotate(OpenApi.Override, { parameters: QueryParameters.filter })
       .addSuccess(State)
+      .addError(Problem, { status: 400 })
       .addError(Problem, { status: 401 })
       .addError(Problem, { status: 403 })
       .addError(Problem, { status: 503 })

@@ -3,12 +3,10 @@
  */
 import type * as OpenApi from "@effect/platform/OpenApi"
 
-const list = { type: "string" } as const
-
 const parameter = (name: string, description: string): OpenApi.OpenAPISpecParameter => ({
   name,
   in: "query",
-  schema: list,
+  schema: { type: "string" },
   required: false,
   description
 })
@@ -16,16 +14,16 @@ const parameter = (name: string, description: string): OpenApi.OpenAPISpecParame
 /** Whose events. */
 export const tenant = parameter("tenant", "one of the token's tenants; needed where it has several")
 
-/** Which events. */
+/** Which events, and whose. */
 export const filter: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
   parameter("events", "only these event types, separated by commas; the prefix `stratix:` may be left out"),
   parameter("agents", "only events of these agents, separated by commas"),
-  parameter("commands", "only events of these commands, separated by commas")
+  parameter("commands", "only events of these commands, separated by commas"),
+  tenant
 ]
 
 /** Where a stream begins, and whose it is. */
 export const stream: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
-  tenant,
   ...filter,
   parameter("since", "an offset: everything after it; without one, a snapshot"),
   parameter("token", "a bearer token, where the operator allows it"),

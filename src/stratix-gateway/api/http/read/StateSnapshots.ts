@@ -15,6 +15,7 @@ import type * as Filter from "../../../log/Filter.js"
 import * as EventLoop from "../../../runtime/EventLoop.js"
 import { monotonicMillis } from "../../../runtime/TimeoutQueues.js"
 import * as Refusals from "../../../telemetry/Refusals.js"
+import { GzipPieces } from "./GzipPieces.js"
 
 /** Characters of events in one piece: made in about 1 ms. */
 const PIECE = 256 * 1024
@@ -38,7 +39,8 @@ class Snapshot {
   readonly readers = new Set<Reader>()
   readonly size: number
   private readonly begins: Array<number> = []
-  private kept: Array<Buffer | undefined> | undefined
+  private readonly gzip = new GzipPieces()
+  private kept: { readonly plain: Array<Buffer | undefined>; readonly gzip: Array<Buffer | undefined> } | undefined
 
   constructor(
     readonly key: string,
@@ -55,7 +57,7 @@ class Snapshot {
       size += json.length
     }
     this.size = size
-    this.kept = size <= SHARED ? [] : undefined
+    this.kept = size <= SHARED ? { plain: [], gzip: [] } : undefined
   }
 
   get head(): string {
@@ -73,11 +75,20 @@ class Snapshot {
   }
 
   piece(index: number): Buffer {
-    const known = this.kept?.[index]
+    const known = this.kept?.plain[index]
     if (known !== undefined) return known
     const made = Buffer.from(this.text(index))
-    if (this.kept !== undefined) this.kept[index] = made
+    if (this.kept !== undefined) this.kept.plain[index] = made
     return made
+  }
+
+  gzipPiece(index: number): Effect.Effect<Buffer> {
+    const known = this.kept?.gzip[index]
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.map(this.gzip.piece(index, this.piece(index), index === this.count - 1), (made) => {
+      if (this.kept !== undefined) this.kept.gzip[index] = made
+      return made
+    })
   }
 
   private text(index: number): string {
@@ -88,11 +99,16 @@ class Snapshot {
   }
 }
 
-/** The state for one reader, until its scope closes. */
+/** The state for one reader, until its scope closes, and the place in the log that it is of. */
 export type Read = (
   filter: Filter.Filter,
-  socket: Socket
-) => Effect.Effect<Stream.Stream<Uint8Array>, EventLog.EventLogError, Scope.Scope>
+  socket: Socket,
+  gzip: boolean
+) => Effect.Effect<
+  { readonly head: string; readonly body: Stream.Stream<Uint8Array> },
+  EventLog.EventLogError,
+  Scope.Scope
+>
 
 /** Snapshots of a log. */
 export const make: Effect.Effect<
@@ -159,7 +175,7 @@ export const make: Effect.Effect<
       }
     })
 
-  return (filter, socket) =>
+  return (filter, socket, gzip) =>
     Effect.gen(function* () {
       const reader: Reader = { socket, takenAt: monotonicMillis(clock) }
       yield* Effect.addFinalizer(() =>
@@ -168,15 +184,16 @@ export const make: Effect.Effect<
         })
       )
       const snapshot = yield* door.withPermits(1)(join(filter, reader))
-      return Stream.unfoldEffect(0, (index) => {
+      const body = Stream.unfoldEffect(0, (index) => {
         if (index === snapshot.count) return Effect.succeedNone
-        const make = Effect.sync(() => {
+        const make = Effect.suspend(() => {
           reader.takenAt = monotonicMillis(clock)
-          return snapshot.piece(index)
+          return gzip ? snapshot.gzipPiece(index) : Effect.succeed(snapshot.piece(index))
         })
         return Effect.map(lane.withPermits(1)(Effect.zipLeft(make, step)), (piece) =>
           Option.some([piece, index + 1] as const)
         )
       })
+      return { head: snapshot.head, body }
     })
 })
