@@ -26,6 +26,6 @@ export interface Admission extends Accepted {
   readonly principal: Authenticator.Principal
   /** Whose events it sees. */
   readonly tenant: string
-  /** What it may see: what its principal may, within what the host application lets through. */
-  readonly visible: Filter.Filter
+  /** What it may see now: what its principal may, within what the host application lets through. Throws where that is not known. */
+  readonly visible: () => Filter.Filter
 }

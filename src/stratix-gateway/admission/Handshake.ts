@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/stratix-protocol.js"
 import * as Authenticator from "../auth/Authenticator.js"
+import { visibleNow } from "../auth/Principal.js"
 import * as TenantChoice from "../auth/TenantChoice.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
@@ -250,15 +251,18 @@ const make = Effect.gen(function* () {
       const tenant = chosen.right
       const protocol = request.asks === "stream" ? "stream" : subprotocol === SYNC_PROTOCOL ? "sync" : "plain"
       const sync = protocol !== "plain"
-      const since = cursorOf(request) ?? query.since
+      // What it was shown until then may be another part of the log than what it may see now.
+      const since = principal.visibility === undefined ? (cursorOf(request) ?? query.since) : undefined
       const start: Broadcast.Start =
         sync && since !== undefined
           ? { _tag: "Since", offset: since }
           : sync || query.snapshot
             ? Broadcast.atSnapshot
             : Broadcast.atHead
-      const most = host?.visible === undefined ? principal.visible : Filter.intersect(principal.visible, host.visible)
-      const visible = Filter.inTenant(most, tenant)
+      const visible = () => {
+        const most = visibleNow(principal)
+        return Filter.inTenant(host?.visible === undefined ? most : Filter.intersect(most, host.visible), tenant)
+      }
       const { filter } = query
       return Exit.succeed({ subprotocol, protocol, sync, filter, start, principal, tenant, visible, address, permit })
     }
@@ -272,6 +276,7 @@ const make = Effect.gen(function* () {
       token:
         Credentials.bearerToken(one(request.headers["authorization"])) ??
         (shown === undefined ? undefined : Redacted.make(shown)),
+      headers: request.headers,
       remoteAddress: address
     })
     return isImmediate(verification)

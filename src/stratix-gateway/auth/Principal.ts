@@ -7,6 +7,7 @@ import type * as Stream from "effect/Stream"
 import { MAX_ID_LENGTH } from "../../stratix-core/stratix-protocol.js"
 import * as Filter from "../log/Filter.js"
 import type { FileError } from "../runtime/FileWatch.js"
+import type { Visibility } from "./Visibility.js"
 
 /** What a principal may do: watch events, publish them, or inspect the gateway.
  * @since 0.1.0
@@ -35,6 +36,8 @@ export interface Principal {
   readonly permissions: ReadonlySet<Permission>
   /** The widest filter it can have, in each of its tenants. */
   readonly visible: Filter.Filter
+  /** What it may see of that, where it can change while the principal is connected. Its clients that come back begin with a snapshot. */
+  readonly visibility?: Visibility | undefined
   /** Whose events it may see and publish: of one of these tenants at a time. The default tenant's if absent. */
   readonly tenants?: ReadonlySet<string> | undefined
   /** When its token was issued, if that is known. A revocation ends what was issued before it, and what has no such time. */
@@ -43,11 +46,17 @@ export interface Principal {
   readonly expiresAt: DateTime.Utc | undefined
 }
 
+/** What a principal may see at this moment. Throws where its `visibility` does. */
+export const visibleNow = ({ visibility, visible }: Principal): Filter.Filter =>
+  visibility === undefined ? visible : Filter.intersect(visible, visibility.current())
+
 /** What a request is recognised by.
  * @since 0.1.0
  * @category models */
 export interface Credentials {
   readonly token: Redacted.Redacted<string> | undefined
+  /** All headers of the request, names in lower case: for a session, the `cookie`. They contain secrets, and are not for logs. */
+  readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
   readonly remoteAddress: string
 }
 

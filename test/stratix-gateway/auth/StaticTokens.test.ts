@@ -111,7 +111,7 @@ describe("static tokens", () => {
     Effect.gen(function* () {
       const made = StaticTokens.make([token("a", ["subscribe"]), token("b", ["subscribe"])], yield* Effect.clock)
       const verify = (text: string) =>
-        Effect.either(made.verify({ token: Redacted.make(text), remoteAddress: "203.0.113.7" }))
+        Effect.either(made.verify({ token: Redacted.make(text), headers: {}, remoteAddress: "203.0.113.7" }))
       for (const name of ["a", "b"]) {
         const found = yield* verify(secretOf(name))
         assert.isTrue(Either.isRight(found) && found.right.name === name)

@@ -128,7 +128,7 @@ describe("the tenant of a connection", () => {
       const principal = { ...Authenticator.anonymous, tenants: new Set(["acme", "globex"]) }
       const admission = yield* decide(request, { principal, tenant: "globex" })
       assert.strictEqual(admission.tenant, "globex")
-      assert.strictEqual(admission.visible.tenant, "globex")
+      assert.strictEqual(admission.visible().tenant, "globex")
       admission.permit.release()
       const refused = yield* Effect.flip(decide(request, { principal, tenant: "initech" }))
       assert.strictEqual(refused.status, 403)

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Credentials from "../../admission/Credentials.js"
 import * as Limits from "../../admission/Limits.js"
 import type * as Authenticator from "../../auth/Authenticator.js"
+import { visibleNow } from "../../auth/Principal.js"
 import * as TenantChoice from "../../auth/TenantChoice.js"
 import type * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Filter from "../../log/Filter.js"
@@ -71,6 +72,7 @@ const make = Effect.gen(function* () {
     const principal = yield* verify({
       // Not the token that the platform hands over: that is whatever follows the first seven characters of the header.
       token: Credentials.bearerToken(request.headers["authorization"]),
+      headers: request.headers,
       remoteAddress: address
     }).pipe(Effect.catchAll((error) => refuse(unauthenticated(error, address))))
     if (!principal.permissions.has(permission)) return yield* refuse(forbidden(permission, principal.name, address))
@@ -81,7 +83,7 @@ const make = Effect.gen(function* () {
     // A principal that has published too much is refused before its next body is read.
     if (permission === "publish") yield* Effect.catchAll(spend(0), refuse)
     const tenant = Effect.suspend(() => tenantOf(request.url, principal, address))
-    const visible = Effect.map(tenant, (chosen) => Filter.inTenant(principal.visible, chosen))
+    const visible = Effect.map(tenant, (chosen) => Filter.inTenant(visibleNow(principal), chosen))
     return CurrentPrincipal.of({ principal, tenant, visible, spend })
   })
 })

@@ -22,6 +22,7 @@ import type { TokenBucket } from "../../admission/TokenBucket.js"
 import type { Settings } from "../../config/StatusSyncConfig.js"
 import type { Broadcast } from "../../fanout/Broadcast.js"
 import type { Subscriber } from "../../fanout/Subscribers.js"
+import type { Withdraw } from "../../fanout/Withdrawals.js"
 import * as Filter from "../../log/Filter.js"
 import type { Stamps } from "../../log/Stamps.js"
 import type { ExpiryTimer } from "../../runtime/ExpiryTimers.js"
@@ -75,6 +76,8 @@ export interface ConnectionContext {
   readonly inbound: TokenBucket
   /** Of the changes of filter it asks for. */
   readonly filterChanges: TokenBucket
+  /** What a plain connection is told of what it may not see any more. */
+  readonly withdraw: Withdraw
   readonly recordRefusal: (typeof Refusals.Service)["recordRefusal"]
   readonly onOpened: (connection: Connection) => void
   /** Its screen is found slow by its own report. */
@@ -137,6 +140,10 @@ export class Connection implements SocketHandlers {
   /** Time from the last answered ping to its pong. */
   roundTripMillis: number | undefined = undefined
   filter: Filter.Filter
+  /** Ends listening to changes of what it may see. */
+  unwatch: (() => void) | undefined = undefined
+  /** What it last asked for. */
+  private asked: Filter.Filter
   /** The last report of its screen, if it sends any. */
   screen: ScreenReport | undefined = undefined
   /** When the unanswered ping was sent. */
@@ -155,7 +162,8 @@ export class Connection implements SocketHandlers {
     private readonly context: ConnectionContext
   ) {
     this.openedAt = context.clock.unsafeCurrentTimeMillis()
-    this.filter = this.within(admission.filter)
+    this.asked = admission.filter
+    this.filter = this.within(this.asked)
   }
 
   get info(): ConnectionInfo {
@@ -321,10 +329,39 @@ export class Connection implements SocketHandlers {
 
   /** What it may see of what it asks for. */
   private within(asked: Filter.Filter): Filter.Filter {
-    return Filter.intersect(Filter.inTenant(asked, this.admission.tenant), this.admission.visible)
+    return Filter.intersect(Filter.inTenant(asked, this.admission.tenant), this.admission.visible())
+  }
+
+  /** What it may see is something else, or may be. A fault here closes the connection: it must not see more than it may. */
+  visibleChanged(): void {
+    if (this.ending) return
+    try {
+      this.narrowOrWiden(this.within(this.asked))
+    } catch (defect) {
+      this.context.onDefect(this, defect)
+      this.end(CloseCodes.TRY_AGAIN_LATER, "what it may see is not known")
+    }
+  }
+
+  private narrowOrWiden(next: Filter.Filter): void {
+    const { broadcast, config, withdraw } = this.context
+    const before = this.filter
+    if (next.key === before.key) return
+    this.filter = next
+    const { subscriber } = this
+    if (subscriber === undefined) return
+    // What was published before was seen by the old filter.
+    broadcast.flushNow()
+    const gone = this.admission.sync ? [] : withdraw(before, next, subscriber)
+    const bytes = Buffer.concat(gone.map((json) => this.socket.form.message("", json)))
+    if (bytes.length <= config.highWaterMark && this.reply(SUBSCRIBED, Filter.toFields(next))) {
+      if (bytes.length > 0) this.socket.write(bytes)
+      broadcast.setFilter(subscriber, next)
+    } else this.end(CloseCodes.TRY_AGAIN_LATER, "what it may see has changed too much")
   }
 
   private subscribe(asked: Filter.Filter): void {
+    this.asked = asked
     this.filter = this.within(asked)
     // Flush what was published under the old filter: after the answer, nothing arrives that the new filter keeps out.
     this.context.broadcast.flushNow()

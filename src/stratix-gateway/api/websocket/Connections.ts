@@ -28,6 +28,7 @@ import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
+import * as Withdrawals from "../../fanout/Withdrawals.js"
 import * as DeclaredEvents from "../../log/DeclaredEvents.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Stamps from "../../log/Stamps.js"
@@ -228,6 +229,7 @@ const make = Effect.gen(function* () {
   const release = (connection: Connection) =>
     Effect.suspend(() => {
       if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
+      connection.unwatch?.()
       connection.liveness?.stop()
       keepAlive.remove(connection)
       if (connection.expiry !== undefined) expiryTimers.cancel(connection.expiry)
@@ -248,7 +250,10 @@ const make = Effect.gen(function* () {
   const onOpened = (connection: Connection) => {
     pool.set(connection, scopeOf(connection))
     countTenant(connection, 1)
-    const { expiresAt } = connection.admission.principal
+    const { expiresAt, visibility } = connection.admission.principal
+    connection.unwatch = visibility?.onChange(() => connection.visibleChanged())
+    // It may have changed since the client was admitted.
+    connection.visibleChanged()
     if (expiresAt !== undefined) connection.expiry = expire(connection, expiresAt)
     connection.liveness = heartbeat.watch(connection)
     connection.subscriber = welcome(connection)
@@ -270,6 +275,7 @@ const make = Effect.gen(function* () {
     ageAfter: (offset) => log.lag(offset).millis,
     inbound: new TokenBucket(config.messageRate, MESSAGES_AT_ONCE),
     filterChanges: new TokenBucket(config.filterRate, MESSAGES_AT_ONCE),
+    withdraw: Withdrawals.make(log, stamps.next),
     recordRefusal,
     onOpened,
     onFailed: (connection, error) => {
