@@ -1,4 +1,6 @@
 // @ts-check
+import { copyFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 
@@ -8,12 +10,14 @@ const source = (/** @type {string} */ name) => fileURLToPath(new URL(`../../src/
 const REQUIRE =
   'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);'
 
+const WORKER = "JournalWorker.js"
+
 /** Bundles programs with all they need, in few files: read one by one, hundreds of modules take most of the time of a start. What is
  * imported dynamically is a file of its own, which is read when it is needed.
  * @param {{ readonly [name: string]: string }} entries what each is called in the folder, without `.js`, and its source below src
  * @param {string} folder */
-export const bundlePrograms = (entries, folder) =>
-  build({
+export const bundlePrograms = async (entries, folder) => {
+  const built = await build({
     entryPoints: Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, source(path)])),
     outdir: folder,
     bundle: true,
@@ -31,3 +35,10 @@ export const bundlePrograms = (entries, folder) =>
     metafile: true,
     logLevel: "warning"
   })
+  // The thread of a log in a file is a program of its own, which is looked for beside what starts it.
+  for (const [output, { inputs }] of Object.entries(built.metafile.outputs)) {
+    if (Object.keys(inputs).some((path) => path.endsWith("/log/file/Journal.ts")))
+      await copyFile(source(`stratix-gateway/log/file/${WORKER}`), join(dirname(output), WORKER))
+  }
+  return built
+}

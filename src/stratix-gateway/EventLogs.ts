@@ -7,13 +7,15 @@ import * as Redacted from "effect/Redacted"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
 import type { EventLog, EventLogStartError } from "./log/EventLog.js"
 import * as EventLogMemory from "./log/EventLogMemory.js"
+import * as EventLogFile from "./log/file/EventLogFile.js"
 import * as EventLogRedis from "./log/redis/EventLogRedis.js"
 
-/** The log of `eventLog`: in memory, or in a Redis. */
+/** The log of `eventLog`: in memory, in a file, or in a Redis. */
 export const layerConfig: Layer.Layer<EventLog, EventLogStartError, StatusSyncConfig.StatusSyncConfig> =
   Layer.unwrapEffect(
     Effect.map(StatusSyncConfig.StatusSyncConfig, ({ eventLog, eventLogNamespace }) => {
       const text = Redacted.value(eventLog)
+      if (text.startsWith("file:")) return EventLogFile.layerUrl(text)
       return text === "memory"
         ? EventLogMemory.layer
         : EventLogRedis.layer({ url: eventLog, namespace: eventLogNamespace })

@@ -26,6 +26,7 @@ import {
   StatusSyncConfig
 } from "../../stratix-gateway/config/StatusSyncConfig.js"
 import * as Warnings from "../../stratix-gateway/config/Warnings.js"
+import * as EventLogFile from "../../stratix-gateway/log/file/EventLogFile.js"
 import * as EventLogRedis from "../../stratix-gateway/log/redis/EventLogRedis.js"
 import * as Access from "../../stratix-gateway/operations/diagnosis/Access.js"
 import * as BehindProxy from "../../stratix-gateway/operations/diagnosis/BehindProxy.js"
@@ -109,6 +110,16 @@ const eventLog = ({ eventLog: where }: Settings): Effect.Effect<ReadonlyArray<Fi
   const text = Redacted.value(where)
   if (text === "memory")
     return Effect.succeed([ok("log", "in memory: a restart forgets it, and no other gateway sees it")])
+  if (text.startsWith("file:"))
+    return Effect.match(EventLogFile.inspect(text), {
+      onFailure: (detail) => [problem("log", visible(detail), "docs/operations/scale.md says what a file must be")],
+      onSuccess: ({ events, path }) => [
+        ok(
+          "log",
+          visible(`${path} ${events === undefined ? "will be made" : `is whole, with ${counted(events, "event")}`}`)
+        )
+      ]
+    })
   return Effect.match(EventLogRedis.inspect(where), {
     onFailure: (detail) => [problem("log", detail, "docs/operations/scale.md says what a Redis must be")],
     onSuccess: ({ engine, refusals, warnings, where: named }) => [

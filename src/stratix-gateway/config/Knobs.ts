@@ -65,9 +65,9 @@ export const knobs = {
   eventLog: Knob.secretText({
     env: "STRATIX_EVENT_LOG",
     default: "memory",
-    form: "memory, or the redis:// URL of a Redis",
-    accepts: (text) => /^(memory|rediss?(\+sentinel)?:\/\/.+)$/.test(text),
-    doc: "Where the log is: in memory it ends with the process; in a Redis it survives restarts, and many gateways share it (docs/operations/scale.md)"
+    form: "memory, file:PATH, or the redis:// URL of a Redis",
+    accepts: (text) => /^(memory|file:.+|rediss?(\+sentinel)?:\/\/.+)$/.test(text),
+    doc: "Where the log is: in memory it ends with the process; in a file it survives restarts; in a Redis many gateways share it as well (docs/operations/scale.md)"
   }),
   eventLogNamespace: Knob.text({
     env: "STRATIX_EVENT_LOG_NAMESPACE",
@@ -80,7 +80,7 @@ export const knobs = {
     env: "STRATIX_EVENT_LOG_TIMEOUT",
     default: "2 seconds",
     min: 100,
-    doc: "Time for a Redis to take an event, and again for it to come back to the gateway; above it publishers get 503"
+    doc: "Time for the file or the Redis to take an event, and again for it to come back from a Redis; above it publishers get 503"
   }),
   // Ten of the calls by which a gateway looks after its log.
   eventLogStaleness: Knob.duration({

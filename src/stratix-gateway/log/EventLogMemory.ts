@@ -15,11 +15,9 @@ import { type AppendOptions, type Draft, EventLog, EventLogError, healthy, type 
 import { KeyedAppends } from "./Idempotency.js"
 import { agentKey } from "./mirror/Leases.js"
 import { Mirror } from "./mirror/Mirror.js"
+import { OwnEvents } from "./mirror/OwnEvents.js"
 import { emptyLog, isKeyless } from "./mirror/Records.js"
 import * as Replica from "./Replica.js"
-
-/** Milliseconds by which a timer is late only where the whole process was: leases run their full length once more, as after a restart. */
-const PAUSE = 1000
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -46,30 +44,13 @@ const make = Effect.gen(function* () {
     return mirror.apply(draft, { epoch, seq: seq + 1, keyless: keyless + (isKeyless(draft) ? 1 : 0) }, time)
   }
 
-  let looksAt = Number.POSITIVE_INFINITY
-
-  /** What leases, age and caps ask for, as events of the log's own. */
-  const overdue = (time: number): ReadonlyArray<LogEntry> => {
-    const entries: Array<LogEntry> = []
-    // The process did not run: renewals wait unread.
-    if (time - looksAt > PAUSE) mirror.restartLeases(time)
-    const timestamp = clock.unsafeCurrentTimeMillis()
-    const stampOf = () => ({ timestamp, requestId: `stratix-req-${timestamp}-log-${mirror.place.seq + 1}` })
-    for (;;) {
-      const draft = mirror.overdue(time, stampOf)
-      if (draft === undefined) break
-      entries.push(appendOne(draft, time))
-    }
-    looksAt = mirror.nextDue()
-    return entries
-  }
-
+  const own = new OwnEvents(mirror, appendOne, () => clock.unsafeCurrentTimeMillis())
   const aging = yield* SleepLoop.make({
     now,
     run: () => {
       if (closed) return Number.POSITIVE_INFINITY
-      replica.announce(overdue(now()))
-      return looksAt
+      replica.announce(own.due(now()))
+      return own.nextAt
     }
   })
 
@@ -83,8 +64,8 @@ const make = Effect.gen(function* () {
       const given = idempotencyKey === undefined ? undefined : keyed.find(idempotencyKey, time)
       if (given !== undefined) return Effect.succeed(given)
       const entries = drafts.map((draft) => appendOne(draft, time))
-      replica.announce([...entries, ...overdue(time)])
-      aging.wake(looksAt)
+      replica.announce([...entries, ...own.due(time)])
+      aging.wake(own.nextAt)
       const offsets = entries.map((entry) => entry.offset)
       if (idempotencyKey !== undefined) keyed.add(idempotencyKey, offsets, time)
       return Effect.succeed(offsets)

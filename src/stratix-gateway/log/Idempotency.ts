@@ -39,7 +39,11 @@ export class KeyedAppends {
   private held = 0
   private readonly retention: number
 
-  constructor(private readonly settings: Settings) {
+  /** `onForget` is told the keys that are forgotten. */
+  constructor(
+    private readonly settings: Settings,
+    private readonly onForget: (key: string) => void = () => undefined
+  ) {
     this.retention = Duration.toMillis(settings.idempotencyRetention)
   }
 
@@ -59,6 +63,7 @@ export class KeyedAppends {
     for (const [key, { at, offsets }] of this.byKey) {
       if (at > now - this.retention && this.held <= this.settings.idempotencyCapacity) break
       this.byKey.delete(key)
+      this.onForget(key)
       this.held -= offsets.length
     }
   }

@@ -20,9 +20,10 @@ import * as Filter from "../Filter.js"
 import type { Stamp } from "../Stamps.js"
 import * as Tenant from "../Tenant.js"
 import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
+import { FinishedCommands } from "./FinishedCommands.js"
 import { History } from "./History.js"
 import { agentKey, failedOf, Leases, offlineOf } from "./Leases.js"
-import type { Effects, Kept, Origin, Recorded } from "./Records.js"
+import { type Effects, effectsOf, type Kept, type Origin, type Recorded, type Retained } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import { RunningCommands } from "./RunningCommands.js"
 import { StatusCounts } from "./StatusCounts.js"
@@ -59,10 +60,7 @@ export class Mirror {
   private orderedFront = 0
   private dead = 0
   private latestBytes = 0
-  // Finished commands, oldest first, superseded ones among them until they reach the front.
-  private finished: Array<Stored> = []
-  private finishedFront = 0
-  private finishedLive = 0
+  private readonly finished = new FinishedCommands<Stored>()
   // What was removed, by what, oldest first. Bound: removalMarks; the oldest leave, and readers from before them start afresh.
   private readonly marks = new Map<string, Stored>()
   private lastForgotten = 0
@@ -93,8 +91,25 @@ export class Mirror {
     return { offset: offsetOf(this.newest), index: this.newest.seq + this.shift }
   }
 
+  /** The newest event of a key. */
+  newestOf(key: string): LogEntry | undefined {
+    return this.byKey.get(key)
+  }
+
+  /** What an owner must keep, to make this mirror again. */
+  retained(): Retained {
+    const { first } = this.history
+    const older = this.ordered.filter((entry) => !entry.superseded && entry.seq < first)
+    return { first, older: older.map(({ seq }) => seq), forgotten: this.lastForgotten }
+  }
+
   /** Takes the next event of the log. */
-  apply(draft: Draft, place: Place, now: number, effects: Effects = this.effectsOf(draft)): LogEntry {
+  apply(
+    draft: Draft,
+    place: Place,
+    now: number,
+    effects: Effects = effectsOf(draft, (key) => this.byKey.get(key))
+  ): LogEntry {
     const entry = this.record({ draft, place, now, effects })
     for (const key of draft.removes) this.end(key)
     if (entry.departure !== undefined) this.mark(entry.departure)
@@ -138,10 +153,10 @@ export class Mirror {
       this.leasesExpired++
       return offlineOf(holder, stampOf())
     }
-    const finished = this.oldestFinished()
+    const finished = this.finished.oldest()
     if (
       finished !== undefined &&
-      (this.finishedLive > this.settings.finishedCapacity || finished.appendedAt <= now - this.retention)
+      (this.finished.live > this.settings.finishedCapacity || finished.appendedAt <= now - this.retention)
     ) {
       this.finishedDropped++
       return removalOf(finished, stampOf())
@@ -163,7 +178,7 @@ export class Mirror {
 
   /** When a lease or age may ask for the next event. */
   nextDue(): number {
-    const finished = this.oldestFinished()
+    const finished = this.finished.oldest()
     const aged = finished === undefined ? Number.POSITIVE_INFINITY : finished.appendedAt + this.retention
     return Math.min(aged, this.leases.nearest())
   }
@@ -230,12 +245,6 @@ export class Mirror {
     return place.seq >= first && this.history.at(place.seq).keyless !== place.keyless ? undefined : place
   }
 
-  private effectsOf(draft: Draft): Effects {
-    const before = this.byKey.get(draft.key ?? draft.removes[0] ?? "")
-    const moves = before !== undefined && (before.agentId !== draft.agentId || before.commandId !== draft.commandId)
-    return { moved: moves ? before : undefined, removed: draft.removes.some((key) => this.byKey.has(key)) }
-  }
-
   /** Into the history. */
   private record(recorded: Recorded): Stored {
     this.newest = recorded.place
@@ -254,9 +263,7 @@ export class Mirror {
     this.running.add(entry)
     this.statuses.add(entry)
     this.lease(entry)
-    if (!entry.finished) return
-    this.finished.push(entry)
-    this.finishedLive++
+    if (entry.finished) this.finished.add(entry)
   }
 
   private store({ draft, effects: { moved }, now, place }: Recorded, instead?: Draft): Stored {
@@ -333,21 +340,12 @@ export class Mirror {
     this.dead++
     this.running.remove(entry)
     this.statuses.remove(entry)
-    if (entry.finished) this.finishedLive--
+    if (entry.finished) this.finished.live--
     if (this.dead > this.ordered.length - this.dead + COMPACT_SLACK) {
       this.ordered = this.ordered.filter((kept) => !kept.superseded)
       this.orderedFront = 0
       this.dead = 0
     }
-  }
-
-  private oldestFinished(): Stored | undefined {
-    while (this.finished[this.finishedFront]?.superseded === true) this.finishedFront++
-    if (this.finishedFront > this.finished.length / 2 + COMPACT_SLACK) {
-      this.finished = this.finished.slice(this.finishedFront)
-      this.finishedFront = 0
-    }
-    return this.finished[this.finishedFront]
   }
 
   private exactly(cursor: Place, until: Place, filter: Filter.Filter, maxBytes: number): CatchUp {

@@ -14,6 +14,13 @@ export interface Effects {
   readonly removed: boolean
 }
 
+/** What an event does to a state, whose events are told by their keys. */
+export const effectsOf = (draft: Draft, newestOf: (key: string) => Removed | undefined): Effects => {
+  const before = newestOf(draft.key ?? draft.removes[0] ?? "")
+  const moves = before !== undefined && (before.agentId !== draft.agentId || before.commandId !== draft.commandId)
+  return { moved: moves ? before : undefined, removed: draft.removes.some((key) => newestOf(key) !== undefined) }
+}
+
 /** An event that has its place. */
 export interface Recorded {
   readonly draft: Draft
@@ -33,6 +40,15 @@ export interface Kept {
   readonly forgotten: number
   /** The newest events, without a gap. */
   readonly history: ReadonlyArray<Recorded>
+}
+
+/** Which events of a log are needed: those from `first` on, and older ones. */
+export interface Retained {
+  readonly first: number
+  /** Sequence numbers, in their order: the newest of a key, or a removal that is remembered. */
+  readonly older: ReadonlyArray<number>
+  /** Sequence number of the newest removal that is not remembered any more. */
+  readonly forgotten: number
 }
 
 /** Where a mirror begins. */
