@@ -162,6 +162,8 @@ const subscribe = (
           connect(gateway.socket, {
             filter,
             onError,
+            // Its own socket is paused where the reader is slow, and says why the gateway refuses.
+            transport: "websocket",
             WebSocket: socketClass(gateway, trouble, (opened) => {
               socket = opened
               if (isPaused) opened.pause()

@@ -23,6 +23,14 @@ export interface WebSocketLike {
  * @category models */
 export type WebSocketConstructor = new (url: string, protocols: Array<string>) => WebSocketLike
 
+/** The part of `fetch` that is used.
+ * @since 0.1.0
+ * @category models */
+export type Fetch = (
+  url: string,
+  init: { readonly headers: Headers; readonly signal: AbortSignal; readonly cache: "no-store" }
+) => Promise<Pick<Response, "ok" | "status" | "headers" | "body" | "text">>
+
 /** Time, chance and the signs that the machine is back.
  * @since 0.1.0
  * @category models */

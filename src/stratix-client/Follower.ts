@@ -24,8 +24,8 @@ export interface Follower {
   readonly processed: () => Offset | undefined
   /** Another filter is wanted from now on; `sent` says that the server has been told. */
   readonly want: (filter: Filter, sent: boolean) => void
-  /** A connection is about to be opened: the query to ask with. */
-  readonly open: () => string
+  /** A connection is about to be opened: the query to ask with. Where nothing can be sent later, it has all of the filter in it. */
+  readonly open: (isStream: boolean) => string
   /** Returns the filter that has to be sent now, if any. */
   readonly welcome: (plain: boolean) => Filter | undefined
   /** The gateway's log is at `head`. */
@@ -99,7 +99,7 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
       if (!sent) pending = []
       pending.push(wanted)
     },
-    open: () => {
+    open: (isStream) => {
       const wanted = pending.at(-1)
       if (wanted) {
         // The cursor was obtained with another filter: resuming from it would leave out what only the new one lets through.
@@ -108,7 +108,7 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
         pending = []
       }
       let query = toQuery(filter)
-      if (query.length > MAX_QUERY) {
+      if (query.length > MAX_QUERY && !isStream) {
         forget()
         pending = [filter]
         query = NOTHING

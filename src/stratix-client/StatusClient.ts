@@ -9,7 +9,7 @@ import * as Types from "../stratix-core/event-types.js"
 import { makeBackOff } from "./connection/BackOff.js"
 import { makeConnector } from "./connection/Connector.js"
 import type { Link } from "./connection/Link.js"
-import { platform, type WebSocketConstructor } from "./Environment.js"
+import { type Fetch, platform, type WebSocketConstructor } from "./Environment.js"
 import { type EventSource, makeEventSource } from "./EventBuffer.js"
 import { toQuery } from "./Filter.js"
 import { makeFollower } from "./Follower.js"
@@ -21,13 +21,13 @@ import { makeStateChanges } from "./StateChanges.js"
 import type { StatusClient, StatusClientOptions, StatusEvent } from "./StatusClientApi.js"
 import { reportToPlatform, StatusClientError } from "./StatusClientError.js"
 
-export type { Environment, WebSocketConstructor, WebSocketLike } from "./Environment.js"
+export type { Environment, Fetch, WebSocketConstructor, WebSocketLike } from "./Environment.js"
 export type { EventBuffer } from "./EventBuffer.js"
 export type { Filter } from "./Filter.js"
 export type { Closed, ClosedReason, Freshness } from "./freshness/Freshness.js"
 export type { Unsubscribe } from "./Handlers.js"
 export { isOfType, type Message, type PayloadOf, type Payloads } from "./Message.js"
-export type { StatusClient, StatusClientOptions, StatusEvent } from "./StatusClientApi.js"
+export type { StatusClient, StatusClientOptions, StatusEvent, Transport } from "./StatusClientApi.js"
 export { StatusClientError } from "./StatusClientError.js"
 export type { StatusState } from "./StatusState.js"
 
@@ -55,10 +55,14 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   const environment = { ...platform, ...options.environment }
   const { monotonic, now } = environment
   const WebSocket: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
-  if (!WebSocket) throw new TypeError("no WebSocket here")
+  const fetch: Fetch | undefined = options.mode === "plain" ? undefined : (options.fetch ?? globalThis.fetch)
+  if (!(WebSocket || (fetch && options.transport !== "websocket"))) throw new TypeError("no WebSocket here")
   const address = new URL(url, globalThis.location?.href)
-  address.protocol = address.protocol.replace("http", "ws")
   address.hash = ""
+  const stream = new URL(options.streamUrl ?? "api/stratix/stream", address)
+  stream.search ||= address.search
+  stream.protocol = stream.protocol.replace("ws", "http")
+  address.protocol = address.protocol.replace("http", "ws")
   toQuery(filter)
 
   const report = (reason: StatusClientError["reason"], cause: unknown): void => {
@@ -92,6 +96,8 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
   /** Another log than before, and no event of it came yet. */
   let restarted = false
   let announcing = false
+  /** How long ago the gateway last had contact with its log, in milliseconds. */
+  let logAge = 0
 
   const judge = (): Freshness => {
     if (closed) return closed
@@ -106,6 +112,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     if (connector.isStale(link)) return { _tag: "stale", since: trueAt }
     if (!follower.isCaughtUp()) return { _tag: "catching-up" }
     if (restarted) return { _tag: "restarted" }
+    if (logAge > maxLagMs) return { _tag: "cut-off", since: trueAt }
     const ms = meter.lag()
     if (ms > maxLagMs) return { _tag: "behind", ms: Math.round(ms / LAG_STEP) * LAG_STEP }
     trueAt = now() - meter.silence()
@@ -143,7 +150,8 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
       const { epoch, heartbeat } = message.payload
       wasConnected = true
       link.welcomedAt = monotonic()
-      link.plain = link.socket?.protocol !== Types.SYNC_PROTOCOL
+      link.plain = link.carrier?.protocol !== Types.SYNC_PROTOCOL
+      logAge = message.payload.staleMs ?? 0
       link.answers = !link.plain
       if (heartbeat) link.heartbeat = heartbeat
       if (knownEpoch && epoch !== knownEpoch) restarted = true
@@ -157,6 +165,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     else if (isOfType(message, Types.HEARTBEAT)) {
       const { at, head } = message.payload
       link.answers = true
+      logAge = message.payload.staleMs ?? 0
       follower.heartbeat(head)
       if (at !== undefined) meter.answered(at, message.sentAt)
     } else if (isOfType(message, Types.SUBSCRIBED)) follower.subscribed()
@@ -176,6 +185,8 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     const isEvent = !(wellFormed && follow(link, message)) && (link.plain || message.offset !== undefined)
     if (isEvent) {
       restarted = false
+      // What is published comes from the log; what a catch-up brings, the gateway may have known before.
+      if (follower.isCaughtUp()) logAge = 0
       follower.event(message, wellFormed)
     }
     if (!wellFormed) return
@@ -185,12 +196,12 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     for (const source of sources) source.push(message)
   }
 
-  const connector = makeConnector(options, maxLagMs, environment, WebSocket, address, backOff, meter, {
+  const connector = makeConnector(options, maxLagMs, environment, WebSocket, fetch, address, stream, backOff, meter, {
     query: follower.open,
     cursor: follower.processed,
-    receive: (link, data) => {
+    receive: (link, data, sentAt) => {
       const frame = parse(data)
-      meter.heard(frame?.sentAt)
+      meter.heard(frame?.sentAt ?? sentAt)
       for (const message of messagesIn(frame)) {
         // A handler may have ended the connection: what the client does not hear any more it must not tell.
         if (connector.link() === link) take(link, message, data)
@@ -222,6 +233,9 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
       if (announced !== current) connector.checkSoon()
       return current
     },
+    get transport() {
+      return connector.transport()
+    },
     get nextAttemptAt() {
       return connector.opensAt()
     },
@@ -236,10 +250,10 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
       toQuery(wanted)
       if (closed) return
       const link = connector.link()
-      const sent = link?.welcomedAt !== undefined && !link.plain
+      const sent = link?.welcomedAt !== undefined && !link.plain && !link.isStream
       follower.want(wanted, sent)
       if (sent) connector.send({ type: "subscribe", ...wanted })
-      // A plain server sends no snapshot for a new filter; and one that has not answered yet is asked anew.
+      // A plain server sends no snapshot for a new filter, a stream takes no message; and one that has not answered yet is asked anew.
       else if (link) connector.open()
       update()
     },

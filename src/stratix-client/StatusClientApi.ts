@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { StratixStateSyncEvent } from "../stratix-core/stratix-protocol.js"
-import type { Environment, WebSocketConstructor } from "./Environment.js"
+import type { Environment, Fetch, WebSocketConstructor } from "./Environment.js"
 import type { EventBuffer } from "./EventBuffer.js"
 import type { Filter } from "./Filter.js"
 import type { Freshness } from "./freshness/Freshness.js"
@@ -18,6 +18,11 @@ import type { StatusState } from "./StatusState.js"
  * @category models */
 export type StatusEvent = Message<StratixStateSyncEvent["eventType"]>
 
+/** What carries a connection.
+ * @since 0.1.0
+ * @category models */
+export type Transport = "websocket" | "event-stream"
+
 /** How to connect. Everything has a default.
  * @since 0.1.0
  * @category models */
@@ -29,6 +34,12 @@ export interface StatusClientOptions {
   readonly token?: string | ((refused: boolean) => string | Promise<string>)
   /** The platform's by default. Node before 22 has none: give the one of `ws`. */
   readonly WebSocket?: WebSocketConstructor
+  /** `auto`: a WebSocket, and the event stream where those do not get through; or one of them only. `auto` by default. Plain mode has no stream. */
+  readonly transport?: Transport | "auto"
+  /** Where the event stream is; by default `api/stratix/stream` beside the address of the WebSocket. */
+  readonly streamUrl?: string | URL
+  /** For the event stream; the platform's by default. */
+  readonly fetch?: Fetch
   /** `plain` for a gateway without `stratix.sync.v1`: no offsets, no resume, no word when a catch-up is complete. `sync` by default. */
   readonly mode?: "sync" | "plain"
   /** Longest first pause before coming back; doubles with every attempt that fails. 1,000 ms. */
@@ -77,6 +88,8 @@ export interface StatusClient extends AsyncIterable<StatusEvent> {
   /** Asks for other events from now on, also after reconnects. `state` is replaced when the snapshot for the new filter is complete.
    * Throws a `URIError` for text that has no percent-encoding. */
   readonly subscribe: (filter: Filter) => void
+  /** What carries the connection there is, or the attempt. It changes only together with `freshness`. */
+  readonly transport: Transport
   /** When the next attempt to connect begins, in milliseconds since the epoch; `undefined` unless one is waited for. */
   readonly nextAttemptAt: number | undefined
   /** Does not wait for it, unless a gateway that drains asked for that. Where there is a connection, asks for a sign of life. */

@@ -18,12 +18,14 @@ import * as Subscribable from "effect/Subscribable"
 import { platform } from "./Environment.js"
 import {
   connect,
+  type Fetch,
   type Filter,
   type Freshness,
   type StatusClientError,
   type StatusClientOptions,
   type StatusEvent,
   type StatusState,
+  type Transport,
   type Unsubscribe,
   type WebSocketConstructor
 } from "./StatusClient.js"
@@ -59,6 +61,12 @@ export interface Options<R = never> {
   readonly token?: Redacted.Redacted<string> | Effect.Effect<Redacted.Redacted<string>, unknown, R>
   /** The platform's by default. Node before 22 has none: give the one of `ws`. */
   readonly WebSocket?: WebSocketConstructor
+  /** `auto`: a WebSocket, and the event stream where those do not get through; or one of them only. `auto` by default. */
+  readonly transport?: Transport | "auto"
+  /** Where the event stream is; by default `api/stratix/stream` beside `url`. */
+  readonly streamUrl?: string | URL
+  /** For the event stream; the platform's by default. */
+  readonly fetch?: Fetch
   /** `plain` for a gateway without `stratix.sync.v1`. `sync` by default. */
   readonly mode?: "sync" | "plain"
   /** Longest first pause before coming back; doubles with every attempt that fails. 1 second. */
@@ -88,6 +96,8 @@ export class StatusStream extends Context.Tag("stratix/StatusStream")<
     readonly state: Subscribable.Subscribable<StatusState>
     /** How true `state` is. `changes` begins with the present one and ends after `closed`. */
     readonly freshness: Subscribable.Subscribable<Freshness>
+    /** What carries the connection there is, or the attempt. */
+    readonly transport: Effect.Effect<Transport>
     /** When the next attempt to connect begins, in milliseconds since the epoch, if one is waited for. */
     readonly nextAttemptAt: Effect.Effect<Option.Option<number>>
     /** Does not wait for it, unless a gateway that drains asked for that. Where there is a connection, asks for a sign of life. */
@@ -244,6 +254,7 @@ export const make = <R = never>(
           return client.onFreshness(push)
         })
       }),
+      transport: Effect.sync(() => client.transport),
       nextAttemptAt: Effect.sync(() => Option.fromNullable(client.nextAttemptAt)),
       retryNow: Effect.sync(client.retryNow),
       subscribe: (filter) => attempt(() => client.subscribe(filter))

@@ -47,7 +47,10 @@ const start = async (token: string | undefined): Promise<void> => {
   }
   // The page lies beside the WebSocket, under whatever prefix a proxy has put them.
   const path = document.querySelector<HTMLMetaElement>("meta[name=stratix-path]")?.content ?? "./"
-  const client = connect(new URL(path, location.href), token === undefined ? {} : { token })
+  const client = connect(new URL(path, location.href), {
+    streamUrl: new URL("api/stratix/stream", location.href),
+    ...(token !== undefined && { token })
+  })
   client.onFreshness((freshness) => {
     if (freshness._tag !== "closed" || freshness.reason !== "unauthorized") return
     Token.forget()

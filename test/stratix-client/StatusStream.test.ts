@@ -19,7 +19,7 @@ import { World } from "./support/World.js"
 const url = "ws://gateway.test:3001/"
 
 const make = <R = never>(world: World, options: Omit<StatusStream.Options<R>, "url" | "WebSocket"> = {}) =>
-  StatusStream.make({ url, WebSocket: world.WebSocket, ...options })
+  StatusStream.make({ url, WebSocket: world.WebSocket, transport: "websocket", ...options })
 
 /** A consumer that has begun: its first value is there. */
 const collect = <A, E>(stream: Stream.Stream<A, E>) =>

@@ -1,10 +1,10 @@
 /** Laws 1, 3 and 4 of DESIGN.md, for the client: whatever happens to its connections, it ends up where one that never dropped is. */
 import * as fc from "fast-check"
 import { expect, it } from "vitest"
-import type { Filter, StatusEvent, StatusState } from "../../src/stratix-client/StatusClient.js"
+import type { Filter, StatusEvent, StatusState, Transport } from "../../src/stratix-client/StatusClient.js"
 import * as Types from "../../src/stratix-core/event-types.js"
 import { type ModelConnection, type ModelEvent, ModelGateway } from "./support/ModelGateway.js"
-import { type Observed, World } from "./support/World.js"
+import { type Observed, settled, World } from "./support/World.js"
 
 const RUNS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 1000)
 
@@ -69,12 +69,15 @@ class Screen {
   /** Offsets of the events since the last snapshot or change of filter began. */
   private places: Array<number> = []
 
-  constructor(private readonly gateway: ModelGateway) {
+  constructor(
+    private readonly gateway: ModelGateway,
+    readonly transport: Transport
+  ) {
     this.world.onSocket = (socket) => {
       // It answers when everything about the socket is in place.
       this.pendingAccept = () => gateway.accept(socket)
     }
-    this.observed = this.world.connect()
+    this.observed = this.world.connect({ transport })
     this.observed.client.on(Types.SYNC, ({ mode }) => {
       if (mode === "snapshot") this.places = []
     })
@@ -97,14 +100,20 @@ class Screen {
     this.gateway.end(this.connection, 1006)
   }
 
+  /** What is on its way into the page arrives: a stream is read in turns. */
+  async arrive(): Promise<void> {
+    if (this.transport === "event-stream") await settled()
+  }
+
   /** Until nothing is left to do. */
-  settle(): void {
+  async settle(): Promise<void> {
     const { connection } = this
     while (connection.up.length > 0 || connection.down.length > 0 || !connection.live) {
       for (const message of connection.up.splice(0)) message()
       this.gateway.step(connection)
       connection.deliver(Number.POSITIVE_INFINITY)
     }
+    await this.arrive()
   }
 
   get isSettled(): boolean {
@@ -137,69 +146,76 @@ const checkTruth = (gateway: ModelGateway, filter: Filter, state: StatusState) =
   expect(flat(state)).toEqual(new Map(truth))
 }
 
-const run = (steps: ReadonlyArray<Step>, limits: readonly [number, number, number]) => {
-  const gateway = new ModelGateway(...limits)
-  const dropping = new Screen(gateway)
-  const staying = new Screen(gateway)
-  staying.settle()
-  let filter: Filter = {}
-  for (const step of steps) {
-    const { connection } = dropping
-    switch (step._tag) {
-      case "publish":
-        for (const event of step.events) gateway.publish(event)
-        break
-      case "deliver":
-        connection.deliver(step.count)
-        break
-      case "catchUp":
-        for (let index = 0; index < step.count; index++) gateway.step(connection)
-        break
-      case "serve":
-        for (const message of connection.up.splice(0, step.count)) message()
-        break
-      case "kill":
-        dropping.kill()
-        break
-      case "prune":
-        gateway.prune()
-        break
-      case "forget":
-        gateway.forget()
-        break
-      case "restart":
-        gateway.restart()
-        break
-      case "subscribe":
-        filter = filters[step.filter] ?? {}
-        for (const { observed } of [dropping, staying]) observed.client.subscribe(filter)
-        break
+const runOver =
+  (transport: Transport) => async (steps: ReadonlyArray<Step>, limits: readonly [number, number, number]) => {
+    const gateway = new ModelGateway(...limits)
+    const dropping = new Screen(gateway, transport)
+    const staying = new Screen(gateway, transport)
+    await staying.settle()
+    let filter: Filter = {}
+    for (const step of steps) {
+      await dropping.arrive()
+      const { connection } = dropping
+      switch (step._tag) {
+        case "publish":
+          for (const event of step.events) gateway.publish(event)
+          break
+        case "deliver":
+          connection.deliver(step.count)
+          break
+        case "catchUp":
+          for (let index = 0; index < step.count; index++) gateway.step(connection)
+          break
+        case "serve":
+          for (const message of connection.up.splice(0, step.count)) message()
+          break
+        case "kill":
+          dropping.kill()
+          break
+        case "prune":
+          gateway.prune()
+          break
+        case "forget":
+          gateway.forget()
+          break
+        case "restart":
+          gateway.restart()
+          break
+        case "subscribe":
+          filter = filters[step.filter] ?? {}
+          for (const { observed } of [dropping, staying]) observed.client.subscribe(filter)
+          break
+      }
+      await staying.settle()
+      await dropping.arrive()
+      // "live" is a promise: with nothing on its way, what is shown is the truth; and it is not live while it cannot know.
+      if (dropping.isSettled) expect(dropping.observed.tag).toBe("live")
+      if (dropping.isSettled) checkTruth(gateway, filter, dropping.observed.client.state)
     }
-    staying.settle()
-    // "live" is a promise: with nothing on its way, what is shown is the truth; and it is not live while it cannot know.
-    if (dropping.isSettled) expect(dropping.observed.tag).toBe("live")
-    if (dropping.isSettled) checkTruth(gateway, filter, dropping.observed.client.state)
+    await dropping.settle()
+    for (const { observed } of [dropping, staying]) {
+      expect(observed.tag).toBe("live")
+      expect(observed.errors).toEqual([])
+      checkTruth(gateway, filter, observed.client.state)
+    }
   }
-  dropping.settle()
-  for (const { observed } of [dropping, staying]) {
-    expect(observed.tag).toBe("live")
-    expect(observed.errors).toEqual([])
-    checkTruth(gateway, filter, observed.client.state)
-  }
-}
 
-it(
-  `resume equals stay, over ${RUNS} random histories`,
-  () => {
-    const limits = fc.tuple(
-      fc.integer({ min: 1, max: 12 }),
-      fc.integer({ min: 1, max: 4 }),
-      fc.integer({ min: 1, max: 12 })
-    )
-    fc.assert(fc.property(fc.array(step, { maxLength: 40, size: "max" }), limits, run), {
-      numRuns: RUNS,
-      interruptAfterTimeLimit: Number.POSITIVE_INFINITY
-    })
-  },
-  10_000 + RUNS * PATIENCE
-)
+for (const transport of ["websocket", "event-stream"] as const) {
+  // Turns cost more than calls.
+  const runs = transport === "websocket" ? RUNS : Math.ceil(RUNS / 5)
+  it(
+    `resume equals stay, over ${runs} random histories, by ${transport}`,
+    async () => {
+      const limits = fc.tuple(
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 12 })
+      )
+      await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40, size: "max" }), limits, runOver(transport)), {
+        numRuns: runs,
+        interruptAfterTimeLimit: Number.POSITIVE_INFINITY
+      })
+    },
+    10_000 + RUNS * PATIENCE
+  )
+}

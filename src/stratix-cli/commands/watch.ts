@@ -94,6 +94,8 @@ export const makeTeller = (
         }
         case "stale":
           return say("yellow", `the gateway says nothing since ${timeOfDay(freshness.since)}`)
+        case "cut-off":
+          return say("yellow", `the gateway has no contact with its log since ${timeOfDay(freshness.since)}`)
         case "behind":
           return isSame ? Effect.void : say("yellow", `behind by ${freshness.ms / 1000} s: what comes is old`)
         case "restarted":

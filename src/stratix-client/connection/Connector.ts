@@ -4,24 +4,26 @@
  * It knows neither messages nor state. What a link means for those is told by what it calls.
  */
 import { FORBIDDEN, NORMAL, reconnectAction } from "../../stratix-core/close-codes.js"
-import type { Environment, WebSocketConstructor, WebSocketLike } from "../Environment.js"
+import type { Environment, Fetch, WebSocketConstructor, WebSocketLike } from "../Environment.js"
+import { NOTHING } from "../Filter.js"
 import type { Closed } from "../freshness/Freshness.js"
 import type { FreshnessMeter } from "../freshness/FreshnessMeter.js"
 import type { Unsubscribe } from "../Handlers.js"
-import type { StatusClientOptions } from "../StatusClientApi.js"
+import type { StatusClientOptions, Transport } from "../StatusClientApi.js"
 import type { StatusClientError } from "../StatusClientError.js"
 import type { BackOff } from "./BackOff.js"
-import { type Link, makeLink, protocolsFor } from "./Link.js"
+import { openEventStream } from "./EventStream.js"
+import { type Carrier, type Link, makeLink, protocolsFor } from "./Link.js"
 import { examine, staleAfter } from "./Liveness.js"
 
 /** Whom a connector asks and tells. */
 export interface ConnectorOwner {
   /** What a new link asks for. */
-  readonly query: () => string
+  readonly query: (isStream: boolean) => string
   /** Up to where everything has been processed. */
   readonly cursor: () => string | undefined
-  /** A frame came in. */
-  readonly receive: (link: Link, data: unknown) => void
+  /** A frame came in. `sentAt` is for one that does not say itself when it was sent. */
+  readonly receive: (link: Link, data: unknown, sentAt: number | undefined) => void
   /** The other side ended the link; what was known at that moment is still to be said. */
   readonly settle: () => void
   /** There is another link, or none any more; or it was looked at. */
@@ -34,6 +36,8 @@ export interface ConnectorOwner {
 /** A connection that comes and goes. */
 export interface Connector {
   readonly link: () => Link | undefined
+  /** What carries the link, or the next one. */
+  readonly transport: () => Transport
   /** When the next link is opened, in milliseconds since the epoch. */
   readonly opensAt: () => number | undefined
   /** Opens a link in place of the one there is. */
@@ -52,13 +56,18 @@ export interface Connector {
 /** How often the gateway is told how far the screen is, in milliseconds. Each answer also measures how far the clocks are apart. */
 const REPORT_INTERVAL = 10_000
 
+/** How often a WebSocket is tried beside an event stream, in milliseconds: one small request, and a line in the console of a page where it fails. */
+const SCOUT_INTERVAL = 300_000
+
 /** Without a link. */
 export const makeConnector = (
-  { connectTimeoutMs: patience = 10_000, maxSilenceMs, mode, token }: StatusClientOptions,
+  { connectTimeoutMs: patience = 10_000, maxSilenceMs, mode, token, transport }: StatusClientOptions,
   maxLagMs: number,
   { monotonic, now, onWake, setTimer }: Environment,
-  WebSocket: WebSocketConstructor,
+  WebSocket: WebSocketConstructor | undefined,
+  fetch: Fetch | undefined,
   address: URL,
+  streamAddress: URL,
   backOff: BackOff,
   meter: FreshnessMeter,
   { cursor, end, query, receive, report, settle, update }: ConnectorOwner
@@ -71,15 +80,20 @@ export const makeConnector = (
   let notBefore = 0
   let opensAt: number | undefined
   let cancelTimer: Unsubscribe = () => undefined
+  const isForced = !WebSocket || (transport === "event-stream" && fetch !== undefined)
+  const mayFallBack = !isForced && fetch !== undefined && transport !== "websocket"
+  let streams = isForced
+  let cancelScout: Unsubscribe = () => undefined
+  let scoutSocket: WebSocketLike | undefined
 
   const arm = (millis: number, task: () => void) => {
     cancelTimer()
     cancelTimer = setTimer(task, millis)
   }
 
-  const onSocket = (task: (socket: WebSocketLike) => void, of = link) => {
+  const onCarrier = (task: (carrier: Carrier) => void, of = link) => {
     try {
-      if (of?.socket) task(of.socket)
+      if (of?.carrier) task(of.carrier)
     } catch (cause) {
       report("SocketFailed", cause)
     }
@@ -89,7 +103,9 @@ export const makeConnector = (
     const old = link
     link = undefined
     cancelTimer()
-    onSocket((socket) => socket.close(code), old)
+    cancelScout()
+    scoutSocket?.close()
+    onCarrier((carrier) => carrier.close(code), old)
   }
 
   const wait = (millis: number) => {
@@ -98,6 +114,11 @@ export const makeConnector = (
   }
 
   const comeBack = () => {
+    if (mayFallBack && link?.carrier && link.welcomedAt === undefined) {
+      // A gateway that is down takes neither: the next attempt begins with a WebSocket again.
+      streams = !streams
+      if (streams) return open()
+    }
     const time = monotonic()
     const asked = link?.retryAfterMs ?? 0
     const lasted = time - (link?.welcomedAt ?? time)
@@ -107,7 +128,7 @@ export const makeConnector = (
     update()
   }
 
-  const send = (message: object) => onSocket((socket) => socket.send(JSON.stringify(message)))
+  const send = (message: object) => onCarrier((carrier) => carrier.send(JSON.stringify(message)))
   const ping = (to: Link) => {
     to.pingedAt = monotonic()
     send({ type: "ping", at: to.pingedAt, cursor: cursor() })
@@ -128,8 +149,19 @@ export const makeConnector = (
     if (isDoubtful(at)) probe(at)
     return examine(at, meter.heardAt(), time, silenceOf(at), patience, () => ping(at))
   }
+  /** What a WebSocket's gateway would be asked, that of a stream answers with another stream: how far the clocks are apart, and whether what is
+   * heard is from before this machine was suspended. */
+  const mustRedial = (of: Link) =>
+    of.isStream &&
+    of.welcomedAt !== undefined &&
+    (isDoubtful(of) || (meter.lag() > maxLagMs && monotonic() - of.dialedAt >= REPORT_INTERVAL))
+  const redial = () => {
+    open()
+    update()
+  }
   const check = (): void => {
     if (!link) return
+    if (mustRedial(link)) return redial()
     const rest = look(link)
     if (rest <= 0) return comeBack()
     arm(rest, check)
@@ -148,12 +180,13 @@ export const makeConnector = (
     else comeBack()
   }
 
-  const onFrame = (from: Link, data: unknown) => {
+  const onFrame = (from: Link, data: unknown, sentAt?: number) => {
     // What comes in after so long a silence may be from before it: this machine was suspended.
     if (from.answers && monotonic() - meter.heardAt() >= from.heartbeat.timeoutMs) return comeBack()
-    receive(from, data)
+    receive(from, data, sentAt)
     // A handler may have ended it.
     if (link !== from) return
+    if (mustRedial(from)) return redial()
     if (isDoubtful(from)) probe(from)
     else {
       from.probedAt = undefined
@@ -164,19 +197,59 @@ export const makeConnector = (
     update()
   }
 
+  const openWebSocket = (
+    query: string,
+    bearer: string | undefined,
+    onMessage: (data: unknown) => void,
+    onEnd: typeof onClose
+  ): WebSocketLike | undefined => {
+    const socket =
+      WebSocket && new WebSocket(`${address}${address.search ? "&" : "?"}${query}`, protocolsFor(mode, bearer))
+    socket?.addEventListener("message", ({ data }) => onMessage(data))
+    socket?.addEventListener("close", ({ code, reason, wasClean }) => onEnd(code, reason, wasClean))
+    // A close follows; without a listener `ws` would throw.
+    socket?.addEventListener("error", () => undefined)
+    return socket
+  }
+
+  /** Tries now and then whether WebSockets get through again, beside the stream: the first word says so. */
+  const scout = (bearer: string | undefined) => {
+    cancelScout = setTimer(() => {
+      scoutSocket?.close()
+      const onWelcome = () => {
+        if (!link?.isStream) return
+        streams = false
+        redial()
+      }
+      scoutSocket = openWebSocket(NOTHING, bearer, onWelcome, () => undefined)
+      scout(bearer)
+    }, SCOUT_INTERVAL)
+  }
+
   const dial = (to: Link, bearer: string | undefined) => {
     try {
       to.dialedAt = monotonic()
-      const socket = new WebSocket(`${address}${address.search ? "&" : "?"}${query()}`, protocolsFor(mode, bearer))
-      to.socket = socket
-      socket.addEventListener("message", ({ data }) => {
-        if (link === to) onFrame(to, data)
-      })
-      socket.addEventListener("close", ({ code, reason, wasClean }) => {
-        if (link === to) onClose(code, reason, wasClean)
-      })
-      // A close follows; without a listener `ws` would throw.
-      socket.addEventListener("error", () => undefined)
+      const wanted = query(to.isStream)
+      const onMessage = (data: unknown, sentAt?: number) => {
+        if (link === to) onFrame(to, data, sentAt)
+      }
+      const onEnd = (code: number, detail: string, wasClean = false) => {
+        if (link === to) onClose(code, detail, wasClean)
+      }
+      if (to.isStream && fetch) {
+        to.carrier = openEventStream(fetch, `${streamAddress}${streamAddress.search ? "&" : "?"}${wanted}`, bearer, {
+          onMessage,
+          onEnd,
+          onRetryAfter: (millis) => {
+            to.retryAfterMs = millis
+          },
+          onRefused: (detail) => report("ServerError", detail)
+        })
+        if (!isForced) scout(bearer)
+      } else {
+        const socket = openWebSocket(wanted, bearer, onMessage, onEnd)
+        if (socket) to.carrier = socket
+      }
     } catch (cause) {
       report("SocketFailed", cause)
       end("failed", String(cause))
@@ -185,7 +258,7 @@ export const makeConnector = (
 
   const open = () => {
     letGo(NORMAL)
-    const made = makeLink(monotonic())
+    const made = makeLink(monotonic(), streams)
     link = made
     opensAt = undefined
     arm(patience, check)
@@ -221,6 +294,7 @@ export const makeConnector = (
 
   return {
     link: () => link,
+    transport: () => (streams ? "event-stream" : "websocket"),
     opensAt: () => opensAt,
     open,
     stop: () => {

@@ -1,9 +1,8 @@
 /**
- * One connection to a gateway: its socket, and what the gateway promised on it.
+ * One connection to a gateway: what carries it, and what the gateway promised on it.
  */
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/event-types.js"
 import type { ConnectedMessage } from "../../stratix-core/stratix-protocol.js"
-import type { WebSocketLike } from "../Environment.js"
 
 /** What a gateway does unless its welcome says otherwise (PROTOCOL.md §3). */
 const HEARTBEAT: Heartbeat = { intervalMs: 30_000, timeoutMs: 60_000 }
@@ -11,11 +10,20 @@ const HEARTBEAT: Heartbeat = { intervalMs: 30_000, timeoutMs: 60_000 }
 /** When a gateway says something, and when it gives a connection up. Where `keepAliveMs` is there, it says something at least so often. */
 export type Heartbeat = NonNullable<ConnectedMessage["payload"]["heartbeat"]>
 
+/** What carries a link: a WebSocket, or an event stream, on which nothing can be sent. */
+export interface Carrier {
+  readonly protocol: string
+  send(data: string): void
+  close(code?: number): void
+}
+
 /** A connection, from the attempt to its end. Its moments are those of the monotonic clock, in milliseconds. */
 export interface Link {
-  socket?: WebSocketLike
+  /** Whether it is an event stream: the gateway cannot be asked anything over it. */
+  readonly isStream: boolean
+  carrier?: Carrier
   readonly openedAt: number
-  /** When its socket was made, which may be after a token was had. */
+  /** When its carrier was made, which may be after a token was had. */
   dialedAt: number
   welcomedAt?: number
   plain: boolean
@@ -29,8 +37,9 @@ export interface Link {
   retryAfterMs: number
 }
 
-/** A connection without a socket yet. */
-export const makeLink = (openedAt: number): Link => ({
+/** A connection without a carrier yet. */
+export const makeLink = (openedAt: number, isStream: boolean): Link => ({
+  isStream,
   openedAt,
   dialedAt: openedAt,
   plain: false,

@@ -29,6 +29,7 @@ export interface Closed {
  * - `catching-up`: connected, and being brought up to date.
  * - `live`: it was the gateway's truth less than `maxLagMs` ago. `empty`: there is nothing to show.
  * - `restarted`: connected, but to a gateway with another log than before, which is empty. Until the first event.
+ * - `cut-off`: connected, but the gateway has no contact with its log: what it says may be older than `maxLagMs`.
  * - `behind`: what is processed here was sent `ms` milliseconds ago, in whole seconds: at hundreds of messages a second, each has another lag.
  * - `stale`: not known to be disconnected, but nothing was heard for longer than `maxSilenceMs`.
  * - `reconnecting`: not connected any more; `attempt` counts from 1.
@@ -41,6 +42,7 @@ export type Freshness =
   | { readonly _tag: "catching-up" }
   | { readonly _tag: "live"; readonly empty?: true }
   | { readonly _tag: "restarted" }
+  | { readonly _tag: "cut-off"; readonly since: number }
   | { readonly _tag: "behind"; readonly ms: number }
   | { readonly _tag: "stale"; readonly since: number }
   | { readonly _tag: "reconnecting"; readonly since: number; readonly attempt: number }

@@ -15,6 +15,8 @@ const textOf = (freshness: Freshness, isEmpty: boolean, strings: Strings): strin
       return strings.connecting
     case "catching-up":
       return strings.catchingUp
+    case "cut-off":
+      return strings.cutOff(Format.time(freshness.since))
     case "stale":
       return strings.stale(Format.time(freshness.since))
     case "reconnecting":

@@ -62,6 +62,10 @@ export const encoders: { readonly [Name in Form.Form["name"]]: (sync: boolean) =
     const textsOf = sync ? batches : single
     return (entries, shared) => Buffer.concat(textsOf(entries, shared).map(shared.compress))
   },
-  stream: () => (entries) =>
-    Buffer.from(entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join(""))
+  stream:
+    () =>
+    (entries, { now }) =>
+      Buffer.from(
+        Form.streamSentAt(now) + entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join("")
+      )
 }

@@ -44,6 +44,9 @@ export const stream: Form = {
   ping: Buffer.from(":\n\n")
 }
 
+/** When the events that follow were sent: a comment, which readers of event streams pass over. */
+export const streamSentAt = (sentAt: number): string => `: ${sentAt}\n`
+
 /** An event in a stream: the name is left out, so that a page hears all of them by one handler, and the id is the offset to resume after.
  * @since 0.1.0
  * @category forms */

@@ -59,7 +59,8 @@ describe("connecting", () => {
   it("throws at once where there is no WebSocket", () => {
     const saved = Object.getOwnPropertyDescriptor(globalThis, "WebSocket")
     Object.defineProperty(globalThis, "WebSocket", { value: undefined, configurable: true })
-    expect(() => connect("ws://x/")).toThrow("no WebSocket here")
+    for (const options of [{ transport: "websocket" }, { mode: "plain" }] as const)
+      expect(() => connect("ws://x/", options)).toThrow("no WebSocket here")
     if (saved) Object.defineProperty(globalThis, "WebSocket", saved)
     else Reflect.deleteProperty(globalThis, "WebSocket")
   })

@@ -1,5 +1,5 @@
 /** A platform for the client that only moves when told to: time, chance, wake-up signs and sockets. */
-import type { Environment, WebSocketLike } from "../../../src/stratix-client/Environment.js"
+import type { Environment, Fetch, WebSocketLike } from "../../../src/stratix-client/Environment.js"
 import {
   connect,
   type Freshness,
@@ -109,6 +109,67 @@ export class FakeSocket implements WebSocketLike {
   }
 }
 
+/** The client's end of an event stream, with the gateway's end in its methods. What it is told arrives in a later turn. */
+export class FakeStream extends FakeSocket {
+  private respond: (response: Response) => void = () => undefined
+  private reject: (cause: unknown) => void = () => undefined
+  private body: ReadableStreamDefaultController<Uint8Array> | undefined
+  readonly response: Promise<Response>
+
+  constructor(
+    url: string,
+    readonly headers: Headers,
+    signal: AbortSignal
+  ) {
+    super(url, [])
+    this.response = new Promise((resolve, reject) => {
+      this.respond = resolve
+      this.reject = reject
+    })
+    signal.addEventListener("abort", () => {
+      const cause = new DOMException("aborted", "AbortError")
+      this.reject(cause)
+      this.body?.error(cause)
+      this.close()
+    })
+  }
+
+  write(text: string): void {
+    this.bytes(new TextEncoder().encode(text))
+  }
+
+  /** Bytes come in; the first of them after the head of the answer. */
+  bytes(bytes: Uint8Array): void {
+    if (this.body === undefined) {
+      this.respond(
+        new Response(
+          new ReadableStream({
+            start: (controller) => {
+              this.body = controller
+            }
+          })
+        )
+      )
+    }
+    this.body?.enqueue(bytes)
+  }
+
+  override frame(data: unknown): void {
+    this.write(`data: ${data}\n\n`)
+  }
+
+  /** An answer that is no stream. */
+  refuse(status: number, headers: Record<string, string> = {}, text = ""): void {
+    this.respond(new Response(text, { status, headers }))
+  }
+
+  /** No answer, or the end of it. */
+  override end(): void {
+    this.reject(new TypeError("fetch failed"))
+    this.body?.close()
+  }
+}
+
 interface Timer {
   due: number
   readonly task: () => void
@@ -165,6 +226,21 @@ export class World {
         world.onSocket(this)
       }
     }
+  }
+
+  /** Makes a `FakeStream`, which is then among the sockets. */
+  readonly fetch: Fetch = (url, { headers, signal }) => {
+    const stream = new FakeStream(url, headers, signal)
+    this.sockets.push(stream)
+    this.onSocket(stream)
+    return stream.response
+  }
+
+  /** The newest socket, which is an event stream. */
+  get stream(): FakeStream {
+    const { socket } = this
+    if (!(socket instanceof FakeStream)) throw new Error("the client's newest connection is a WebSocket")
+    return socket
   }
 
   /** The newest socket. */
@@ -238,6 +314,9 @@ export class Observed {
   constructor(world: World, options: StatusClientOptions) {
     this.client = connect("ws://gateway.test:3001/", {
       WebSocket: world.WebSocket,
+      fetch: world.fetch,
+      // What does not ask for a stream is about WebSockets.
+      transport: "websocket",
       environment: world.environment,
       onError: (error) => this.errors.push(error),
       ...options
