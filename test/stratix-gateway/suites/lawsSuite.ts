@@ -29,7 +29,7 @@ interface Actor {
   filter: Filter.Filter
   /** Those it had before. */
   readonly filtersBefore: Array<Filter.Filter>
-  readonly joinedAt: number
+  joinedAt: number
   isFrozen: boolean
   wasFrozen: boolean
   dropped: boolean
@@ -167,7 +167,9 @@ export const lawsSuite = (
           }
           case "comeBack": {
             const actor = actors[move.id % Math.max(1, actors.length)]
-            if (actor?.form === "stream" && !actor.dropped) yield* comeBack(actor, move.processed, offsets)
+            if (actor?.form === "stream" && !actor.dropped) {
+              yield* comeBack(actor, move.processed, offsets, published.length)
+            }
             break
           }
           case "subscribe": {
@@ -239,7 +241,7 @@ export const lawsSuite = (
   const all = (actor: Actor) => Effect.map(actor.client.received, (messages) => [...actor.processed, ...messages])
 
   /** A stream is cut after any of its messages, and comes back after the last event it has, as `EventSource` does by itself. */
-  const comeBack = (actor: Actor, processed: number, offsets: ReadonlyMap<string, string>) =>
+  const comeBack = (actor: Actor, processed: number, offsets: ReadonlyMap<string, string>, now: number) =>
     Effect.gen(function* () {
       const received = yield* actor.client.received
       yield* actor.client.drop
@@ -251,6 +253,8 @@ export const lawsSuite = (
         stream: true,
         ...(id !== undefined && { headers: { "last-event-id": id } })
       })
+      // Without an event it begins anew, and is not told what it has missed.
+      if (id === undefined) actor.joinedAt = now
       actor.isFrozen = false
       actor.cameBack = true
     })
