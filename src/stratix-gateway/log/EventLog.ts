@@ -215,6 +215,8 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     readonly head: () => Position
     /** The events this process learned of after `index`, or `undefined` where some of them have left its history. Synchronous: the fan-out reads with it. */
     readonly tail: (index: number) => ReadonlyArray<LogEntry> | undefined
+    /** The event with this index, or the oldest one, if this process's history still has it. */
+    readonly at: (index?: number) => LogEntry | undefined
     /** How far behind the newest place a reader is who has been given everything up to `cursor`; one without a cursor has been given nothing. */
     readonly lag: (cursor: Offset | undefined) => Lag
     /** How much is held, and how much was let go. */

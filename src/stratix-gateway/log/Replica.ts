@@ -13,7 +13,7 @@ import type { Mirror } from "./mirror/Mirror.js"
 /** The members of `EventLog` that only read. */
 export type Reads = Pick<
   EventLog["Type"],
-  "since" | "latest" | "subscribe" | "rebuilds" | "head" | "tail" | "lag" | "stats"
+  "since" | "latest" | "subscribe" | "rebuilds" | "head" | "tail" | "at" | "lag" | "stats"
 >
 
 /** The mirror in force, and what it serves. */
@@ -67,6 +67,7 @@ export const make = (
         rebuilds: rebuilt.await,
         head: () => mirror.head,
         tail: (index) => mirror.tail(index),
+        at: (index) => mirror.at(index),
         lag: (cursor) => {
           const { events, millis } = mirror.lag(cursor, now())
           return { events, millis: Math.round(millis) }

@@ -78,6 +78,20 @@ export const eventLogSuite = <E>(
         }).pipe(run())
     )
 
+    it.effect("tells the events of its history one by one, and the oldest of them", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog.EventLog
+        assert.isUndefined(log.at())
+        yield* log.append([agent("a"), agent("b"), note(1), agent("c")])
+        const { index } = log.head()
+        assert.deepStrictEqual(
+          [index, index - 1, index - 2, index - 3, index + 1].map((place) => log.at(place)?.json),
+          [agent("c").json, note(1).json, agent("b").json, undefined, undefined]
+        )
+        assert.strictEqual(log.at()?.json, agent("b").json)
+      }).pipe(run({ historyCapacity: 3 }))
+    )
+
     it.effect("beyond its history it conflates, and counts what had no key", () =>
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog

@@ -21,13 +21,18 @@ import { CurrentPrincipal } from "./CurrentPrincipal.js"
 import * as Problem from "./Problem.js"
 import * as PublishRoutes from "./PublishRoutes.js"
 import * as RouteAuth from "./RouteAuth.js"
+import * as HistoryRoute from "./read/HistoryRoute.js"
 import * as StateRoute from "./read/StateRoute.js"
 import * as StreamRoute from "./read/StreamRoute.js"
 import { HealthGroup, OperationsGroup, PublishGroup, StateGroup, StreamGroup } from "./StratixApi.js"
 
 const state = <Id extends string>(id: Id, group: typeof StateGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.state", (handlers) =>
-    Effect.map(StateRoute.make, (state) => handlers.handleRaw("state", ({ request }) => state(request)))
+    Effect.map(StateRoute.make, (state) =>
+      handlers
+        .handleRaw("state", ({ request }) => state(request))
+        .handleRaw("history", ({ request }) => HistoryRoute.respond(request))
+    )
   )
 
 const stream = <Id extends string>(id: Id, group: typeof StreamGroup) =>

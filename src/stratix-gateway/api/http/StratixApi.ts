@@ -16,18 +16,18 @@ import {
   AnyPayload,
   CommandStatusPayload,
   FilterFields,
-  Key,
   MAX_ID_LENGTH,
   Offset,
   RequestId,
   Timestamp
 } from "../../../stratix-core/stratix-protocol.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
-import { OperatorAuth, PublishAuth, SubscribeAuth } from "./CurrentPrincipal.js"
+import { OperatorAuth, PublishAuth } from "./CurrentPrincipal.js"
 import { Problem } from "./Problem.js"
-import * as QueryParameters from "./read/QueryParameters.js"
+import { epoch, StateGroup, StreamGroup } from "./read/ReadApi.js"
 
 export { Problem } from "./Problem.js"
+export { History, State, StateGroup, StreamGroup } from "./read/ReadApi.js"
 
 /** The most events in one request: with the limit on the body, 4 KiB for each.
  * @since 0.1.0
@@ -83,32 +83,11 @@ const EventsBody = Schema.Union(
   Schema.Array(EventBody).pipe(Schema.minItems(1), Schema.maxItems(MAX_EVENTS))
 )
 
-/** Names the log: another name than before says that it was restarted, and that publishers should say again what is so. */
-const epoch = Schema.String.annotations({
-  description: "names the log; another one knows nothing of what was published"
-})
 const Renewed = Schema.Struct({ epoch }).annotations({ identifier: "Renewed" })
 const AllRenewed = Schema.Struct({ epoch, missing: Schema.Array(AgentId) }).annotations({ identifier: "AllRenewed" })
 const Published = Schema.Struct({ offset: Offset, epoch }).annotations({ identifier: "Published" })
 const AllPublished = Schema.Struct({ offsets: Schema.Array(Offset), epoch }).annotations({ identifier: "AllPublished" })
 const accepted = { status: 202 } as const
-
-/** The newest event of every key, as on the wire, with its offset.
- * @since 0.1.0
- * @category schemas */
-export const State = Schema.Struct({
-  head: Offset,
-  events: Schema.Array(
-    Schema.Struct({
-      eventType: Schema.String,
-      payload: AnyPayload,
-      timestamp: Timestamp,
-      requestId: RequestId,
-      offset: Offset,
-      key: Schema.optionalWith(Key, { exact: true })
-    })
-  )
-}).annotations({ identifier: "State" })
 
 const milliseconds = Schema.NonNegative.annotations({ description: "milliseconds" })
 
@@ -252,44 +231,6 @@ export const PublishGroup = HttpApiGroup.make("stratix.publish")
   .addError(Problem, { status: 429 })
   .addError(Problem, { status: 503 })
   .middleware(PublishAuth)
-
-/** The route that returns the state.
- * @since 0.1.0
- * @category groups */
-export const StateGroup = HttpApiGroup.make("stratix.state")
-  .annotate(OpenApi.Description, "Tells the newest event of every key.")
-  .add(
-    HttpApiEndpoint.get("state", "/api/stratix/state")
-      .annotate(
-        OpenApi.Summary,
-        "The newest event of every key that the token may see, in offset order; 304 by its ETag"
-      )
-      .annotate(OpenApi.Override, { parameters: QueryParameters.filter })
-      .addSuccess(State)
-      .addError(Problem, { status: 400 })
-      .addError(Problem, { status: 401 })
-      .addError(Problem, { status: 403 })
-      .addError(Problem, { status: 503 })
-  )
-  .middleware(SubscribeAuth)
-
-/** The route that is a connection. Whom it is for, and within which limits, is decided as for a WebSocket.
- * @since 0.1.0
- * @category groups */
-export const StreamGroup = HttpApiGroup.make("stratix.stream")
-  .annotate(OpenApi.Description, "Tells events as they happen.")
-  .add(
-    HttpApiEndpoint.get("stream", "/api/stratix/stream")
-      .annotate(OpenApi.Summary, "A snapshot, or what came after an offset, and then every event: for `EventSource`")
-      .annotate(OpenApi.Override, { parameters: QueryParameters.stream, security: [{ stratix: [] }] })
-      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
-      .addError(Problem, { status: 400 })
-      .addError(Problem, { status: 401 })
-      .addError(Problem, { status: 403 })
-      .addError(Problem, { status: 405 })
-      .addError(Problem, { status: 429 })
-      .addError(Problem, { status: 503 })
-  )
 
 /** What the gateway finds about itself. `problem`: it must not be run like this. `warning`: worth a look.
  * @since 0.1.0

@@ -211,6 +211,11 @@ export class Mirror {
     return this.history.after(index - this.shift)
   }
 
+  at(index = this.history.first + this.shift): LogEntry | undefined {
+    const seq = index - this.shift
+    return seq < this.history.first || seq > this.history.last ? undefined : this.history.at(seq)
+  }
+
   lag(cursor: Offset | undefined, now: number): Lag {
     const seq = (cursor === undefined ? undefined : this.parse(cursor))?.seq ?? 0
     const { first, last } = this.history

@@ -12,10 +12,10 @@ import { bearer, quiet, secretOf, token } from "../../support/gateway.js"
 /** An application that mounts a group of routes in an API of its own, on the platform's server. */
 class Host extends HttpApi.make("host").add(StratixApi.StateGroup) {}
 
+const served = Effect.map(CurrentPrincipal, ({ principal }) => HttpServerResponse.text(`served ${principal.name}`))
+
 const state = HttpApiBuilder.group(Host, "stratix.state", (handlers) =>
-  handlers.handleRaw("state", () =>
-    Effect.map(CurrentPrincipal, ({ principal }) => HttpServerResponse.text(`served ${principal.name}`))
-  )
+  handlers.handleRaw("state", () => served).handleRaw("history", () => served)
 )
 
 const server = HttpApiBuilder.serve().pipe(

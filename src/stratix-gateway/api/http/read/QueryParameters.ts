@@ -3,6 +3,9 @@
  */
 import type * as OpenApi from "@effect/platform/OpenApi"
 
+/** The most events of the history in one answer: as many as one request may publish. */
+export const MAX_LIMIT = 1000
+
 const parameter = (name: string, description: string): OpenApi.OpenAPISpecParameter => ({
   name,
   in: "query",
@@ -20,6 +23,14 @@ export const filter: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
   parameter("agents", "only events of these agents, separated by commas"),
   parameter("commands", "only events of these commands, separated by commas"),
   tenant
+]
+
+/** Which part of the history. */
+export const history: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
+  ...filter,
+  { ...parameter("limit", "the most events"), schema: { type: "integer", minimum: 1, maximum: MAX_LIMIT } },
+  parameter("since", "an offset: only events after it"),
+  parameter("until", "an offset: only events before it")
 ]
 
 /** Where a stream begins, and whose it is. */
