@@ -69,7 +69,7 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
     left = 0
   }
   const stage = () => {
-    const fold = makeFold((key) => (fold === shown ? changes : differing).add(key), shown.state())
+    const fold = makeFold((key) => (fold === shown ? changes : differing).add(key), shown)
     differing.clear()
     return fold
   }

@@ -14,6 +14,7 @@ import type {
   ConnectedMessage,
   ErrorMessage,
   HeartbeatMessage,
+  KeyRemovePayload,
   Offset,
   SubscribedMessage,
   SyncMessage
@@ -28,6 +29,7 @@ export interface Payloads {
   readonly [Types.AGENT_CREATE]: AgentCreatePayload
   readonly [Types.AGENT_REMOVE]: AgentRemovePayload
   readonly [Types.COMMAND_REMOVE]: CommandRemovePayload
+  readonly [Types.KEY_REMOVE]: KeyRemovePayload
   readonly [Types.CONNECTED]: ConnectedMessage["payload"]
   readonly [Types.SYNC]: SyncMessage["payload"]
   readonly [Types.HEARTBEAT]: HeartbeatMessage["payload"]
@@ -44,13 +46,15 @@ export type PayloadOf<T extends string> = T extends keyof Payloads ? Payloads[T]
 /** One message of a server. `offset` is there on events of a sync connection.
  * @since 0.1.0
  * @category models */
-export interface Message<T extends string = string> {
+export interface Message<T extends string = string, P = PayloadOf<T>> {
   readonly eventType: T
-  readonly payload: PayloadOf<T>
+  readonly payload: P
   /** When it happened, in milliseconds since the Unix epoch, by the gateway's clock. */
   readonly timestamp: number
   readonly requestId: string
   readonly offset?: Offset
+  /** Of a declared event type, in sync mode: what the event is the state of among those of its type. */
+  readonly key?: string
   /** When it was sent, in milliseconds on the gateway's monotonic clock; in sync mode. */
   readonly sentAt?: number
 }
@@ -75,6 +79,7 @@ const isEnvelope = (value: unknown): value is Message =>
   fits(value, envelope) &&
   isObject(value["payload"]) &&
   typeof (value["offset"] ?? "") === "string" &&
+  typeof (value["key"] ?? "") === "string" &&
   typeof (value["sentAt"] ?? 0) === "number"
 
 const asMessage = (value: unknown): Message | undefined => (isEnvelope(value) ? value : undefined)
@@ -105,6 +110,7 @@ const shapes: { readonly [eventType: string]: Unknowns } = {
   [Types.AGENT_CREATE]: { agentId: "", name: "", type: "" },
   [Types.AGENT_REMOVE]: { agentId: "" },
   [Types.COMMAND_REMOVE]: { commandId: "", agentId: "" },
+  [Types.KEY_REMOVE]: { eventType: "", key: "" },
   [Types.SYNC]: { mode: "", to: "", count: 0 },
   [Types.CLOSING]: { retryAfterMs: 0 },
   [Types.ERROR]: { reason: "", detail: "" }
@@ -118,5 +124,10 @@ export const isWellFormed = ({ eventType, payload }: Message): boolean => fits(p
 /** Whether a well-formed message is of a type, whose `stratix:` may be left out.
  * @since 0.1.0
  * @category predicates */
-export const isOfType = <T extends string>(message: Message, eventType: T): message is Message<T> =>
-  message.eventType === eventType || message.eventType === `stratix:${eventType}`
+export const isOfType = <T extends string, P = PayloadOf<T>>(
+  message: Message<string, unknown>,
+  event: T | Types.EventReference<T, P>
+): message is Message<T, P> => {
+  const name = typeof event === "string" ? event : event.eventType
+  return message.eventType === name || message.eventType === `stratix:${name}`
+}

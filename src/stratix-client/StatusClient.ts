@@ -21,13 +21,14 @@ import { makeStateChanges } from "./StateChanges.js"
 import type { StatusClient, StatusClientOptions, StatusEvent } from "./StatusClientApi.js"
 import { reportToPlatform, StatusClientError } from "./StatusClientError.js"
 
+export type { EventReference } from "../stratix-core/event-types.js"
 export type { Environment, Fetch, WebSocketConstructor, WebSocketLike } from "./Environment.js"
 export type { EventBuffer } from "./EventBuffer.js"
 export type { Filter } from "./Filter.js"
 export type { Closed, ClosedReason, Freshness } from "./freshness/Freshness.js"
 export type { Unsubscribe } from "./Handlers.js"
 export { isOfType, type Message, type PayloadOf, type Payloads } from "./Message.js"
-export type { StatusClient, StatusClientOptions, StatusEvent, Transport } from "./StatusClientApi.js"
+export type { On, StatusClient, StatusClientOptions, StatusEvent, Transport } from "./StatusClientApi.js"
 export { StatusClientError } from "./StatusClientError.js"
 export type { StatusState } from "./StatusState.js"
 
@@ -239,8 +240,10 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     get nextAttemptAt() {
       return connector.opensAt()
     },
-    on: (eventType, handler) =>
-      onMessage.add((message) => (isOfType(message, eventType) ? handler(message.payload, message) : undefined)),
+    on: <T extends string, P>(
+      event: T | Types.EventReference<T, P>,
+      handler: (payload: P, message: Message<T, P>) => unknown
+    ) => onMessage.add((message) => (isOfType<T, P>(message, event) ? handler(message.payload, message) : undefined)),
     onEvent: onEvent.add,
     onState: onState.add,
     onFreshness: onFreshness.add,

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { EventReference } from "../stratix-core/event-types.js"
 import type { StratixStateSyncEvent } from "../stratix-core/stratix-protocol.js"
 import type { Environment, Fetch, WebSocketConstructor } from "./Environment.js"
 import type { EventBuffer } from "./EventBuffer.js"
@@ -60,6 +61,20 @@ export interface StatusClientOptions {
   readonly environment?: Partial<Environment>
 }
 
+/** Adds a handler of one event type.
+ * @since 0.1.0
+ * @category models */
+export interface On {
+  <T extends keyof Payloads>(
+    eventType: T,
+    handler: (payload: PayloadOf<T>, message: Message<T>) => unknown
+  ): Unsubscribe
+  <T extends string, P = PayloadOf<T>>(
+    event: EventReference<T, P>,
+    handler: (payload: P, message: Message<T, P>) => unknown
+  ): Unsubscribe
+}
+
 /** A client. Handlers are called in the order in which they were added; one that throws is reported to `onError` and stops nothing.
  * @since 0.1.0
  * @category models */
@@ -70,15 +85,13 @@ export interface StatusClient extends AsyncIterable<StatusEvent> {
   /** How true `state` is at this moment. */
   readonly freshness: Freshness
   /** Calls back for every message of a type, the gateway's own (`stratix:sync`, …) included, and for each event in a `stratix:events`, not for
-   * that itself. `state` knows of the event already, unless a snapshot is arriving. */
-  readonly on: <T extends keyof Payloads | `stratix:${string}`>(
-    eventType: T,
-    handler: (payload: PayloadOf<T>, message: Message<T>) => unknown
-  ) => Unsubscribe
+   * that itself. A type that the protocol does not name is said as `{ eventType: "stratix:…" }`, with its payload where its declaration is known (see
+   * `EventReference`). `state` knows of the event already, unless a snapshot is arriving. */
+  readonly on: On
   /** Calls back for every event of the log, whatever its type. */
   readonly onEvent: (handler: (event: StatusEvent) => unknown) => Unsubscribe
-  /** Calls back at most once per frame after `state` has changed, with the keys that did: `agent:<id>`, `command:<id>` or `agent-info:<id>`. Draw
-   * those, and remove what `state` does not have any more. */
+  /** Calls back at most once per frame after `state` has changed, with the keys that did: `agent:<id>`, `command:<id>`, `agent-info:<id>`, or
+   * `<event type>/<key>` of a declared type. Draw those, and remove what `state` does not have any more. */
   readonly onState: (handler: (keys: ReadonlySet<string>) => unknown) => Unsubscribe
   /** Calls back after `freshness` has changed. */
   readonly onFreshness: (handler: (freshness: Freshness) => unknown) => Unsubscribe

@@ -1,5 +1,5 @@
 /**
- * What a screen shows: the newest event of every agent, command and agent info.
+ * What a screen shows: the newest event of every agent, command and agent info, and of every key of a declared event type.
  *
  * @since 0.1.0
  */
@@ -8,9 +8,11 @@ import {
   AGENT_REMOVE,
   AGENT_STATUS_UPDATE,
   COMMAND_REMOVE,
-  COMMAND_STATUS_UPDATE
+  COMMAND_STATUS_UPDATE,
+  type EventReference,
+  KEY_REMOVE
 } from "../stratix-core/event-types.js"
-import { isOfType, type Message } from "./Message.js"
+import { isOfType, type Message, type PayloadOf } from "./Message.js"
 
 /** The newest event of every key, by id. A value that was read never changes any more; a map is replaced only when it differs.
  * @since 0.1.0
@@ -19,12 +21,24 @@ export interface StatusState {
   readonly agents: ReadonlyMap<string, Message<typeof AGENT_STATUS_UPDATE>>
   readonly commands: ReadonlyMap<string, Message<typeof COMMAND_STATUS_UPDATE>>
   readonly agentInfos: ReadonlyMap<string, Message<typeof AGENT_CREATE>>
+  /** The newest event of every key of a declared event type, by key. In sync mode. */
+  readonly of: <T extends string, P = PayloadOf<T>>(event: EventReference<T, P>) => ReadonlyMap<string, Message<T, P>>
+}
+
+/** What is held under keys that begin alike, by the rest of the key. */
+interface Table {
+  readonly map: () => ReadonlyMap<string, Message>
+  readonly read: () => ReadonlyMap<string, Message>
+  readonly set: (id: string, event: Message) => void
+  readonly remove: (id: string) => void
+  readonly replace: () => void
 }
 
 /** A state that takes events.
  * @since 0.1.0
  * @category models */
 export interface Fold {
+  readonly tables: ReadonlyMap<string, Table>
   readonly state: () => StatusState
   readonly isEmpty: () => boolean
   /** Takes an event. */
@@ -37,13 +51,14 @@ const refuse = (): never => {
   throw new TypeError("read-only")
 }
 
+// The type forbids changes; a script without types must not change by mistake what others are shown.
+const lock = <A>(map: Map<string, A>) => Object.assign(map, { set: refuse, delete: refuse, clear: refuse })
+
+const EMPTY = lock(new Map<string, never>())
+
 /** A map that is copied before a change only if it was read since the last one. It tells the keys that change, or differ from the map before. */
-const makeTable = <T extends string>(
-  prefix: string,
-  changed: (key: string) => void,
-  before: ReadonlyMap<string, Message> | undefined
-) => {
-  let map = new Map<string, Message<T>>()
+const makeTable = (prefix: string, changed: (key: string) => void, before: Table | undefined): Table => {
+  let map = new Map<string, Message>()
   let isRead = false
   const own = () => {
     if (isRead) map = new Map(map)
@@ -51,50 +66,75 @@ const makeTable = <T extends string>(
     return map
   }
   return {
-    // The type forbids changes; a script without types must not change by mistake what others are shown.
-    read: (): ReadonlyMap<string, Message<T>> => {
+    map: () => map,
+    read: () => {
       isRead = true
-      return Object.assign(map, { set: refuse, delete: refuse, clear: refuse })
+      return lock(map)
     },
-    set: (id: string, event: Message<T>) => {
+    set: (id: string, event: Message) => {
       own().set(id, event)
       // What has no offset comes from a plain gateway, and cannot be compared.
-      if (!event.offset || event.offset !== before?.get(id)?.offset) changed(prefix + id)
+      if (!event.offset || event.offset !== before?.map().get(id)?.offset) changed(prefix + id)
     },
     remove: (id: string) => {
       if (!map.has(id)) return
       own().delete(id)
       changed(prefix + id)
     },
-    isEmpty: () => map.size === 0,
     replace: () => {
-      for (const id of before?.keys() ?? []) if (!map.has(id)) changed(prefix + id)
+      for (const id of before?.map().keys() ?? []) if (!map.has(id)) changed(prefix + id)
       before = undefined
     }
   }
 }
 
+/** What was put under the name of an event type is of that type. */
+const holds = <T extends string, P>(map: unknown): map is ReadonlyMap<string, Message<T, P>> => map instanceof Map
+
 /** An empty state, which tells the keys that change; with a state `before` it, those that differ. It holds what the gateway holds: what leaves
  * there is told as a removal.
  * @since 0.1.0
  * @category constructors */
-export const makeFold = (changed: (key: string) => void, before?: StatusState): Fold => {
+export const makeFold = (changed: (key: string) => void, before?: Fold): Fold => {
   let current: StatusState | undefined
   const tell = (key: string) => {
     current = undefined
     changed(key)
   }
-  const agents = makeTable<typeof AGENT_STATUS_UPDATE>("agent:", tell, before?.agents)
-  const commands = makeTable<typeof COMMAND_STATUS_UPDATE>("command:", tell, before?.commands)
-  const agentInfos = makeTable<typeof AGENT_CREATE>("agent-info:", tell, before?.agentInfos)
-  const tables = [agents, commands, agentInfos]
+  // Bound: the event types of what is held. Named as their keys begin.
+  const tables = new Map<string, Table>()
+  const table = (prefix: string) => {
+    const made = tables.get(prefix) ?? makeTable(prefix, tell, before?.tables.get(prefix))
+    tables.set(prefix, made)
+    return made
+  }
+  const agents = table("agent:")
+  const commands = table("command:")
+  const agentInfos = table("agent-info:")
+  before?.tables.forEach((_, prefix) => table(prefix))
+
+  const readAll = (): StatusState => {
+    const maps = new Map<string, unknown>()
+    tables.forEach(({ read }, prefix) => maps.set(prefix, read()))
+    const read = <T extends string, P = PayloadOf<T>>(prefix: string): ReadonlyMap<string, Message<T, P>> => {
+      const map = maps.get(prefix)
+      return holds<T, P>(map) ? map : EMPTY
+    }
+    return {
+      agents: read("agent:"),
+      commands: read("command:"),
+      agentInfos: read("agent-info:"),
+      of: ({ eventType }) => read(`${eventType}/`)
+    }
+  }
 
   return {
+    tables,
     state: () => {
-      current ??= { agents: agents.read(), commands: commands.read(), agentInfos: agentInfos.read() }
+      current ??= readAll()
       return current
     },
-    isEmpty: () => tables.every(({ isEmpty }) => isEmpty()),
+    isEmpty: () => [...tables.values()].every(({ map }) => map().size === 0),
     apply: (event) => {
       if (isOfType(event, AGENT_STATUS_UPDATE)) agents.set(event.payload.agentId, event)
       else if (isOfType(event, AGENT_CREATE)) agentInfos.set(event.payload.agentId, event)
@@ -103,9 +143,12 @@ export const makeFold = (changed: (key: string) => void, before?: StatusState): 
         agents.remove(event.payload.agentId)
         agentInfos.remove(event.payload.agentId)
       } else if (isOfType(event, COMMAND_REMOVE)) commands.remove(event.payload.commandId)
+      else if (isOfType(event, KEY_REMOVE)) table(`${event.payload.eventType}/`).remove(event.payload.key)
+      else if (event.key) table(`${event.eventType}/`).set(event.key, event)
     },
     replace: () => {
-      for (const { replace } of tables) replace()
+      for (const { replace } of tables.values()) replace()
+      before = undefined
     }
   }
 }

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import WebSocket from "ws"
@@ -21,8 +22,10 @@ import {
 } from "../../src/stratix-client/StatusClient.js"
 import * as StatusStream from "../../src/stratix-client/StatusStream.js"
 import * as Types from "../../src/stratix-core/event-types.js"
+import * as StatusEvent from "../../src/stratix-core/StatusEvent.js"
 import type { UnknownEventInput } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
 import { StatusSync } from "../../src/stratix-gateway/api/websocket/StatusSync.js"
+import * as DeclaredEvents from "../../src/stratix-gateway/log/DeclaredEvents.js"
 import * as EventLog from "../../src/stratix-gateway/log/EventLog.js"
 import * as GatewayFilter from "../../src/stratix-gateway/log/Filter.js"
 import { NodeServer } from "../../src/stratix-gateway/transport/NodeServer.js"
@@ -48,7 +51,10 @@ const hasty: StatusClientOptions = {
 }
 
 const gateway = (options: Parameters<typeof StatusSyncTest.layerWs>[0] = {}) =>
-  Layer.provideMerge(StatusSyncTest.layerWs(options), Logger.minimumLogLevel(LogLevel.None))
+  StatusSyncTest.layerWs(options).pipe(
+    Layer.provide(DeclaredEvents.layer([Zone])),
+    Layer.provideMerge(Logger.minimumLogLevel(LogLevel.None))
+  )
 
 const url = Effect.map(NodeServer, (server) => {
   const address = server.address()
@@ -91,17 +97,24 @@ const untilState = (client: StatusClient, isSo: () => boolean) =>
   })
 
 /** What is shown, to the letter. */
-const shown = ({ agentInfos, agents, commands }: StatusState): Array<string> =>
-  [...agents.values(), ...commands.values(), ...agentInfos.values()].map((event) => JSON.stringify(event)).sort()
+const shown = ({ agentInfos, agents, commands, of }: StatusState): Array<string> =>
+  [...agents.values(), ...commands.values(), ...agentInfos.values(), ...of(Zone).values()]
+    .map((event) => JSON.stringify(event))
+    .sort()
 
 const endOf = ({ state }: StatusClient): unknown => state.commands.get("end")?.payload.result
+
+const Zone = StatusEvent.define("stratix:zone_update", {
+  schema: Schema.Struct({ zoneId: Schema.String, agentId: Schema.String }),
+  key: ({ zoneId }) => zoneId
+})
 
 /** Enough keys that what a client misses is not soon told anew. */
 const KEYS = 100
 
 const randomEvent = Effect.gen(function* () {
   const number = yield* Random.nextIntBetween(0, KEYS)
-  const kind = yield* Random.nextIntBetween(0, 10)
+  const kind = yield* Random.nextIntBetween(0, 14)
   const agentId = `a${number}`
   const event: UnknownEventInput =
     kind < 4
@@ -110,7 +123,11 @@ const randomEvent = Effect.gen(function* () {
         ? command(`c${number}`, `a${number % 3}`, kind % 2 ? "running" : "success")
         : kind < 9
           ? { eventType: Types.AGENT_CREATE, payload: { agentId, name: `n${yield* Random.nextInt}`, type: "coder" } }
-          : { eventType: "stratix:note", payload: { number } }
+          : kind < 10
+            ? { eventType: "stratix:note", payload: { number } }
+            : kind < 13
+              ? { eventType: Zone.eventType, payload: { zoneId: `z${number}`, agentId: `a${kind % 3}` } }
+              : { eventType: Types.KEY_REMOVE, payload: { eventType: Zone.eventType, key: `z${number}` } }
   return event
 })
 

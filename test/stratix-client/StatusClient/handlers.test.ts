@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it, vi } from "vitest"
-import { connect, isOfType, type StatusEvent } from "../../../src/stratix-client/StatusClient.js"
+import { connect, type EventReference, isOfType, type StatusEvent } from "../../../src/stratix-client/StatusClient.js"
 import * as Types from "../../../src/stratix-core/event-types.js"
 import { live, settled, thrown, World } from "../support/World.js"
 
@@ -12,7 +12,7 @@ describe("handlers", () => {
       seen.push([agentId, status, offset, client.state.agents.get(agentId)?.payload.status])
     )
     client.on("stratix:sync", ({ mode }) => seen.push(mode))
-    client.on("stratix:deploy", (payload) => seen.push(Object.values(payload)))
+    client.on({ eventType: "stratix:deploy" }, (payload) => seen.push(Object.values(payload)))
     world.socket.agent("a1", "busy", "o1")
     world.socket.sync("conflated", "o1", 0)
     world.socket.message("stratix:deploy", { version: 3 }, "o2")
@@ -26,7 +26,9 @@ describe("handlers", () => {
       expectTypeOf(message.eventType).toEqualTypeOf<"stratix:agent_status_update">()
     })
     client.on("stratix:sync", ({ mode }) => expectTypeOf(mode).toEqualTypeOf<"snapshot" | "resume" | "conflated">())
-    client.on("stratix:deploy", (payload) => expectTypeOf(payload).toEqualTypeOf<Readonly<Record<string, unknown>>>())
+    client.on({ eventType: "stratix:deploy" }, (payload) =>
+      expectTypeOf(payload).toEqualTypeOf<Readonly<Record<string, unknown>>>()
+    )
     client.onEvent((event) => {
       if (isOfType(event, "stratix:command_status_update"))
         expectTypeOf(event.payload.commandId).toEqualTypeOf<string>()
@@ -41,6 +43,27 @@ describe("handlers", () => {
     client.on("agent_status_update", () => called++)
     world.socket.agent("a1", "busy", "o1")
     expect(called).toBe(1)
+  })
+
+  it("of a type that is misspelt or not declared do not compile, nor does a field that its payload has not", () => {
+    const { client } = live()
+    // @ts-expect-error: no message has such a type.
+    client.on("stratix:agent_staus_update", () => undefined)
+    // @ts-expect-error: what is not declared is said as an object.
+    client.on("stratix:deploy", () => undefined)
+    // @ts-expect-error: an agent has no such field.
+    client.on("stratix:agent_status_update", ({ mood }) => mood)
+    const Zone: EventReference<"stratix:zone_update", { readonly zoneId: string; readonly load: number }> = {
+      eventType: "stratix:zone_update"
+    }
+    client.on(Zone, ({ load, zoneId }, { eventType }) => {
+      expectTypeOf(load).toEqualTypeOf<number>()
+      expectTypeOf(zoneId).toEqualTypeOf<string>()
+      expectTypeOf(eventType).toEqualTypeOf<"stratix:zone_update">()
+    })
+    // @ts-expect-error: a zone has no such field.
+    client.on(Zone, ({ laod }) => laod)
+    for (const { payload } of client.state.of(Zone).values()) expectTypeOf(payload.load).toEqualTypeOf<number>()
   })
 
   it("of all events get events of the log only", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { EventReference, StatusClient } from "../../../src/stratix-client/StatusClient.js"
 import * as Types from "../../../src/stratix-core/event-types.js"
 import { live, World } from "../support/World.js"
 
@@ -93,6 +94,54 @@ describe("what is shown", () => {
     tell(Types.COMMAND_STATUS_UPDATE, "c2", { commandStatus: "failed" }, "c2")
     tell(Types.COMMAND_REMOVE, "c1", {}, "c3")
     expect([...client.state.commands.keys()]).toEqual(["c2"])
+  })
+})
+
+describe("keys of a declared event type", () => {
+  const Zone: EventReference<"stratix:zone_update", { readonly load: number }> = { eventType: "stratix:zone_update" }
+  const zone = (world: World, key: string, load: number, offset: string) =>
+    world.socket.message(Zone.eventType, { load }, offset, key)
+  const loads = (client: StatusClient) =>
+    Object.fromEntries([...client.state.of(Zone)].map(([key, { payload }]) => [key, payload.load]))
+
+  it("are in the state by type, until they are removed; those of another type with the same name are others", () => {
+    const world = new World()
+    const { client } = live(world)
+    const told: Array<string> = []
+    client.onState((keys) => told.push(...keys))
+    expect(client.state.of(Zone).size).toBe(0)
+    expect(client.state.of(Zone)).toBe(client.state.of(Zone))
+    zone(world, "z1", 1, "o1")
+    zone(world, "z2", 2, "o2")
+    world.socket.message("stratix:task", {}, "o3", "z1")
+    const before = client.state
+    zone(world, "z1", 3, "o4")
+    expect(loads(client)).toEqual({ z1: 3, z2: 2 })
+    expect(before.of(Zone).get("z1")?.payload.load).toBe(1)
+    world.socket.message(Types.KEY_REMOVE, { eventType: Zone.eventType, key: "z1" }, "o5")
+    expect(loads(client)).toEqual({ z2: 2 })
+    expect(client.state.of({ eventType: "stratix:task" }).size).toBe(1)
+    expect(client.state.agents.size).toBe(0)
+    world.frame()
+    expect(told).toEqual(["stratix:zone_update/z1", "stratix:zone_update/z2", "stratix:task/z1"])
+  })
+
+  it("that a snapshot does not have are gone, and told, its type's other keys or not", () => {
+    const world = new World()
+    const { client } = live(world)
+    zone(world, "z1", 1, "o1")
+    zone(world, "z2", 2, "o2")
+    world.socket.message("stratix:task", {}, "o3", "t1")
+    world.frame()
+    const told: Array<string> = []
+    client.onState((keys) => told.push(...keys))
+    world.socket.sync("snapshot", "o4", 1)
+    expect(loads(client)).toEqual({ z1: 1, z2: 2 })
+    zone(world, "z2", 2, "o2")
+    expect(loads(client)).toEqual({ z2: 2 })
+    expect(client.state.of({ eventType: "stratix:task" }).size).toBe(0)
+    world.frame()
+    expect(told).toEqual(["stratix:zone_update/z1", "stratix:task/t1"])
   })
 })
 

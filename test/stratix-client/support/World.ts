@@ -66,10 +66,10 @@ export class FakeSocket implements WebSocketLike {
     for (const listener of this.messageListeners) listener({ data })
   }
 
-  message(eventType: string, payload: object, offset?: string): void {
+  message(eventType: string, payload: object, offset?: string, key?: string): void {
     const envelope = { eventType, payload, timestamp: 0, requestId: "stratix-req-0" }
     // Absent where it is undefined.
-    this.frame(JSON.stringify({ ...envelope, offset, sentAt: this.sentAt }))
+    this.frame(JSON.stringify({ ...envelope, offset, key, sentAt: this.sentAt }))
   }
 
   welcome(
