@@ -190,6 +190,8 @@ export const App = (props: {
             <AgentPanel
               agent={only}
               commands={view.commandsOf(only.id)}
+              client={played === undefined ? client : undefined}
+              token={token}
               now={now}
               strings={strings}
               onClose={() => go({ selected: [] })}

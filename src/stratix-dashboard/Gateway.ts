@@ -42,6 +42,22 @@ export const disconnect = async (token: string | undefined, id: string): Promise
   await ask(token, `api/stratix/connections/${encodeURIComponent(id)}`, { method: "DELETE" })
 }
 
+/** What the gateway's history has of an agent's commands. */
+export interface History {
+  /** The oldest event that is still there; absent where there is none. */
+  readonly begins?: { readonly timestamp: number }
+  /** In the order of the log. */
+  readonly events: ReadonlyArray<unknown>
+  /** Older ones are there, and were not given. */
+  readonly more?: true
+}
+
+/** The newest events of an agent's commands that the gateway still has. */
+export const history = async (token: string | undefined, agentId: string, limit: number): Promise<History> => {
+  const query = new URLSearchParams({ events: "stratix:command_status_update", limit: String(limit) })
+  return (await ask(token, `api/stratix/history?${query}&agents=${encodeURIComponent(agentId)}`)).json()
+}
+
 /** Something that the gateway finds wrong with itself, or worth a look. */
 export interface Finding {
   readonly level: "ok" | "warning" | "problem"

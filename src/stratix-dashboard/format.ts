@@ -17,5 +17,11 @@ export const duration = (millis: number): string => {
 /** A moment, as a time of day. */
 export const time = (millis: number): string => new Date(millis).toLocaleTimeString()
 
+/** A moment, with its day where that is not today. */
+export const moment = (millis: number): string => {
+  const at = new Date(millis)
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString()
+}
+
 /** Any JSON, on as many lines as it needs. */
 export const json = (value: unknown): string => JSON.stringify(value, null, 2)

@@ -158,6 +158,33 @@ describe("the dashboard of an open gateway", () => {
     assert.strictEqual(await world.page.getByRole("button", { name: /^Ada/ }).count(), 0)
   })
 
+  it("shows the commands of an agent as a timeline, from the history and then live, saying where it begins", async () => {
+    const command = (commandId: string, commandStatus: string, more: object = {}) =>
+      ["command_status_update", { commandId, agentId: "a,1", commandStatus, ...more }] as const
+    await world.publish(
+      ["agent_status_update", { agentId: "a,1", status: "busy" }],
+      command("c-1", "pending"),
+      command("c-1", "running"),
+      command("c-1", "failed", { error: "no space" }),
+      command("c-2", "running", { progress: 10 }),
+      ["command_status_update", { commandId: "c-3", agentId: "other", commandStatus: "running" }]
+    )
+    await world.open()
+    await world.page.getByRole("button", { name: /^a,1 Busy/ }).click()
+    const panel = world.page.getByRole("region", { name: "a,1" })
+    // How long it ran is not in its newest event.
+    await panel
+      .locator("li", { hasText: "c-1" })
+      .getByText(/^Duration \d/)
+      .waitFor()
+    await panel.getByText(/^The gateway's history begins at /).waitFor()
+    await world.publish(command("c-2", "success", { result: { files: 2 } }), command("c-4", "pending"))
+    await panel.locator("li", { hasText: "c-2" }).getByText("Finished").waitFor()
+    await panel.locator("li", { hasText: "c-4" }).waitFor()
+    assert.deepStrictEqual(await panel.locator("li strong").allTextContents(), ["c-4", "c-2", "c-1"])
+    assert.deepStrictEqual(world.complaints, [])
+  })
+
   it("selects by number key and lets go with Escape", async () => {
     await world.publish(
       ["agent_status_update", { agentId: "a-1", status: "busy" }],
