@@ -26,8 +26,12 @@ export interface Answer {
 /** For one answer: a gateway answers in milliseconds. */
 const TIMEOUT = "30 seconds"
 
-const authorized = (gateway: Gateway) => (request: HttpClientRequest.HttpClientRequest) =>
-  gateway.token === undefined ? request : HttpClientRequest.bearerToken(request, Redacted.value(gateway.token))
+const authorized =
+  ({ tenant, token }: Gateway) =>
+  (request: HttpClientRequest.HttpClientRequest) => {
+    const chosen = tenant === undefined ? request : HttpClientRequest.setUrlParam(request, "tenant", tenant)
+    return token === undefined ? chosen : HttpClientRequest.bearerToken(chosen, Redacted.value(token))
+  }
 
 const inTime =
   (gateway: Gateway) =>

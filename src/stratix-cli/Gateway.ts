@@ -22,6 +22,8 @@ export interface Gateway {
   /** The address without secrets, for messages. */
   readonly shown: string
   readonly token: Redacted.Redacted<string> | undefined
+  /** Which of the token's tenants; it is in the address of the WebSocket, too. */
+  readonly tenant: string | undefined
 }
 
 export const urlOption: Options.Options<Option.Option<string>> = Options.text("url").pipe(
@@ -34,6 +36,12 @@ export const tokenOption: Options.Options<Option.Option<Redacted.Redacted<string
   Options.withDescription(
     "Bearer token. STRATIX_TOKEN if absent, which is the better place: others can see what a command is started with"
   ),
+  Options.optional
+)
+
+export const tenantOption: Options.Options<Option.Option<string>> = Options.text("tenant").pipe(
+  Options.withPseudoName("name"),
+  Options.withDescription("Which of the token's tenants, where it has several. STRATIX_TENANT if absent"),
   Options.optional
 )
 
@@ -54,6 +62,7 @@ const fromEnvironment = (name: string): Effect.Effect<string> =>
 export const resolve = (given: {
   readonly url: Option.Option<string>
   readonly token: Option.Option<Redacted.Redacted<string>>
+  readonly tenant: Option.Option<string>
 }): Effect.Effect<Gateway, CliError> =>
   Effect.gen(function* () {
     const inEnvironment = yield* fromEnvironment("STRATIX_URL")
@@ -76,11 +85,15 @@ export const resolve = (given: {
     const [socket, http] = schemes
     const rest = text.slice(address.protocol.length)
     const shown = new URL(address.pathname, `${http}//${address.host}`)
+    const named = Option.getOrElse(given.tenant, () => "") || (yield* fromEnvironment("STRATIX_TENANT"))
+    const at = new URL(`${socket}${rest}`)
+    if (named !== "") at.searchParams.set("tenant", named)
     return {
-      socket: new URL(`${socket}${rest}`),
+      socket: at,
       http: shown.origin,
       shown: `${socket}${shown.href.slice(http.length)}`,
-      token
+      token,
+      tenant: at.searchParams.get("tenant") ?? undefined
     }
   })
 

@@ -30,6 +30,8 @@ interface Batch {
 /** What delivery needs. */
 export interface DeliveryOptions {
   readonly url: string
+  /** What is added to every path. */
+  readonly query: string
   readonly token: (() => string | Promise<string>) | undefined
   readonly environment: Environment
   readonly outbox: Outbox
@@ -108,12 +110,12 @@ export class Delivery {
 
   /** Posts JSON and reads the answer; never fails. */
   async post(path: string, body: string, count: number, key?: string): Promise<Outcome> {
-    const { environment, token, url } = this.options
+    const { environment, query, token, url } = this.options
     const aborting = new AbortController()
     const cancel = environment.setTimer(() => aborting.abort(), ANSWER_TIMEOUT, true)
     try {
       const bearer = await token?.()
-      const response = await environment.fetch(`${url}${path}`, {
+      const response = await environment.fetch(`${url}${path}${query}`, {
         method: "POST",
         headers: {
           "content-type": "application/json",

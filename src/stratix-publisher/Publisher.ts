@@ -100,6 +100,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
 
   const delivery = new Delivery({
     url: options.url.replace(/^ws/, "http").replace(/\/+$/, ""),
+    query: options.tenant === undefined ? "" : `?tenant=${encodeURIComponent(options.tenant)}`,
     token: typeof token === "string" ? () => token : token,
     environment,
     outbox,

@@ -28,6 +28,8 @@ export interface PublisherOptions {
   readonly url: string
   /** Bearer token, or what gives one for each request. */
   readonly token?: string | (() => string | Promise<string>) | undefined
+  /** Which of the token's tenants, where it has several. */
+  readonly tenant?: string | undefined
   /** How long an agent is believed without a sign of life, in milliseconds; 30 seconds by default. It is renewed three times as often. */
   readonly leaseMs?: number | undefined
   /** The most events that wait while the gateway is away; 10,000 by default. Above it the oldest are dropped and counted. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { platform } from "../../src/stratix-publisher/Environment.js"
 import { makeWorld } from "./support/World.js"
 
 describe("a publisher", () => {
@@ -235,5 +236,23 @@ describe("a publisher", () => {
     expect(await closing).toBe(false)
     await advance(60_000)
     expect(timers.size).toBe(0)
+  })
+
+  it("publishes for one of its token's tenants", async () => {
+    const urls: Array<string> = []
+    const { publisher, settled } = makeWorld({
+      tenant: "a:b@c",
+      environment: {
+        ...platform,
+        fetch: (url) => {
+          urls.push(url)
+          return Promise.reject(new Error("away"))
+        }
+      }
+    })
+    publisher.publish("stratix:note", {})
+    await settled()
+    expect(urls[0]).toBe("http://gateway.test/api/stratix/events?tenant=a%3Ab%40c")
+    await publisher.close(0)
   })
 })

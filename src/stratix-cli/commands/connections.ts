@@ -49,6 +49,7 @@ export const connections = Command.make(
   {
     url: Gateway.urlOption,
     token: Gateway.tokenOption,
+    tenant: Gateway.tenantOption,
     json: Options.boolean("json").pipe(Options.withDescription("As JSON, for programs"))
   },
   ({ json, ...given }) =>

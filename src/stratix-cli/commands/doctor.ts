@@ -164,15 +164,16 @@ export const doctor = Command.make(
       Options.optional
     ),
     token: Gateway.tokenOption,
+    tenant: Gateway.tenantOption,
     json: Options.boolean("json").pipe(Options.withDescription("The findings as JSON, for programs")),
     strict: Options.boolean("strict").pipe(Options.withDescription("Fails for warnings, too"))
   },
-  ({ json, origin, strict, token, url, ...typed }) =>
+  ({ json, origin, strict, tenant, token, url, ...typed }) =>
     Effect.gen(function* () {
       const { paint, write } = yield* Output
       const findings = Option.isNone(url)
         ? yield* inSettings
-        : yield* FromOutside.look(yield* Gateway.resolve({ url, token }), Option.getOrUndefined(origin))
+        : yield* FromOutside.look(yield* Gateway.resolve({ url, token, tenant }), Option.getOrUndefined(origin))
       const count = (level: Finding["level"]) => findings.filter((finding) => finding.level === level).length
       if (json) yield* write(jsonLine(findings))
       else {

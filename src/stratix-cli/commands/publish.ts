@@ -27,11 +27,12 @@ import * as Publisher from "../Publisher.js"
 import { Stdio } from "../Stdio.js"
 import { described, durationOption, textArg, wordArg } from "../typed/Arguments.js"
 
-const common = { url: Gateway.urlOption, token: Gateway.tokenOption }
+const common = { url: Gateway.urlOption, token: Gateway.tokenOption, tenant: Gateway.tenantOption }
 
 interface Given {
   readonly url: Option.Option<string>
   readonly token: Option.Option<Redacted.Redacted<string>>
+  readonly tenant: Option.Option<string>
 }
 
 const json = (name: string, text: string) =>
@@ -126,7 +127,8 @@ const one = (
     const before = yield* publishParent
     const gateway = yield* Gateway.resolve({
       url: Option.orElse(given.url, () => before.url),
-      token: Option.orElse(given.token, () => before.token)
+      token: Option.orElse(given.token, () => before.token),
+      tenant: Option.orElse(given.tenant, () => before.tenant)
     })
     const outcome = yield* Publisher.publish(gateway, [
       JSON.stringify({

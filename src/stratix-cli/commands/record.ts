@@ -49,6 +49,7 @@ export const record = Command.make(
     file: textArg("file", "Where to; - is standard output"),
     url: Gateway.urlOption,
     token: Gateway.tokenOption,
+    tenant: Gateway.tenantOption,
     ...filterOptions,
     snapshot: snapshotOption,
     time: durationOption("for", "Stops after this time, like 30s or 5m; by default it goes on until Ctrl-C"),

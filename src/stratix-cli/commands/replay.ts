@@ -57,6 +57,7 @@ export const replay = Command.make(
     file: textArg("file", "What record wrote; - is standard input"),
     url: Gateway.urlOption,
     token: Gateway.tokenOption,
+    tenant: Gateway.tenantOption,
     speed: speedOption
   },
   ({ file, speed, ...given }) =>

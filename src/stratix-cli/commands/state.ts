@@ -132,6 +132,7 @@ export const state = Command.make(
   {
     url: Gateway.urlOption,
     token: Gateway.tokenOption,
+    tenant: Gateway.tenantOption,
     agents: listOption("agents", "Only these agents and their commands, with commas between them"),
     running: Options.boolean("running").pipe(
       Options.withDescription("Only commands that are running, and the agents that run them")

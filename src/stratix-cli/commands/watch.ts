@@ -114,6 +114,7 @@ export const watch = Command.make(
   {
     url: Gateway.urlOption,
     token: Gateway.tokenOption,
+    tenant: Gateway.tenantOption,
     ...filterOptions,
     snapshot: snapshotOption,
     json: Options.boolean("json").pipe(Options.withDescription("Each event as JSON on one line, for programs"))

@@ -214,11 +214,6 @@ const make = Effect.gen(function* () {
           )
         )
 
-  const noTenant = ({ message, status }: TenantChoice.ChoiceRefused, address: string): Refusal =>
-    status === 400
-      ? refusedAs("malformed", address)(refuse("malformed", 400, message))
-      : refusedAs("forbidden", address)(refuse("forbidden", 403, message))
-
   const admit = (
     request: UpgradeRequest,
     address: string,
@@ -247,7 +242,8 @@ const make = Effect.gen(function* () {
         )
       }
       const chosen = TenantChoice.choose(principal, host?.tenant ?? query.tenant)
-      if (Either.isLeft(chosen)) return Exit.fail(noTenant(chosen.left, address))
+      if (Either.isLeft(chosen))
+        return Exit.fail(refusedAs("forbidden", address)(refuse("forbidden", 403, chosen.left)))
       const tenant = chosen.right
       const protocol = request.asks === "stream" ? "stream" : subprotocol === SYNC_PROTOCOL ? "sync" : "plain"
       const sync = protocol !== "plain"

@@ -3,12 +3,6 @@ import * as Either from "effect/Either"
 import * as Tenant from "../log/Tenant.js"
 import type { Principal } from "./Principal.js"
 
-/** Why a request has no tenant. 400: it must choose one. 403: it may not see the one that it chose. */
-export interface ChoiceRefused {
-  readonly status: 400 | 403
-  readonly message: string
-}
-
 /** Names in one answer: enough to choose from, and no answer of megabytes. */
 const NAMED = 10
 
@@ -20,20 +14,19 @@ const listOf = (names: ReadonlySet<string>): string => {
   return more > 0 ? `${shown.join(", ")} and ${more} more` : shown.join(", ")
 }
 
-/** The tenant of a request that asks for this one, or for none. */
+/** The tenant of a request that asks for this one, or for none. The left side says why it is forbidden. */
 export const choose = (
   { name, tenants = DEFAULT_ONLY }: Pick<Principal, "name" | "tenants">,
   asked: string | undefined
-): Either.Either<string, ChoiceRefused> => {
-  const refused = (status: 400 | 403, message: string) => Either.left({ status, message })
-  if (tenants.size === 0) return refused(403, `${name} may see no tenant`)
+): Either.Either<string, string> => {
+  if (tenants.size === 0) return Either.left(`${name} may see no tenant`)
   if (asked !== undefined) {
     return tenants.has(asked)
       ? Either.right(asked)
-      : refused(403, `${name} may not see this tenant: it may see ${listOf(tenants)}`)
+      : Either.left(`${name} may not see this tenant: it may see ${listOf(tenants)}`)
   }
   const [first, second] = tenants
   return first !== undefined && second === undefined
     ? Either.right(first)
-    : refused(400, `${name} may see several tenants: choose one of ${listOf(tenants)} with ?tenant=`)
+    : Either.left(`${name} may see several tenants: choose one of ${listOf(tenants)} with ?tenant=`)
 }

@@ -79,7 +79,7 @@ const lines = (findings: ReadonlyArray<Finding>) =>
 
 /** What the doctor finds, in this process. */
 const doctor = (address: string, origin?: string) =>
-  Gateway.resolve({ url: Option.some(address), token: Option.none() }).pipe(
+  Gateway.resolve({ url: Option.some(address), token: Option.none(), tenant: Option.none() }).pipe(
     Effect.flatMap((resolved) => FromOutside.look(resolved, origin)),
     Effect.map(lines)
   )

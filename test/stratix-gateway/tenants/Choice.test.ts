@@ -62,7 +62,7 @@ describe("the tenant of a connection", () => {
   it.effect("a refusal names the tenants to choose from, and no other", () =>
     Effect.gen(function* () {
       const cases: ReadonlyArray<readonly [options: TestClients.ConnectOptions, status: number, message: RegExp]> = [
-        [by("both"), 400, /^both may see several tenants: choose one of "acme", "globex" with \?tenant=$/],
+        [by("both"), 403, /^both may see several tenants: choose one of "acme", "globex" with \?tenant=$/],
         [by("both", "tenant=initech"), 403, /^both may not see this tenant: it may see "acme", "globex"$/],
         [by("acme", "tenant=globex"), 403, /^acme may not see this tenant: it may see "acme"$/],
         [by("acme", "tenant=default"), 403, /it may see "acme"$/],
@@ -104,7 +104,7 @@ describe("the tenant of a connection", () => {
       const none = yield* refusal()
       assert.deepStrictEqual([none.status, none.message], [403, "p may see no tenant"])
       const refused = yield* refusal(bearer("any"))
-      assert.strictEqual(refused.status, 400)
+      assert.strictEqual(refused.status, 403)
       assert.match(refused.message, /"t0", .*"t9" and 90 more with \?tenant=$/)
     }).pipe(Effect.provide(over(given)))
   })

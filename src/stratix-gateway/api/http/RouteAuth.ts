@@ -46,17 +46,17 @@ const make = Effect.gen(function* () {
   }
 
   const tenantOf = (url: string, principal: Authenticator.Principal, address: string) => {
+    const refused = (label: "malformed" | "forbidden", status: number, error: string) => (message: string) => {
+      recordRefusal(label, message, address)
+      return Problem.response(status, error, message, { field: "tenant" })
+    }
     const cut = url.indexOf("?")
-    const asked = Filter.tenantIn(cut === -1 ? "" : url.slice(cut + 1))
-    const chosen = Either.isLeft(asked)
-      ? Either.left({ status: 400, message: asked.left } as const)
-      : TenantChoice.choose(principal, asked.right)
-    return Either.mapLeft(chosen, ({ message, status }) => {
-      recordRefusal(status === 400 ? "malformed" : "forbidden", message, address)
-      return status === 400
-        ? Problem.response(400, "InvalidField", message, { field: "tenant" })
-        : Problem.response(403, "Forbidden", message, { field: "tenant" })
-    })
+    return Filter.tenantIn(cut === -1 ? "" : url.slice(cut + 1)).pipe(
+      Either.mapLeft(refused("malformed", 400, "Malformed")),
+      Either.flatMap((asked) =>
+        Either.mapLeft(TenantChoice.choose(principal, asked), refused("forbidden", 403, "Forbidden"))
+      )
+    )
   }
 
   const exceeded = ({ message, reason, retryAfterSeconds, status }: Limits.LimitExceeded, address: string) => {
