@@ -116,7 +116,7 @@ export const stream = (
   Connections.Connections | Drained | HttpServerRequest.HttpServerRequest | Scope.Scope
 > => Effect.zipRight(Drained, StreamRoute.serve(host))
 
-/** The WebSocket at a path.
+/** The WebSocket, or the event stream, at a path.
  * @since 0.1.0
  * @category models */
 export interface RouteOptions extends Handshake.HostDecision {
@@ -133,6 +133,23 @@ export const layer = ({
   HttpLayerRouter.use((router) =>
     Effect.flatMap(Effect.context<RouteServices>(), (context) =>
       router.add("GET", path, Effect.provide(upgrade(host), context))
+    )
+  )
+
+/** The event stream as a route of `HttpLayerRouter`.
+ * @since 0.1.0
+ * @category layers */
+export const layerStream = ({
+  path,
+  ...host
+}: RouteOptions): Layer.Layer<
+  never,
+  never,
+  HttpLayerRouter.HttpRouter | Exclude<RouteServices, WebSockets.WebSockets>
+> =>
+  HttpLayerRouter.use((router) =>
+    Effect.flatMap(Effect.context<Exclude<RouteServices, WebSockets.WebSockets>>(), (context) =>
+      router.add("GET", path, Effect.provide(stream(host), context))
     )
   )
 

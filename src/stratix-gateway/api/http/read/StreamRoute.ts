@@ -46,16 +46,21 @@ const stream = (
 ) =>
   Effect.gen(function* () {
     const answer = HttpServerResponse.empty({ status: 200, headers: HEADERS })
-    // Releasing it again does nothing; it is still held if a middleware answers something else, or the client has left.
+    let taken = false
+    // Where no answer is written.
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        if (!response.headersSent || response.destroyed) admission.permit.release()
+        if (!taken) admission.permit.release()
       })
     )
     yield* HttpApp.appendPreResponseHandler((_request, given) =>
       Effect.sync(() => {
         if (given.body === answer.body && given.status === 200) {
+          taken = true
           EventStream.accept(response, headersOf(given), admission, connections)
+        } else {
+          // A middleware answers something else, or has failed. Its place is free before the client knows.
+          admission.permit.release()
         }
         return given
       }).pipe(Effect.onError(() => Effect.sync(() => response.destroy())))
