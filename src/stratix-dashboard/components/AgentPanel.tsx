@@ -46,7 +46,7 @@ const CommandCard = (props: {
           <div style={barOf(course, from, now)} />
         </div>
       )}
-      {progress !== undefined && (
+      {commandStatus === "running" && progress !== undefined && (
         <progress max={100} value={progress} aria-label={`${strings.progress}: ${commandId}`}>
           {progress} %
         </progress>
