@@ -126,7 +126,10 @@ const lock = () => {
         "Refused",
         `another gateway has the log in ${path}: a file has one gateway. Stop the other one, give this one a file of its own, or let both share a Redis`
       )
-    throw new Refusal("Refused", `${path}.lock cannot be locked: ${textOf(error)}`)
+    throw new Refusal(
+      "Refused",
+      `${path}.lock cannot be made or locked (${textOf(error)}): the gateway writes ${path}, and makes others beside it`
+    )
   }
 }
 

@@ -12,6 +12,8 @@ const SLACK = 1024 * 1024
 export class Sweep {
   private limit: number
   private isSweeping = false
+  /** Characters of what was there when the sweep began, without what it has deleted. */
+  private needed = 0
 
   /** `characters`: of all events in the file. */
   constructor(
@@ -28,6 +30,7 @@ export class Sweep {
     this.characters += characters
     if (this.characters <= this.limit || this.isSweeping) return
     this.isSweeping = true
+    this.needed = this.characters
     const { first, forgotten, older } = this.mirror.retained()
     // Before anything is deleted: what it says of removals is then not in the file any more.
     this.journal.ask("setMeta", { name: "forgotten", value: String(forgotten) }, (answer) => {
@@ -40,12 +43,13 @@ export class Sweep {
     this.journal.ask("sweepPage", undefined, (answer) => {
       if (Either.isLeft(answer) || answer.right === undefined) return this.end()
       this.characters -= answer.right
+      this.needed -= answer.right
       this.page()
     })
   }
 
   private end(): void {
     this.isSweeping = false
-    this.limit = 2 * this.characters + SLACK
+    this.limit = 2 * this.needed + SLACK
   }
 }

@@ -17,6 +17,9 @@ export const describeFile = (name: string, tests: () => void): void => {
   describe.skipIf(!isSupported)(isSupported ? name : `${name} (not on Node ${process.versions.node})`, tests)
 }
 
+/** Milliseconds for a test that starts programs, on a machine that does much else. */
+export const PATIENCE = 300_000
+
 /** A folder that is gone at the end. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "stratix-file-"))),
