@@ -185,6 +185,7 @@ const attacks = (name: string, settings: () => Partial<StatusSyncConfig.Settings
           ["DELETE", "agents/a", undefined],
           ["POST", "agents", { agentId: "a", name: "A", type: "t" }],
           ["GET", "state", undefined],
+          ["GET", "history", undefined],
           ["GET", "stream", undefined],
           ["GET", "connections", undefined],
           ["DELETE", "connections/conn-1", undefined]
