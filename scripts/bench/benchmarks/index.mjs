@@ -7,10 +7,23 @@ import { hosts } from "./hosts.mjs"
 import { idle } from "./idle.mjs"
 import { log } from "./log.mjs"
 import { metrics } from "./metrics.mjs"
+import { protocols } from "./protocols.mjs"
 import { reconnect } from "./reconnect.mjs"
 
 /**
  * Each is `{ title, about, peers, measure }`; `measure(peer, scale, round)` resolves to figures by name.
  * A name says what and in which unit; the same name in two peers is the same figure.
  */
-export const benchmarks = { fanout, idle, hosts, deflate, frozen, heartbeat, filters, reconnect, metrics, log }
+export const benchmarks = {
+  fanout,
+  idle,
+  hosts,
+  deflate,
+  frozen,
+  heartbeat,
+  filters,
+  reconnect,
+  metrics,
+  protocols,
+  log
+}
