@@ -56,8 +56,8 @@ const stream = (
     yield* HttpApp.appendPreResponseHandler((_request, given) =>
       Effect.sync(() => {
         if (given.body === answer.body && given.status === 200) {
-          taken = true
           EventStream.accept(response, headersOf(given), admission, connections)
+          taken = true
         } else {
           // A middleware answers something else, or has failed. Its place is free before the client knows.
           admission.permit.release()
