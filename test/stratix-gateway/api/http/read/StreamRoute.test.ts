@@ -5,7 +5,7 @@ import { StatusSyncTest, TestClients } from "../../../../../src/stratix-testing/
 import { nextTurn, untilCount } from "../../../../support/waiting.js"
 import { bearer, port, quiet, refusal, request, secretOf, token } from "../../../support/gateway.js"
 import { overWs } from "../../../support/gateways.js"
-import { connected, read, requestText } from "../../../support/rawSocket.js"
+import { connected, ended, read, requestText } from "../../../support/rawSocket.js"
 
 const PATH = "/api/stratix/stream"
 
@@ -134,6 +134,20 @@ describe("a request for an event stream", () => {
 })
 
 describe("a client of an event stream", () => {
+  it.scopedLive("that sends what is no request loses its connection, and nothing more", () =>
+    Effect.gen(function* () {
+      const other = yield* TestClients.connect({ stream: true })
+      yield* other.takeN(2)
+      const socket = yield* connected(yield* port, requestText(PATH))
+      yield* read(socket, /stratix:sync.*\n\n/)
+      socket.write("\0\0\0 this is no request\r\n\r\n")
+      yield* ended(socket)
+      yield* untilCount(1)
+      yield* Effect.flatMap(StatusSync.StatusSync, (sync) => sync.notifyAgentStatus("a", "busy"))
+      assert.strictEqual((yield* other.take).eventType, "stratix:agent_status_update")
+    }).pipe(Effect.provide(overWs()))
+  )
+
   it.scopedLive(
     "that half-closes has left; what it pipelines behind is not answered, and does not disturb the stream",
     () =>
