@@ -69,7 +69,7 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
     left = 0
   }
   const stage = () => {
-    const fold = makeFold((key) => (fold === shown ? changes : differing).add(key), shown)
+    const fold = makeFold((key) => (fold === shown ? changes : differing).add(key), shown.tables)
     differing.clear()
     return fold
   }

@@ -79,7 +79,6 @@ const isEnvelope = (value: unknown): value is Message =>
   fits(value, envelope) &&
   isObject(value["payload"]) &&
   typeof (value["offset"] ?? "") === "string" &&
-  typeof (value["key"] ?? "") === "string" &&
   typeof (value["sentAt"] ?? 0) === "number"
 
 const asMessage = (value: unknown): Message | undefined => (isEnvelope(value) ? value : undefined)

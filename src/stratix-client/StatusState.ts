@@ -27,11 +27,11 @@ export interface StatusState {
 
 /** What is held under keys that begin alike, by the rest of the key. */
 interface Table {
-  readonly map: () => ReadonlyMap<string, Message>
+  /** What is held now. */
+  readonly peek: () => ReadonlyMap<string, Message>
   readonly read: () => ReadonlyMap<string, Message>
   readonly set: (id: string, event: Message) => void
   readonly remove: (id: string) => void
-  readonly replace: () => void
 }
 
 /** A state that takes events.
@@ -56,8 +56,8 @@ const lock = <A>(map: Map<string, A>) => Object.assign(map, { set: refuse, delet
 
 const EMPTY = lock(new Map<string, never>())
 
-/** A map that is copied before a change only if it was read since the last one. It tells the keys that change, or differ from the map before. */
-const makeTable = (prefix: string, changed: (key: string) => void, before: Table | undefined): Table => {
+/** A map that is copied before a change only if it was read since the last one. */
+const makeTable = (changed: (id: string, event?: Message) => void): Table => {
   let map = new Map<string, Message>()
   let isRead = false
   const own = () => {
@@ -66,56 +66,49 @@ const makeTable = (prefix: string, changed: (key: string) => void, before: Table
     return map
   }
   return {
-    map: () => map,
+    peek: () => map,
     read: () => {
       isRead = true
       return lock(map)
     },
-    set: (id: string, event: Message) => {
+    set: (id, event) => {
       own().set(id, event)
-      // What has no offset comes from a plain gateway, and cannot be compared.
-      if (!event.offset || event.offset !== before?.map().get(id)?.offset) changed(prefix + id)
+      changed(id, event)
     },
-    remove: (id: string) => {
-      if (!map.has(id)) return
-      own().delete(id)
-      changed(prefix + id)
-    },
-    replace: () => {
-      for (const id of before?.map().keys() ?? []) if (!map.has(id)) changed(prefix + id)
-      before = undefined
+    remove: (id) => {
+      if (map.has(id) && own().delete(id)) changed(id)
     }
   }
 }
 
 /** What was put under the name of an event type is of that type. */
-const holds = <T extends string, P>(map: unknown): map is ReadonlyMap<string, Message<T, P>> => map instanceof Map
+const holds = <T extends string, P>(map: unknown): map is ReadonlyMap<string, Message<T, P>> => !!map
 
 /** An empty state, which tells the keys that change; with a state `before` it, those that differ. It holds what the gateway holds: what leaves
  * there is told as a removal.
  * @since 0.1.0
  * @category constructors */
-export const makeFold = (changed: (key: string) => void, before?: Fold): Fold => {
+export const makeFold = (changed: (key: string) => void, before?: Fold["tables"]): Fold => {
   let current: StatusState | undefined
-  const tell = (key: string) => {
-    current = undefined
-    changed(key)
-  }
   // Bound: the event types of what is held. Named as their keys begin.
   const tables = new Map<string, Table>()
   const table = (prefix: string) => {
-    const made = tables.get(prefix) ?? makeTable(prefix, tell, before?.tables.get(prefix))
+    const made =
+      tables.get(prefix) ??
+      makeTable((id, event) => {
+        current = undefined
+        // What has no offset comes from a plain gateway, and cannot be compared.
+        if (!event?.offset || event.offset !== before?.get(prefix)?.peek().get(id)?.offset) changed(prefix + id)
+      })
     tables.set(prefix, made)
     return made
   }
   const agents = table("agent:")
   const commands = table("command:")
   const agentInfos = table("agent-info:")
-  before?.tables.forEach((_, prefix) => table(prefix))
 
   const readAll = (): StatusState => {
-    const maps = new Map<string, unknown>()
-    tables.forEach(({ read }, prefix) => maps.set(prefix, read()))
+    const maps = new Map([...tables].map(([prefix, { read }]) => [prefix, read()]))
     const read = <T extends string, P = PayloadOf<T>>(prefix: string): ReadonlyMap<string, Message<T, P>> => {
       const map = maps.get(prefix)
       return holds<T, P>(map) ? map : EMPTY
@@ -134,7 +127,7 @@ export const makeFold = (changed: (key: string) => void, before?: Fold): Fold =>
       current ??= readAll()
       return current
     },
-    isEmpty: () => [...tables.values()].every(({ map }) => map().size === 0),
+    isEmpty: () => ![...tables.values()].some(({ peek }) => peek().size),
     apply: (event) => {
       if (isOfType(event, AGENT_STATUS_UPDATE)) agents.set(event.payload.agentId, event)
       else if (isOfType(event, AGENT_CREATE)) agentInfos.set(event.payload.agentId, event)
@@ -147,7 +140,9 @@ export const makeFold = (changed: (key: string) => void, before?: Fold): Fold =>
       else if (event.key) table(`${event.eventType}/`).set(event.key, event)
     },
     replace: () => {
-      for (const { replace } of tables.values()) replace()
+      before?.forEach(({ peek }, prefix) => {
+        for (const id of peek().keys()) if (!table(prefix).peek().has(id)) changed(prefix + id)
+      })
       before = undefined
     }
   }
