@@ -53,6 +53,8 @@ const startRedis = async () => {
 
 /** As long as the status of a command: 230 bytes. */
 const draft = (key, n) => ({
+  tenant: "default",
+  own: undefined,
   eventType: "stratix:agent_status_update",
   agentId: key,
   commandId: undefined,
@@ -117,6 +119,39 @@ const load = async (name, { log }, { batched, concurrent, lone }, cpuSeconds) =>
   return figures
 }
 
+/** As `problemWith` of log/file/Journal.ts. */
+const hasFiles = () => Number(process.versions.node.split(".")[0]) >= 24 || process.versions.node.startsWith("22.")
+
+/** The figures of a log in a file: written for a crash of the process, and for one of the machine. */
+const files = async (size) => {
+  const { EventLogFile } = await import("../../../dist/stratix-gateway/index.js")
+  const figures = {}
+  const folder = mkdtempSync(join(tmpdir(), "stratix-bench-"))
+  try {
+    for (const durability of ["process", "disk"]) {
+      const one = await open(EventLogFile.layer({ path: join(folder, `${durability}.db`), durability }))
+      Object.assign(figures, await load(`file (${durability})`, one, size))
+      await one.end()
+    }
+    const path = join(folder, "keys.db")
+    const writer = await open(EventLogFile.layer({ path }))
+    await fill(writer, size.keys)
+    await writer.end()
+    const began = performance.now()
+    const reader = await open(EventLogFile.layer({ path }))
+    figures[`file: start with ${size.keys} keys, s`] = (performance.now() - began) / 1000
+    await reader.end()
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return figures
+}
+
+const fill = async ({ log }, keys) => {
+  for (let n = 0; n < keys; n += BATCH)
+    await Effect.runPromise(log.append(Array.from({ length: BATCH }, (_, i) => draft(`k${n + i}`, n))))
+}
+
 /** From the append at the first gateway until the last of all has heard of it. */
 const through = async (logs, samples) => {
   const millis = []
@@ -134,7 +169,7 @@ const through = async (logs, samples) => {
 export const log = {
   title: "The log",
   about:
-    "Appends of events of 230 bytes to a log in memory and to one in a Redis on the same machine that keeps nothing on disk, all in one process; how long until the last of 1, 2 and 4 gateways has an event; how long a gateway takes to read a log of 100,000 keys. Needs `redis-server`.",
+    "Appends of events of 230 bytes to a log in memory, to one in a file (Node 22 or 24) and to one in a Redis on the same machine that keeps nothing on disk, all in one process; how long until the last of 1, 2 and 4 gateways has an event; how long a gateway takes to read 100,000 keys from a Redis and from a file. Needs `redis-server`.",
   peers: ["ours"],
   measure: async (_peer, scale) => {
     const size = sizes[scale]
@@ -142,6 +177,9 @@ export const log = {
     const memory = await open(EventLogMemory.layer)
     const figures = await load("memory", memory, size)
     await memory.end()
+    // Elsewhere the log says what it needs.
+    if (hasFiles()) Object.assign(figures, await files(size))
+    else console.error(`no log in a file on Node ${process.versions.node}: run the benchmark on Node 22 or 24`)
     const redis = await startRedis()
     try {
       const shared = (namespace) => open(EventLogRedis.layer({ url: Redacted.make(redis.url), namespace }))
@@ -156,9 +194,7 @@ export const log = {
         for (const { end } of logs) await end()
       }
       const writer = await shared("keys")
-      for (let n = 0; n < size.keys; n += BATCH) {
-        await Effect.runPromise(writer.log.append(Array.from({ length: BATCH }, (_, i) => draft(`k${n + i}`, n))))
-      }
+      await fill(writer, size.keys)
       const began = performance.now()
       const reader = await shared("keys")
       figures[`Redis: start with ${size.keys} keys, s`] = (performance.now() - began) / 1000

@@ -105,22 +105,45 @@ const masterOf = (address: Address, name: string): Effect.Effect<HostAndPort, Re
     )
   )
 
-/** Opens connections to the Redis that takes writes now. */
-export const open = (
-  address: Address
-): Effect.Effect<Effect.Effect<Connection, RedisFailure, Scope.Scope>, RedisFailure> =>
+/** The Redis that takes writes now. */
+export interface Primary {
+  /** Opens a connection to it. */
+  readonly connect: Effect.Effect<Connection, RedisFailure, Scope.Scope>
+  /** Fails unless it still takes writes, as it says itself, and as its Sentinels say where there are some that answer. */
+  readonly check: (connection: Connection) => Effect.Effect<void, RedisFailure>
+}
+
+/** Finds it. */
+export const find = (address: Address): Effect.Effect<Primary, RedisFailure> =>
   Effect.gen(function* () {
-    const [first] = address.hosts
-    const host = address.master === undefined ? first : yield* masterOf(address, address.master)
+    const { hosts, master } = address
+    const host = master === undefined ? hosts[0] : yield* masterOf(address, master)
     if (host === undefined) return yield* lost("no host")
-    return openTo(host, address).pipe(
-      Effect.tap((connection) =>
-        // A replica serves what it has, and falls behind for ever if it was cut off: it is no log.
-        Effect.filterOrFail(
-          connection.send(["ROLE"]),
-          (role) => Array.isArray(role) && role[0] === "master",
-          () => lost(`${host.host}:${host.port} is a replica`)
-        )
+    // A replica serves what it has, and falls behind for ever if it was cut off: it is no log.
+    const role = (connection: Connection) =>
+      Effect.filterOrFail(
+        connection.send(["ROLE"]),
+        (said) => Array.isArray(said) && said[0] === "master",
+        () => lost(`${host.host}:${host.port} is a replica`)
       )
-    )
+    const isNamed =
+      master === undefined
+        ? Effect.succeed(true)
+        : // Sentinels that are away do not say that it is another.
+          Effect.orElseSucceed(
+            Effect.map(masterOf(address, master), (named) => named.host === host.host && named.port === host.port),
+            () => true
+          )
+    return {
+      connect: Effect.tap(openTo(host, address), role),
+      check: (connection) =>
+        Effect.zipRight(
+          role(connection),
+          Effect.filterOrFail(
+            isNamed,
+            (same) => same,
+            () => lost(`the Sentinels name another primary than ${host.host}:${host.port}`)
+          )
+        )
+    }
   })

@@ -196,8 +196,8 @@ export const inspect = (url: Redacted.Redacted): Effect.Effect<Checks.Findings &
   Effect.gen(function* () {
     const address = yield* Address.parse(Redacted.value(url))
     const where = Address.describe(address)
-    return yield* Connection.open(address).pipe(
-      Effect.flatten,
+    return yield* Connection.find(address).pipe(
+      Effect.flatMap(({ connect }) => connect),
       Effect.flatMap(Checks.look),
       Effect.scoped,
       Effect.mapBoth({

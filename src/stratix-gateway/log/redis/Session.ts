@@ -22,6 +22,9 @@ import type { Batch, GroupCommit } from "./GroupCommit.js"
 /** Milliseconds that a read waits for events before it looks whether the log is still the same: after a FLUSHALL it would wait for ever. */
 const BLOCK = 250
 
+/** Between two questions whether this Redis is still the primary: one that was cut off from those who replaced it goes on answering. */
+const CHECK_EVERY: Duration.DurationInput = "10 seconds"
+
 /** Milliseconds between two calls of the script that only look after the log. */
 const CALL_EVERY = 1000
 
@@ -84,7 +87,7 @@ export const run = (
 ): Effect.Effect<never, Connection.RedisFailure | EventLogStartError, Scope.Scope> =>
   Effect.gen(function* () {
     const { address, commands, commit, newEpoch, now, settings, time } = context
-    const connect = yield* Connection.open(address)
+    const { check, connect } = yield* Connection.find(address)
     const [writer, reader] = yield* Effect.all([connect, connect], { concurrency: 2 })
 
     const { engine, refusals, warnings } = yield* Checks.look(writer)
@@ -209,6 +212,7 @@ export const run = (
         Effect.forever(follow),
         Effect.forever(Effect.flatMap(commit.next, execute)),
         Effect.forever(lookAfter),
+        Effect.forever(Effect.zipRight(Effect.sleep(CHECK_EVERY), check(writer))),
         writer.lost,
         reader.lost,
         Effect.zipRight(

@@ -151,7 +151,8 @@ describe("a batch", () => {
   it.live("that is sent again under its number has the places of the first time, however late", () =>
     Effect.gen(function* () {
       const commands = Commands.make(newNamespace(), "writer", StatusSyncConfig.defaults)
-      const connection = yield* Effect.flatten(Connection.open(Either.getOrThrow(Address.parse(server.url))))
+      const { connect } = yield* Connection.find(Either.getOrThrow(Address.parse(server.url)))
+      const connection = yield* connect
       const elements = ["", "2", ...[agent("a"), note()].flatMap(Wire.argumentsOf)]
       const send = (number: number, deadline?: number) =>
         commands.append(connection, { number, deadline, elements }, "epoch", undefined)
