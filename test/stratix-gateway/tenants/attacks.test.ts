@@ -90,6 +90,11 @@ const attacks = (name: string, settings: () => Partial<StatusSyncConfig.Settings
         yield* put("left", "agents/mine/status", { status: "busy" })
         const latest = offsetOf(yield* put("right", "agents/theirs/status", { status: "online" }))
         const queries = ["", ...[before, theirs, latest].map((offset) => `since=${encodeURIComponent(offset)}`)]
+        for (const query of [...queries, `until=${encodeURIComponent(latest)}`, "agents=theirs"]) {
+          const history = yield* request("GET", `/api/stratix/history?${query}`, { token: secretOf("left") })
+          assert.strictEqual(history.status, 200)
+          assert.notInclude(JSON.stringify(history.body), "theirs", query)
+        }
         for (const form of forms) {
           for (const query of queries) {
             const asked = [form.query, query, "agents=theirs,mine"].filter((part) => part !== undefined && part !== "")

@@ -24,6 +24,7 @@ import {
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import { OperatorAuth, PublishAuth } from "./CurrentPrincipal.js"
 import { Problem } from "./Problem.js"
+import * as QueryParameters from "./read/QueryParameters.js"
 import { epoch, StateGroup, StreamGroup } from "./read/ReadApi.js"
 
 export { Problem } from "./Problem.js"
@@ -223,6 +224,7 @@ export const PublishGroup = HttpApiGroup.make("stratix.publish")
       .setHeaders(once)
       .addSuccess(Published, accepted)
   )
+  .annotateEndpoints(OpenApi.Transform, QueryParameters.withTenant)
   .addError(Problem, { status: 400 })
   .addError(Problem, { status: 401 })
   .addError(Problem, { status: 403 })
@@ -254,11 +256,13 @@ export const OperationsGroup = HttpApiGroup.make("stratix.operations")
   .annotate(OpenApi.Description, "Tells operators how the gateway fares.")
   .add(
     HttpApiEndpoint.get("connections", "/api/stratix/connections")
+      .annotate(OpenApi.Transform, QueryParameters.withTenant)
       .annotate(OpenApi.Summary, "Every connection: its filter, lag, unsent bytes and round trip")
       .addSuccess(ConnectionReports)
   )
   .add(
     HttpApiEndpoint.del("disconnect")`/api/stratix/connections/${HttpApiSchema.param("connectionId", Schema.String)}`
+      .annotate(OpenApi.Transform, QueryParameters.withTenant)
       .annotate(
         OpenApi.Summary,
         "Closes a connection with 1012: its client comes back. To keep one away, revoke its token"

@@ -17,6 +17,14 @@ const parameter = (name: string, description: string): OpenApi.OpenAPISpecParame
 /** Whose events. */
 export const tenant = parameter("tenant", "one of the token's tenants; needed where it has several")
 
+/** Adds it to the parameters of an operation. */
+export const withTenant = (
+  operation: Readonly<Record<string, unknown>>
+): Readonly<Record<string, unknown>> & { readonly parameters: ReadonlyArray<unknown> } => ({
+  ...operation,
+  parameters: [...(Array.isArray(operation["parameters"]) ? operation["parameters"] : []), tenant]
+})
+
 /** Which events, and whose. */
 export const filter: ReadonlyArray<OpenApi.OpenAPISpecParameter> = [
   parameter("events", "only these event types, separated by commas; the prefix `stratix:` may be left out"),
