@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { SYNC_PROTOCOL } from "../../stratix-core/event-types.js"
+import { CONNECTED, SYNC_PROTOCOL } from "../../stratix-core/event-types.js"
 import { type Finding, ok, problem, warning } from "../../stratix-gateway/operations/diagnosis/Finding.js"
 import { explain, type Gateway } from "../Gateway.js"
 import { visible } from "../Output.js"
@@ -34,7 +34,9 @@ interface Answer {
 const request = (
   url: URL,
   gateway: Gateway,
-  headers: Readonly<Record<string, string>>
+  headers: Readonly<Record<string, string>>,
+  /** What is enough of an answer that does not end. */
+  until?: string
 ): Effect.Effect<Answer, unknown> =>
   Effect.async<Answer, unknown>((resume) => {
     const { token } = gateway
@@ -46,7 +48,7 @@ const request = (
       let body = ""
       response.setEncoding("utf8").on("data", (text: string) => {
         body += text
-        if (body.length < MAX_BODY) return
+        if (body.length < MAX_BODY && (until === undefined || !body.includes(until))) return
         answer(response, body)
         asked.destroy()
       })
@@ -155,6 +157,23 @@ const websocket = (
     }
   })
 
+/** Whether an event stream comes through while it is open. What refuses it has refused the WebSocket, too. */
+const stream = (gateway: Gateway): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.gen(function* () {
+    const base = gateway.socket.pathname.replace(/[^/]*$/, "")
+    const address = new URL(`${base}api/stratix/stream`, gateway.http)
+    const asked = yield* Effect.either(request(address, gateway, { accept: "text/event-stream" }, CONNECTED))
+    const heldBack = warning(
+      "stream",
+      "the event stream is held back on the way: pages that it is the fallback of see nothing",
+      "in nginx: proxy_buffering off; in Caddy: flush_interval -1"
+    )
+    if (Either.isLeft(asked)) return [heldBack]
+    const { body, status } = asked.right
+    if (status !== 200) return []
+    return [body.includes(CONNECTED) ? ok("stream", "the event stream comes through as it happens") : heldBack]
+  })
+
 const health = (gateway: Gateway): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
     const base = gateway.socket.pathname.replace(/[^/]*$/, "")
@@ -200,6 +219,7 @@ export const look = (gateway: Gateway, origin: string | undefined): Effect.Effec
     return [
       ...findings,
       ...(yield* health(gateway)),
+      ...(yield* stream(gateway)),
       ...(inClear
         ? [
             warning(

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, request, type Server } from "node:h
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, type Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Option, type Scope, TestClock } from "effect"
 import * as FromOutside from "../../../src/stratix-cli/diagnosis/FromOutside.js"
 import * as Gateway from "../../../src/stratix-cli/Gateway.js"
 import { StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
@@ -17,6 +17,8 @@ interface Behaviour {
   readonly headers?: (headers: IncomingMessage["headers"]) => IncomingMessage["headers"]
   /** Whether upgrades are passed on as such. */
   readonly upgrades?: boolean
+  /** Passes an answer on only when it is whole; told of each that it has the head of. */
+  readonly buffers?: (path: string) => void
   /** Where it takes the gateway to be. */
   readonly to?: number
 }
@@ -24,7 +26,7 @@ interface Behaviour {
 /** A proxy, which is as good as its settings. */
 const proxy = (
   gatewayPort: number,
-  { headers = (same) => same, path = (same) => same, to = gatewayPort, upgrades = true }: Behaviour
+  { buffers, headers = (same) => same, path = (same) => same, to = gatewayPort, upgrades = true }: Behaviour
 ): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Server>((resume) => {
@@ -35,8 +37,14 @@ const proxy = (
         message.headers = rest
         passOn(message)
           .on("response", (answer) => {
-            response.writeHead(answer.statusCode ?? 0, answer.headers)
-            answer.pipe(response)
+            const chunks: Array<Buffer> = []
+            response.on("close", () => answer.destroy())
+            if (buffers === undefined) answer.pipe(response.writeHead(answer.statusCode ?? 0, answer.headers))
+            else
+              answer
+                .on("data", (chunk: Buffer) => chunks.push(chunk))
+                .on("end", () => response.writeHead(answer.statusCode ?? 0, answer.headers).end(Buffer.concat(chunks)))
+            buffers?.(message.url ?? "")
           })
           .on("error", () => response.writeHead(502).end("<html>Bad Gateway</html>"))
           .end()
@@ -92,6 +100,7 @@ describe("doctor --url", () => {
       for (const { code, out } of [straight, through]) {
         assert.match(out, /^ok +websocket +opens, with stratix\.sync\.v1$/m)
         assert.match(out, /^ok +http +the gateway answers, version \d/m)
+        assert.match(out, /^ok +stream +the event stream comes through/m)
         assert.notMatch(out, /^(problem|warning)/m)
         assert.strictEqual(code, 0)
       }
@@ -137,6 +146,20 @@ describe("doctor --url", () => {
       }).pipe(Effect.provide(gateway()))
     )
   }
+
+  it.scoped("names the mistake of a proxy that holds event streams back", () =>
+    Effect.gen(function* () {
+      const held = yield* Deferred.make<void>()
+      const buffers = (path: string) => {
+        if (path.endsWith("/stream")) Deferred.unsafeDone(held, Exit.void)
+      }
+      const found = yield* Effect.fork(doctor(`${yield* proxy(yield* port, { buffers })}/`))
+      yield* Deferred.await(held)
+      // As long as it is waited for an answer.
+      yield* TestClock.adjust("15 seconds")
+      assert.match(yield* Fiber.join(found), /^warning stream .*held back.*\n.*proxy_buffering off/m)
+    }).pipe(Effect.provide(gateway()))
+  )
 
   it.scopedLive("says where nothing answers, and what a page or a redirect there means", () =>
     Effect.gen(function* () {
