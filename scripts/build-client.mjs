@@ -11,7 +11,7 @@ const target = path("packages/client/dist")
 
 /** All but the one that is made of Effect. */
 const isTaken = (/** @type {string} */ name) =>
-  /^stratix-(client|publisher)\/.*(?<!StatusStream)\.(js|d\.ts)$/.test(name) ||
+  /^stratix-(client|hooks|publisher)\/.*(?<!StatusStream)\.(js|d\.ts)$/.test(name) ||
   /^stratix-core\/(close-codes|event-types)\.(js|d\.ts)$/.test(name)
 
 await rm(target, { recursive: true, force: true })

@@ -142,7 +142,13 @@ export const asClient = (event: GatewayStatusEvent, client: GatewayStatusClient,
 const install = async (project, tarball, manifest) => {
   const version = (/** @type {string} */ name) => readJson(join(root, "node_modules", name, "package.json"))
   // @types/ws is for the declarations of @effect/platform-node, which use it and do not bring it.
-  const companions = [...Object.keys(manifest.peerDependencies), "typescript", "@types/node", "@types/ws"]
+  const companions = [
+    ...Object.keys(manifest.peerDependencies),
+    "typescript",
+    "@types/node",
+    "@types/react",
+    "@types/ws"
+  ]
   const specs = companions.map(async (name) => `${name}@${(await version(name)).version}`)
   await mkdir(project)
   await writeFile(join(project, "package.json"), JSON.stringify({ name: "scratch", private: true, type: "module" }))

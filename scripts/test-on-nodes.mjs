@@ -23,6 +23,7 @@ const elsewhere = [
   "test/stratix-dashboard/**",
   "test/stratix-client/browser.test.ts",
   "test/stratix-client/pages/**",
+  "test/stratix-hooks/**",
   "test/stratix-client/screens.test.ts",
   "test/stratix-cli/docs.test.ts"
 ]

@@ -18,6 +18,7 @@ export const sourceFiles = (folder: string): ReadonlyArray<SourceFile> =>
 const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   "stratix-core": [],
   "stratix-client": ["stratix-core"],
+  "stratix-hooks": ["stratix-core", "stratix-client"],
   "stratix-publisher": ["stratix-core"],
   "stratix-gateway": ["stratix-core"],
   "stratix-testing": ["stratix-core", "stratix-gateway"],
