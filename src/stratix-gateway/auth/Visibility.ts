@@ -60,7 +60,16 @@ export const make = (initial: Filter.Filter): Changeable => {
     set: (next) =>
       Effect.sync(() => {
         filter = next
-        for (const listener of [...listeners]) listener()
+        const faults: Array<unknown> = []
+        for (const listener of [...listeners]) {
+          try {
+            listener()
+          } catch (defect) {
+            // The others must hear of it all the same.
+            faults.push(defect)
+          }
+        }
+        if (faults.length > 0) throw faults[0]
       })
   }
 }

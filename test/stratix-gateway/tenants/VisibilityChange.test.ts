@@ -194,6 +194,37 @@ describe("what a principal may see, changed while it is connected", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("a listener that throws keeps no other from hearing of the change", () => {
+    const visibility = Visibility.make(of("a"))
+    return Effect.gen(function* () {
+      const heard: Array<string> = []
+      visibility.onChange(() => {
+        throw new Error("a fault of its own")
+      })
+      visibility.onChange(() => heard.push("heard"))
+      const client = yield* TestClients.connect()
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(visibility.set(Filter.none))))
+      yield* publish("a")
+      yield* StatusSyncTest.settled
+      assert.deepStrictEqual(heard, ["heard"])
+      assert.deepStrictEqual(agentsOf(yield* client.received), [])
+    }).pipe(Effect.provide(seeing(visibility)))
+  })
+
+  it.effect("narrows an event stream as it does a WebSocket", () => {
+    const visibility = Visibility.make(of("a", "b"))
+    return Effect.gen(function* () {
+      yield* publish("a", "b")
+      const client = yield* TestClients.connect({ stream: true })
+      const next = news(client)
+      yield* next
+      yield* visibility.set(of("b"))
+      assert.deepStrictEqual(kinds(yield* next), ["subscribed", "sync", "agent_status_update"])
+      yield* publish("a", "b")
+      assert.deepStrictEqual(agentsOf((yield* next).map(([, payload]) => ({ payload }))), ["b"])
+    }).pipe(Effect.provide(seeing(visibility)))
+  })
+
   it.effect("listens once for each connection, until its end", () => {
     const listeners = new Set<() => void>()
     const visibility: Visibility.Visibility = {
