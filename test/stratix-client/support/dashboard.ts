@@ -84,7 +84,8 @@ turn.port1.onmessage = () => {
 const start = (url: string, options: StatusClientOptions = {}) => {
   // Before the client's own listeners: nobody can look earlier.
   for (const type of ["visibilitychange", "resume"]) document.addEventListener(type, look)
-  client = connect(url, options)
+  // These pages tell of their WebSockets. The event stream has tests of its own.
+  client = connect(url, { transport: "websocket", ...options })
   client.onEvent(({ eventType }) => received.push(eventType))
   client.onEvent(work)
   client.onState(look)
