@@ -11,8 +11,8 @@ import * as GatewayHttp from "./api/http/GatewayHttp.js"
 import * as Connections from "./api/websocket/Connections.js"
 import * as Authenticator from "./auth/Authenticator.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
-import * as EventLogs from "./EventLogs.js"
 import type * as EventLog from "./log/EventLog.js"
+import { logOf, type Options, type Parts, withEvents } from "./Parts.js"
 import { isLoopback } from "./runtime/IpAddress.js"
 import { version } from "./runtime/Version.js"
 import { layerCore, originWarning, type Services } from "./StatusSyncService.js"
@@ -20,6 +20,7 @@ import * as NodeServer from "./transport/NodeServer.js"
 import * as TransportWs from "./transport/TransportWs.js"
 import * as WebSockets from "./transport/WebSockets.js"
 
+export type { Options, Parts } from "./Parts.js"
 export { layerCore, type Services } from "./StatusSyncService.js"
 
 /** Tells the operator of a gateway that is open to more than this machine. A host application may start to listen later, so the server is watched. */
@@ -60,7 +61,18 @@ export const layerMounted: Layer.Layer<
   Services | EventLog.EventLog,
   EventLog.EventLogStartError,
   StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer | Authenticator.Authenticator
-> = Layer.merge(onNodeServer, warnings).pipe(Layer.provideMerge(EventLogs.layerConfig))
+> = Layer.suspend(() => layerMountedWith({}))
+
+/** The service on a node server of the host application, as `layerMounted`, with a log and event types of your own.
+ * @since 0.1.0
+ * @category layers */
+export const layerMountedWith = <E = never, R = never>(
+  parts: Parts<E, R>
+): Layer.Layer<
+  Services | EventLog.EventLog,
+  EventLog.EventLogStartError | E,
+  StatusSyncConfig.StatusSyncConfig | NodeServer.NodeServer | Authenticator.Authenticator | R
+> => withEvents(Layer.merge(onNodeServer, warnings), parts).pipe(Layer.provideMerge(logOf(parts)))
 
 const ready = Layer.scopedDiscard(
   Effect.gen(function* () {
@@ -84,26 +96,26 @@ const ready = Layer.scopedDiscard(
 /** The service with its HTTP routes on this server, listening by the settings.
  * @since 0.1.0
  * @category layers */
-export const layerOn = <E, R>(
-  server: Layer.Layer<NodeServer.NodeServer, E, R>
+export const layerOn = <E, R, E2 = never, R2 = never>(
+  server: Layer.Layer<NodeServer.NodeServer, E, R>,
+  parts: Parts<E2, R2> = {}
 ): Layer.Layer<
   Services | EventLog.EventLog | NodeServer.NodeServer,
-  E | NodeServer.ListenError | EventLog.EventLogStartError,
-  R | StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator
+  E | E2 | NodeServer.ListenError | EventLog.EventLogStartError,
+  R | StatusSyncConfig.StatusSyncConfig | Authenticator.Authenticator | Exclude<R2, NodeServer.NodeServer>
 > =>
-  ready.pipe(
-    Layer.provideMerge(Layer.merge(GatewayHttp.layer, warnings)),
-    Layer.provideMerge(onNodeServer),
-    Layer.provideMerge(EventLogs.layerConfig),
-    Layer.provideMerge(server)
-  )
+  withEvents(
+    ready.pipe(Layer.provideMerge(Layer.merge(GatewayHttp.layer, warnings)), Layer.provideMerge(onNodeServer)),
+    parts
+  ).pipe(Layer.provideMerge(logOf(parts)), Layer.provideMerge(server))
 
-const onOwnServer = layerOn(NodeServer.layer)
+const onOwnServer = <E, R>(parts: Parts<E, R>) => layerOn(NodeServer.layer, parts)
 
 // Fresh, here and below: several gateways in one program are several, though they are made of the same layers.
-const withAuthenticator = Layer.fresh(onOwnServer)
+const withAuthenticator = <E, R>(parts: Parts<E, R>) => Layer.fresh(onOwnServer(parts))
 
-const withSettings = Layer.fresh(Layer.provideMerge(onOwnServer, Authenticator.layerLoopback))
+const withSettings = <E, R>(parts: Parts<E, R>) =>
+  Layer.fresh(Layer.provideMerge(onOwnServer(parts), Authenticator.layerLoopback))
 
 /** Why a gateway on its own server does not start.
  * @since 0.1.0
@@ -130,10 +142,15 @@ export type StartError =
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Partial<StatusSyncConfig.Settings> = {}
-): Layer.Layer<Services | EventLog.EventLog | NodeServer.NodeServer, StartError, Authenticator.Authenticator> =>
-  Layer.provide(withAuthenticator, StatusSyncConfig.layer(options))
+export const layer = <E = never, R = never>({
+  events,
+  log,
+  ...settings
+}: Options<E, R> = {}): Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  StartError | E,
+  Authenticator.Authenticator | Exclude<Exclude<R, NodeServer.NodeServer>, StatusSyncConfig.StatusSyncConfig>
+> => Layer.provide(withAuthenticator({ events, log }), StatusSyncConfig.layer(settings))
 
 /** The service on its own server, by the environment. It requires an `Authenticator`; `Authenticator.layerConfig` is by the environment, too.
  * @since 0.1.0
@@ -142,7 +159,20 @@ export const layerConfig: Layer.Layer<
   Services | EventLog.EventLog | NodeServer.NodeServer,
   StartError | ConfigError,
   Authenticator.Authenticator
-> = Layer.provide(withAuthenticator, StatusSyncConfig.layerConfig)
+> = Layer.suspend(() => layerConfigWith({}))
+
+/** The service on its own server by the environment, as `layerConfig`; settings given in code take the place of those there.
+ * @since 0.1.0
+ * @category layers */
+export const layerConfigWith = <E = never, R = never>({
+  events,
+  log,
+  ...overrides
+}: Options<E, R>): Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer,
+  StartError | ConfigError | E,
+  Authenticator.Authenticator | Exclude<Exclude<R, NodeServer.NodeServer>, StatusSyncConfig.StatusSyncConfig>
+> => Layer.provide(withAuthenticator({ events, log }), StatusSyncConfig.layerConfigWith(overrides))
 
 /** Settings of a gateway that only this machine can reach.
  * @since 0.1.0
@@ -155,12 +185,15 @@ export type LoopbackSettings = Omit<StatusSyncConfig.Settings, "host" | "trusted
 /** The service on its own server on 127.0.0.1, for development and tests: every client is let in without a token, unless the options have tokens or JWT keys. It cannot be given a `host`: a gateway that others can reach is `layer`, with an `Authenticator`.
  * @since 0.1.0
  * @category layers */
-export const layerLoopback = (
-  options: Partial<LoopbackSettings> = {}
-): Layer.Layer<
+export const layerLoopback = <E = never, R = never>({
+  events,
+  log,
+  ...settings
+}: Options<E, R, LoopbackSettings> = {}): Layer.Layer<
   Services | EventLog.EventLog | NodeServer.NodeServer | Authenticator.Authenticator,
-  StartError | Authenticator.AuthenticatorError
-> => Layer.provide(withSettings, StatusSyncConfig.layer(options))
+  StartError | Authenticator.AuthenticatorError | E,
+  Exclude<Exclude<Exclude<R, NodeServer.NodeServer>, Authenticator.Authenticator>, StatusSyncConfig.StatusSyncConfig>
+> => Layer.provide(withSettings({ events, log }), StatusSyncConfig.layer(settings))
 
 /** The gateway of `npm start`: by the environment alone. On loopback it needs no tokens; on any other address, or behind trusted proxies, it does not start without them unless `STRATIX_ALLOW_ANONYMOUS` is true.
  * @since 0.1.0
@@ -168,4 +201,4 @@ export const layerLoopback = (
 export const layerStandAlone: Layer.Layer<
   Services | EventLog.EventLog | NodeServer.NodeServer | Authenticator.Authenticator,
   StartError | Authenticator.AuthenticatorError | ConfigError
-> = Layer.provide(withSettings, StatusSyncConfig.layerConfig)
+> = Layer.provide(withSettings({}), StatusSyncConfig.layerConfig)

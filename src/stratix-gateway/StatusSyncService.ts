@@ -13,14 +13,16 @@ import * as Heartbeat from "./api/websocket/Heartbeat.js"
 import * as StatusSync from "./api/websocket/StatusSync.js"
 import type * as Authenticator from "./auth/Authenticator.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
-import * as EventLogs from "./EventLogs.js"
 import * as Broadcast from "./fanout/Broadcast.js"
 import type * as EventLog from "./log/EventLog.js"
 import * as Stamps from "./log/Stamps.js"
 import * as MetricsCollector from "./operations/MetricsCollector.js"
+import { logOf, type Options, type Parts, withEvents } from "./Parts.js"
 import * as Refusals from "./telemetry/Refusals.js"
 import * as Transport from "./transport/Transport.js"
 import * as WebSockets from "./transport/WebSockets.js"
+
+export type { Options, Parts } from "./Parts.js"
 
 /** Everything the service offers.
  * @since 0.1.0
@@ -61,15 +63,16 @@ export const originWarning: Layer.Layer<never, never, StatusSyncConfig.StatusSyn
 )
 
 // Fresh, here and below: several services in one program are several, though they are made of the same layers.
-const guest = Layer.fresh(
-  Layer.merge(layerCore, originWarning).pipe(
-    Layer.provideMerge(EventLogs.layerConfig),
-    Layer.provide(Transport.layerRouted)
+const guest = <E, R>(parts: Parts<E, R>) =>
+  Layer.fresh(
+    withEvents(Layer.merge(layerCore, originWarning), parts).pipe(
+      Layer.provideMerge(logOf(parts)),
+      Layer.provide(Transport.layerRouted)
+    )
   )
-)
 
 /**
- * The service with settings given in code, its log among them. It requires an `Authenticator`. Settings of the server (`host`, `port`, TLS and
+ * The service with settings given in code, with a log and event types of your own if you like. It requires an `Authenticator`. Settings of the server (`host`, `port`, TLS and
  * the timeouts of HTTP) are the host application's own and mean nothing here.
  *
  * @example
@@ -85,13 +88,15 @@ const guest = Layer.fresh(
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Partial<StatusSyncConfig.Settings> = {}
-): Layer.Layer<
+export const layer = <E = never, R = never>({
+  events,
+  log,
+  ...settings
+}: Options<E, R> = {}): Layer.Layer<
   Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
-  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError,
-  Authenticator.Authenticator
-> => Layer.provideMerge(guest, StatusSyncConfig.layer(options))
+  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError | E,
+  Authenticator.Authenticator | Exclude<R, StatusSyncConfig.StatusSyncConfig>
+> => Layer.provideMerge(guest({ events, log }), StatusSyncConfig.layer(settings))
 
 /** The service by the environment. It requires an `Authenticator`; `Authenticator.layerConfig` is by the environment, too.
  * @since 0.1.0
@@ -105,10 +110,12 @@ export const layerConfig: Layer.Layer<
 /** The service by the environment, as `layerConfig`; settings given in code take the place of those there.
  * @since 0.1.0
  * @category layers */
-export const layerConfigWith = (
-  overrides: Partial<StatusSyncConfig.Settings>
-): Layer.Layer<
+export const layerConfigWith = <E = never, R = never>({
+  events,
+  log,
+  ...overrides
+}: Options<E, R>): Layer.Layer<
   Services | EventLog.EventLog | StatusSyncConfig.StatusSyncConfig,
-  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError | ConfigError,
-  Authenticator.Authenticator
-> => Layer.provideMerge(guest, StatusSyncConfig.layerConfigWith(overrides))
+  StatusSyncConfig.ConfigInvalid | EventLog.EventLogStartError | ConfigError | E,
+  Authenticator.Authenticator | Exclude<R, StatusSyncConfig.StatusSyncConfig>
+> => Layer.provideMerge(guest({ events, log }), StatusSyncConfig.layerConfigWith(overrides))

@@ -10,6 +10,7 @@ import * as StatusSyncConfig from "../stratix-gateway/config/StatusSyncConfig.js
 import * as Broadcast from "../stratix-gateway/fanout/Broadcast.js"
 import type * as EventLog from "../stratix-gateway/log/EventLog.js"
 import * as EventLogMemory from "../stratix-gateway/log/EventLogMemory.js"
+import { withEvents } from "../stratix-gateway/Parts.js"
 import { nextTurn } from "../stratix-gateway/runtime/EventLoop.js"
 import * as StatusSyncServer from "../stratix-gateway/StatusSyncServer.js"
 import * as NodeServer from "../stratix-gateway/transport/NodeServer.js"
@@ -37,15 +38,20 @@ type GivenAuthenticator = Layer.Layer<
   StatusSyncConfig.StatusSyncConfig
 >
 
+/** Settings, and a log and event types of your own.
+ * @since 0.1.0
+ * @category models */
+export type Options = StatusSyncServer.Options<unknown, StatusSyncConfig.StatusSyncConfig>
+
 /** The service over memory: no sockets, no real time; `TestClock` moves everything. Every client is let in, unless an authenticator is given.
  * @since 0.1.0
  * @category layers */
 export const layerWith = (
-  options: Partial<StatusSyncConfig.Settings> = {},
+  { events, log = EventLogMemory.layer, ...options }: Options = {},
   authenticator: GivenAuthenticator = Authenticator.layerAllowAll
 ): Layer.Layer<Services> =>
-  StatusSyncServer.layerCore.pipe(
-    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, EventLogMemory.layer)),
+  withEvents(StatusSyncServer.layerCore, { events }).pipe(
+    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, log)),
     Layer.provideMerge(authenticator),
     Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, ...options })),
     Layer.orDie
@@ -60,11 +66,11 @@ export const layer: Layer.Layer<Services> = layerWith()
  * @since 0.1.0
  * @category layers */
 export const layerWs = (
-  options: Partial<StatusSyncConfig.Settings> = {},
+  { events, log, ...options }: Options = {},
   authenticator: GivenAuthenticator = Authenticator.layerAllowAll
 ): Layer.Layer<Services | NodeServer.NodeServer> =>
   TestClientsWs.layer.pipe(
-    Layer.provideMerge(StatusSyncServer.layerOn(NodeServer.layer)),
+    Layer.provideMerge(StatusSyncServer.layerOn(NodeServer.layer, { events, log })),
     Layer.provideMerge(authenticator),
     Layer.provideMerge(StatusSyncConfig.layer({ ...testDefaults, port: 0, ...options })),
     Layer.orDie

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => server.end())
 
 /** A gateway on its own port, over the shared log. */
-const gateway = (namespace: string, settings: Parameters<typeof StatusSyncServer.layerLoopback>[0] = {}) =>
+const gateway = (namespace: string, settings: Partial<StatusSyncServer.LoopbackSettings> = {}) =>
   StatusSyncServer.layerLoopback({
     port: 0,
     eventLog: Redacted.make(server.url),

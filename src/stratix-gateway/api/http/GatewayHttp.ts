@@ -25,6 +25,7 @@ import type * as Connections from "../websocket/Connections.js"
 import type * as StatusSync from "../websocket/StatusSync.js"
 import * as Dashboard from "./files/Dashboard.js"
 import * as Groups from "./Groups.js"
+import * as OpenApiDocument from "./OpenApiDocument.js"
 import * as PagePolicy from "./PagePolicy.js"
 import { guard } from "./RouteGuard.js"
 import * as StreamRoute from "./read/StreamRoute.js"
@@ -44,7 +45,7 @@ export type AppServices =
   | Broadcast.Broadcast
   | MetricsCollector.MetricsCollector
 
-const routes = HttpApiBuilder.middlewareOpenApi().pipe(
+const routes = OpenApiDocument.layer.pipe(
   Layer.provideMerge(
     Layer.provide(HttpApiBuilder.api(GatewayApi), [Groups.stratix(GatewayApi), Groups.operationsAndHealth(GatewayApi)])
   ),
