@@ -172,7 +172,8 @@ export const make = (
       const live = !result.more && result.to === head()
       // Up to here a step can be taken again; from the write on it cannot.
       const { form, sync } = subscriber.group
-      const written = sync ? Buffer.concat([form.message(SYNC, announcement(from, result, !live)), frames]) : frames
+      const announced = () => form.message(SYNC, announcement(from, result, !live), result.mode === "snapshot")
+      const written = sync ? Buffer.concat([announced(), frames]) : frames
       if (conflates && subscriber.joined) counts.conflations++
       if (conflates || !subscriber.catchingUp) begin(subscriber, result.mode)
       if (result.mode !== "resume") subscriber.target = until

@@ -13,8 +13,8 @@ export interface Form {
   readonly name: "frames" | "deflated" | "stream"
   /** What precedes the welcome. `retryMillis`: when a client that loses the connection should come back. */
   readonly opening: ((retryMillis: number) => Buffer) | undefined
-  /** A message of the gateway's own. */
-  readonly message: (eventType: string, json: string) => Buffer
+  /** A message of the gateway's own. `isAnew`: what the client has received is no place to resume after any more. */
+  readonly message: (eventType: string, json: string, isAnew?: boolean) => Buffer
   /** What is written at every heartbeat. */
   readonly ping: Buffer
 }
@@ -40,7 +40,9 @@ export const deflated: Form = { ...frames, name: "deflated" }
 export const stream: Form = {
   name: "stream",
   opening: (retryMillis) => Buffer.from(`retry: ${retryMillis}\n\n`),
-  message: (eventType, json) => Buffer.from(`event: ${eventType}\ndata: ${json}\n\n`),
+  // An empty id: whoever comes back before the next event shows none, and gets a snapshot.
+  message: (eventType, json, isAnew = false) =>
+    Buffer.from(`event: ${eventType}\n${isAnew ? "id:\n" : ""}data: ${json}\n\n`),
   ping: Buffer.from(":\n\n")
 }
 

@@ -300,7 +300,8 @@ export class Connection implements SocketHandlers {
     const { clock, stamps } = this.context
     const message = { eventType, payload, ...stamps.next() }
     const json = JSON.stringify(this.admission.sync ? { ...message, sentAt: sentAt(clock) } : message)
-    this.socket.write(this.socket.form.message(eventType, json))
+    // Under another filter the snapshot that follows is where it begins.
+    this.socket.write(this.socket.form.message(eventType, json, eventType === SUBSCRIBED))
   }
 
   private heartbeat(at?: number): void {

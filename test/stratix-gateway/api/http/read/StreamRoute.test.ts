@@ -42,7 +42,7 @@ describe("the event stream, to the letter", () => {
       )
       assert.match(
         announced,
-        /^event: stratix:sync\ndata: \{"eventType":"stratix:sync","payload":\{"mode":"snapshot","to":"[^"]+","count":1,"lost":0\},"timestamp":\d+,"requestId":"[^"]+","sentAt":\d+\}$/
+        /^event: stratix:sync\nid:\ndata: \{"eventType":"stratix:sync","payload":\{"mode":"snapshot","to":"[^"]+","count":1,"lost":0\},"timestamp":\d+,"requestId":"[^"]+","sentAt":\d+\}$/
       )
       assert.match(
         event,
