@@ -23,6 +23,7 @@ import * as HttpPipeline from "../../transport/HttpPipeline.js"
 import { NodeServer } from "../../transport/NodeServer.js"
 import type * as Connections from "../websocket/Connections.js"
 import type * as StatusSync from "../websocket/StatusSync.js"
+import * as AsyncApiDocument from "./AsyncApiDocument.js"
 import * as Dashboard from "./files/Dashboard.js"
 import * as Groups from "./Groups.js"
 import * as OpenApiDocument from "./OpenApiDocument.js"
@@ -45,7 +46,7 @@ export type AppServices =
   | Broadcast.Broadcast
   | MetricsCollector.MetricsCollector
 
-const routes = OpenApiDocument.layer.pipe(
+const routes = Layer.merge(OpenApiDocument.layer, AsyncApiDocument.layer).pipe(
   Layer.provideMerge(
     Layer.provide(HttpApiBuilder.api(GatewayApi), [Groups.stratix(GatewayApi), Groups.operationsAndHealth(GatewayApi)])
   ),

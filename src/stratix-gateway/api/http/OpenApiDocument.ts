@@ -12,7 +12,7 @@ import { GatewayApi } from "./StratixApi.js"
 const SCHEMAS = "#/components/schemas/"
 
 /** The schema of an event, named by its type without the colon: a name of a component has none. */
-const componentOf = ({ eventType }: AnyStatusEvent): string => eventType.replaceAll(":", ".")
+export const componentOf = ({ eventType }: AnyStatusEvent): string => eventType.replaceAll(":", ".")
 
 /** Declared events as components: their payloads, and others of their fields, refer to each other by name. */
 export const schemasOf = (events: Iterable<AnyStatusEvent>): { readonly [name: string]: unknown } => {
