@@ -202,12 +202,13 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       if (own.leased) status("offline")
       forget()
     }
-    const status: PublishedAgent["status"] = (next, { reason } = {}) => {
+    const status: PublishedAgent["status"] = (next, { extra, reason } = {}) => {
       if (isGone()) return
       own.leased = next !== "offline"
       state(`agent:${agentId}`, {
         eventType: AGENT_STATUS_UPDATE,
         payload: { agentId, status: next, reason },
+        extra,
         ...(own.leased && { leaseMs: own.leaseMs, endCommands })
       })
       if (own.leased) keep(own.leaseMs)
@@ -223,12 +224,13 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     return {
       agentId,
       status,
-      command: (commandId, commandStatus, { error, progress, result } = {}) => {
+      command: (commandId, commandStatus, { error, extra, progress, result } = {}) => {
         if (isGone()) return
         const key = `command:${commandId}`
         state(key, {
           eventType: COMMAND_STATUS_UPDATE,
-          payload: { commandId, agentId, commandStatus, progress, result, error }
+          payload: { commandId, agentId, commandStatus, progress, result, error },
+          extra
         })
         if (commandStatus !== "success" && commandStatus !== "failed") {
           own.commands.set(commandId, commandStatus)

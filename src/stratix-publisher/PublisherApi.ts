@@ -62,6 +62,8 @@ export interface CommandDetails {
   /** Any JSON. */
   readonly result?: unknown
   readonly error?: string | undefined
+  /** Fields of your own beside these. */
+  readonly extra?: object | undefined
 }
 
 /** An agent of this process. It is alive on every screen as long as this process is.
@@ -69,7 +71,10 @@ export interface CommandDetails {
  * @category models */
 export interface PublishedAgent {
   readonly agentId: string
-  readonly status: (status: AgentStatus, details?: { readonly reason?: string | undefined }) => void
+  readonly status: (
+    status: AgentStatus,
+    details?: { readonly reason?: string | undefined; readonly extra?: object | undefined }
+  ) => void
   readonly command: (commandId: string, status: CommandStatus, details?: CommandDetails) => void
   /** It is offline now, and not renewed any more. */
   readonly close: () => void
