@@ -5,7 +5,7 @@ import { NodeServer, StatusSyncServer } from "stratix-status-sync"
 import { portOf } from "./port.mjs"
 
 /** @typedef {import("effect").Layer.Layer.Success<ReturnType<typeof StatusSyncServer.layerLoopback>>} Services */
-/** @typedef {NonNullable<Parameters<typeof StatusSyncServer.layerLoopback>[0]>} Settings */
+/** @typedef {Partial<StatusSyncServer.LoopbackSettings>} Settings */
 
 /** What its parent gave it. */
 export const given = JSON.parse(process.argv[2] ?? "{}")

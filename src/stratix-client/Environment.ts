@@ -28,7 +28,7 @@ export type WebSocketConstructor = new (url: string, protocols: Array<string>) =
  * @category models */
 export type Fetch = (
   url: string,
-  init: { readonly headers: Headers; readonly signal: AbortSignal; readonly cache: "no-store" }
+  init: { readonly headers: Headers; readonly signal: AbortSignal }
 ) => Promise<Pick<Response, "ok" | "status" | "headers" | "body" | "text">>
 
 /** Time, chance and the signs that the machine is back.

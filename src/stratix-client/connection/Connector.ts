@@ -246,10 +246,7 @@ export const makeConnector = (
           onRefused: (detail) => report("ServerError", detail)
         })
         if (!isForced) scout(bearer)
-      } else {
-        const socket = openWebSocket(wanted, bearer, onMessage, onEnd)
-        if (socket) to.carrier = socket
-      }
+      } else to.carrier = openWebSocket(wanted, bearer, onMessage, onEnd)
     } catch (cause) {
       report("SocketFailed", cause)
       end("failed", String(cause))

@@ -21,7 +21,7 @@ export interface Carrier {
 export interface Link {
   /** Whether it is an event stream: the gateway cannot be asked anything over it. */
   readonly isStream: boolean
-  carrier?: Carrier
+  carrier?: Carrier | undefined
   readonly openedAt: number
   /** When its carrier was made, which may be after a token was had. */
   dialedAt: number
@@ -51,8 +51,8 @@ export const makeLink = (openedAt: number, isStream: boolean): Link => ({
 
 /** The subprotocols to offer. */
 export const protocolsFor = (mode: "sync" | "plain" | undefined, bearer: string | undefined): Array<string> => {
-  const plain = bearer === undefined ? [PLAIN_PROTOCOL] : [PLAIN_PROTOCOL, BEARER_PROTOCOL_PREFIX + bearer]
+  const plain = bearer ? [PLAIN_PROTOCOL, BEARER_PROTOCOL_PREFIX + bearer] : [PLAIN_PROTOCOL]
   if (mode !== "plain") return [SYNC_PROTOCOL, ...plain]
   // A browser that offers anything must be answered with one of it.
-  return bearer === undefined ? [] : plain
+  return bearer ? plain : []
 }
