@@ -1,5 +1,5 @@
 /**
- * What a page draws, with a subscription for each part: whoever shows one agent hears of that one only. Shared by the bindings.
+ * What a page draws, with a subscription for each part: a component that shows one agent hears of that one only. Shared by the bindings.
  *
  * @since 0.1.0
  */

@@ -40,7 +40,7 @@ export const deflated: Form = { ...frames, name: "deflated" }
 export const stream: Form = {
   name: "stream",
   opening: (retryMillis) => Buffer.from(`retry: ${retryMillis}\n\n`),
-  // An empty id: whoever comes back before the next event shows none, and gets a snapshot.
+  // An empty id: a client that comes back before the next event shows none, and gets a snapshot.
   message: (eventType, json, isAnew = false) =>
     Buffer.from(`event: ${eventType}\n${isAnew ? "id:\n" : ""}data: ${json}\n\n`),
   ping: Buffer.from(":\n\n")

@@ -1,8 +1,8 @@
 /**
  * Appends on their way to the file: many in one batch, one batch at a time.
  *
- * An event is shown once the file has it. The log's own events (leases, age, caps) are shown at once and are in the next batch: they are told to nobody who
- * would count on them, and a gateway that dies before makes them again.
+ * An event is shown once the file has it. The log's own events (leases, age, caps) are shown at once and are in the next batch: no publisher
+ * counts on them, and after a crash the next start makes them again.
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"

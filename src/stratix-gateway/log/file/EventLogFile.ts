@@ -1,7 +1,7 @@
 /**
  * The log in a file: one gateway's truth across restarts.
  *
- * The mirror serves everything; the file is written by a thread of its own, so that waiting for the disk holds up publishers, and nobody else.
+ * The mirror serves everything; the file is written by a thread of its own, so that waiting for the disk holds up publishers only.
  *
  * @since 0.1.0
  */
@@ -62,7 +62,7 @@ const make = ({ durability = "process", path }: Options) =>
     // Never set back or forward while it runs, and never before what was: a correction of the wall clock must neither age anything nor end a lease.
     const begun = Math.max(clock.unsafeCurrentTimeMillis(), at) - monotonicMillis(clock)
     const now = () => begun + monotonicMillis(clock)
-    // Nobody could renew one while there was no gateway.
+    // None could be renewed while there was no gateway.
     mirror.restartLeases(now())
     const replica = yield* Replica.make(settings, mirror, now)
     const sweep = new Sweep(journal, mirror, characters)
