@@ -289,6 +289,24 @@ describe("the dashboard of an open gateway", () => {
     assert.include(world.page.url(), "lang=zh")
   })
 
+  it("fits a phone: nothing is wider than the screen, and what is selected comes up over the field", async () => {
+    await world.publish(
+      ...Array.from({ length: 30 }, (_, i) => ["agent_status_update", { agentId: `a-${i}`, status: "busy" }] as const),
+      ["command_status_update", { commandId: "c-1", agentId: "a-0", commandStatus: "failed", error: "x".repeat(300) }]
+    )
+    await world.page.setViewportSize({ width: 390, height: 844 })
+    for (const tab of ["commands", "feed", "connections"]) {
+      await world.open(`?tab=${tab}`)
+      await world.page.getByRole("button", { name: /^a-0 Busy/ }).click()
+      const panel = world.page.getByRole("region", { name: "a-0", exact: true })
+      await panel.getByText("c-1", { exact: true }).waitFor()
+      assert.isTrue(await world.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), tab)
+      const box = await panel.boundingBox()
+      assert.isAtLeast(box?.y ?? 0, 844 * 0.4)
+      assert.isAtMost((box?.y ?? 0) + (box?.height ?? 0), 844)
+    }
+  })
+
   it("shows more agents than fit as tiles in a heat map that keys move over", async () => {
     const agents = Array.from({ length: 400 }, (_, i) => `a-${String(i).padStart(3, "0")}`)
     await world.publish(...agents.map((agentId) => ["agent_status_update", { agentId, status: "online" }] as const))
