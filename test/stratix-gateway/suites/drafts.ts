@@ -74,6 +74,28 @@ export const note = (n = 0): Draft => ({
   stamp,
   json: `{"note":${n}}`
 })
+/** An event of a declared type, the newest state of its key; without an agent as those without agents are. */
+export const own = (key: string, n = 0, agentId?: string): Draft => ({
+  tenant: "default",
+  eventType: "stratix:zone_update",
+  agentId,
+  commandId: undefined,
+  key: `stratix:zone_update/${key}`,
+  own: key,
+  removes: [],
+  status: undefined,
+  finished: false,
+  lease: undefined,
+  stamp,
+  json: `{"zone":"${key}","n":${n}}`
+})
+/** Ends such a key, by a publisher who knows no agent. */
+export const ownRemoval = (key: string): Draft => ({
+  ...own(key),
+  key: undefined,
+  removes: [`stratix:zone_update/${key}`],
+  json: `{"removed":"${key}"}`
+})
 /** The same event of another tenant. */
 export const inTenant = (tenant: string, draft: Draft): Draft => ({
   ...draft,

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { type Duration, Effect, FastCheck as fc } from "effect"
 import { EventLog, Filter, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
-import { agent, commandOf, leased, note, removal } from "./drafts.js"
+import { agent, commandOf, leased, note, own, ownRemoval, removal } from "./drafts.js"
 
 /** The laws of a log, against random histories of it. */
 export const eventLogLaws = <E>({
@@ -17,7 +17,13 @@ export const eventLogLaws = <E>({
   readonly runs: number
 }) => {
   const id = fc.integer({ min: 0, max: 4 })
-  const filters = [{}, { agents: ["0", "1"] }, { commands: ["0", "1", "2"] }, { events: ["agent_status_update"] }]
+  const filters = [
+    {},
+    { agents: ["0", "1"] },
+    { commands: ["0", "1", "2"] },
+    { events: ["agent_status_update"] },
+    { events: ["zone_update"] }
+  ]
   const step = <T extends string>(t: T, weight: number) => ({
     weight,
     arbitrary: fc.record({ t: fc.constant(t), id, of: id })
@@ -34,6 +40,9 @@ export const eventLogLaws = <E>({
           step("run", 3),
           step("lease", 3),
           step("remove", 2),
+          step("own", 4),
+          step("ownFinish", 2),
+          step("ownRemove", 2),
           step("note", 1),
           step("later", 1),
           {
@@ -87,6 +96,9 @@ export const eventLogLaws = <E>({
           else if (t === "run") yield* log.append([{ ...commandOf(`${id}`, `${of}`, n), status: "running" }])
           else if (t === "lease") yield* log.append([leased(`${id}`, 15_000, n)])
           else if (t === "remove") yield* log.append([removal(`${id}`)])
+          else if (t === "own") yield* log.append([own(`${id}`, n, of === 0 ? undefined : `${of}`)])
+          else if (t === "ownFinish") yield* log.append([{ ...own(`${id}`, n, `${of}`), finished: true }])
+          else if (t === "ownRemove") yield* log.append([ownRemoval(`${id}`)])
           else if (t === "note") yield* log.append([note(n)])
           else if (t === "later") yield* pass("20 seconds")
           else yield* read(id)

@@ -3,6 +3,7 @@ import { Chunk, Duration, Effect, Layer, Queue, TestClock } from "effect"
 import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import { agent, command, commandOf, type Draft, leased, note, removal } from "./drafts.js"
 import { eventLogLaws } from "./eventLogLaws.js"
+import { eventLogOwnKeys } from "./eventLogOwnKeys.js"
 import { eventLogTenants } from "./eventLogTenants.js"
 
 /** Milliseconds between two looks at the clock: gateways ask their log at least once a second. */
@@ -362,6 +363,7 @@ export const eventLogSuite = <E>(
     )
 
     eventLogLaws({ run, pass, runs })
+    eventLogOwnKeys({ run, pass })
     eventLogTenants({ run, pass, runs })
   })
 }

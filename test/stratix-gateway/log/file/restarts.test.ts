@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import WebSocket from "ws"
-import { agent, command, commandOf, leased, note, removal } from "../../suites/drafts.js"
+import { agent, command, commandOf, leased, note, own, ownRemoval, removal } from "../../suites/drafts.js"
 import { eventually, Reader, stateOf } from "../../support/redisLogs.js"
 import { portOf, startGateway } from "../../support/standAlone.js"
 import { describeFile, folder, openFile, PATIENCE } from "./files.js"
@@ -90,6 +90,9 @@ describeFile("a log in a file, over restarts", () => {
                 command(id, draw(2) === 0, number),
                 commandOf(id, `a${draw(3)}`, number),
                 removal(id),
+                own(id, number, `a${draw(3)}`),
+                { ...own(id, number), finished: true },
+                ownRemoval(id),
                 note(number)
               ]
               yield* log.append([...upTo(1 + draw(3))].flatMap(() => drafts[draw(drafts.length)] ?? []))

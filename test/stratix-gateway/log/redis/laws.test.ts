@@ -1,7 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Clock, Effect, FastCheck as fc } from "effect"
 import { Filter } from "../../../../src/stratix-gateway/index.js"
-import { agent, commandOf, type Draft, note, removal } from "../../suites/drafts.js"
+import { agent, commandOf, type Draft, note, own, ownRemoval, removal } from "../../suites/drafts.js"
 import { RedisServer } from "../../support/redis.js"
 import { eventually, newNamespace, openLog, patient, Reader, stateOf } from "../../support/redisLogs.js"
 
@@ -66,10 +66,18 @@ describe("one log for many gateways", () => {
       const namespace = newNamespace()
       const settings = { ...patient, historyCapacity: 6 }
       const first = yield* openLog(server.url, namespace, settings)
-      const [start] = yield* first.append([agent("a"), commandOf("c", "a", 1), agent("gone")])
+      const [start] = yield* first.append([
+        agent("a"),
+        commandOf("c", "a", 1),
+        agent("gone"),
+        own("z", 1, "a"),
+        own("y", 1, "a")
+      ])
       yield* first.append([
         commandOf("c", "b", 2),
         removal("gone"),
+        own("z", 2, "b"),
+        ownRemoval("y"),
         note(),
         note(),
         note(),
@@ -90,7 +98,7 @@ describe("one log for many gateways", () => {
         assert.deepStrictEqual(yield* told(second), yield* told(first))
       }
       const { historyEvents, keys, removalMarks } = second.stats()
-      assert.deepStrictEqual([historyEvents, keys, removalMarks], [6, 2, 2])
+      assert.deepStrictEqual([historyEvents, keys, removalMarks], [6, 3, 5])
     }).pipe(Effect.scoped)
   )
 
@@ -171,9 +179,21 @@ describe("one log for many gateways", () => {
   const id = fc.integer({ min: 0, max: 3 })
   const at = fc.integer({ min: 0, max: 2 })
   const step = fc.oneof(
-    ...(["agent", "command", "finish", "remove", "note", "read", "read", "start"] as const).map((t) =>
-      fc.record({ t: fc.constant(t), id, of: id, at })
-    )
+    ...(
+      [
+        "agent",
+        "command",
+        "finish",
+        "remove",
+        "own",
+        "ownFinish",
+        "ownRemove",
+        "note",
+        "read",
+        "read",
+        "start"
+      ] as const
+    ).map((t) => fc.record({ t: fc.constant(t), id, of: id, at }))
   )
 
   it.effect.prop(
@@ -196,6 +216,9 @@ describe("one log for many gateways", () => {
           else if (t === "command") yield* log.append([commandOf(`${name}`, `${of}`, n)])
           else if (t === "finish") yield* log.append([{ ...commandOf(`${name}`, `${of}`, n), finished: true }])
           else if (t === "remove") yield* log.append([removal(`${name}`)])
+          else if (t === "own") yield* log.append([own(`${name}`, n, of === 0 ? undefined : `${of}`)])
+          else if (t === "ownFinish") yield* log.append([{ ...own(`${name}`, n, `${of}`), finished: true }])
+          else if (t === "ownRemove") yield* log.append([ownRemoval(`${name}`)])
           else if (t === "note") yield* log.append([note(n)])
           else if (t === "read") yield* hopping.read(log)
           else logs[gateway] = yield* open
