@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process"
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { isDeepStrictEqual } from "node:util"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { agent, note } from "../../suites/drafts.js"
@@ -161,6 +162,51 @@ describeFile("one file has one gateway:", () => {
       yield* restored.append([agent("b"), agent("c")])
       assert.strictEqual((yield* restored.since(early)).mode, "resume")
       assert.strictEqual((yield* restored.since(late)).mode, "snapshot")
+    }).pipe(Effect.scoped)
+  )
+})
+
+describeFile("a write-ahead log with other bytes than were written", () => {
+  it.live("ends before the first of them: no append is read in part, and who saw more begins afresh", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "log.db")
+      const appends = upTo(20)
+      // Of a gateway that runs still: one that ends well leaves no write-ahead log behind.
+      const log = yield* openFile(path)
+      const states = [yield* stateOf(log)]
+      const offsets: Array<string> = []
+      for (const n of appends) {
+        const [, offset = ""] = yield* log.append([agent("same", n), agent(`a${n}`)])
+        offsets.push(offset)
+        states.push(yield* stateOf(log))
+      }
+      const wal = readFileSync(`${path}-wal`)
+      const kept: Array<number> = []
+      for (const [i, at] of [0, 0.3, 0.6, 0.9, 1].entries()) {
+        const copy = `${path}.${i}`
+        const place = Math.floor((wal.length - 1) * at)
+        copyFileSync(path, copy)
+        writeFileSync(`${copy}-wal`, wal)
+        overwrite(`${copy}-wal`, place, Buffer.from([(wal[place] ?? 0) ^ 0x41]))
+        const damaged = yield* openFile(copy)
+        const state = [...(yield* stateOf(damaged))]
+        const count = states.findIndex((one) => isDeepStrictEqual([...one], state))
+        assert.isAtLeast(count, 0, `byte ${place}: the state of no moment`)
+        kept.push(count)
+        // As many again as were lost, and more: their places are given anew.
+        yield* damaged.append(appends.flatMap((n) => [agent(`b${n}`), agent(`c${n}`), agent(`d${n}`)]))
+        for (const [n, offset] of offsets.entries()) {
+          const { mode } = yield* damaged.since(offset)
+          assert.strictEqual(mode, n < count ? "resume" : "snapshot", `byte ${place}: reader of append ${n}`)
+        }
+      }
+      assert.deepStrictEqual(
+        kept,
+        kept.toSorted((a, b) => a - b)
+      )
+      assert.strictEqual(kept[0], 0)
+      assert.include([...upTo(appends.length)], kept.at(-1))
+      assert.isAbove(kept.at(-1) ?? 0, 0)
     }).pipe(Effect.scoped)
   )
 })
