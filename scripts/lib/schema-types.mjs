@@ -19,6 +19,9 @@ const typeOf = (ast) => {
       return JSON.stringify(ast.literal)
     case "Refinement":
       return typeOf(ast.from)
+    // Written down before what it refers to; none refers to itself.
+    case "Suspend":
+      return typeOf(ast.f())
     case "Union":
       return ast.types.map(typeOf).join(" | ")
     case "TupleType": {
