@@ -229,11 +229,12 @@ export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.S
         assert.deepStrictEqual((yield* client.take).payload, { agentId: "a2", status: "online" })
         yield* client.send({ type: "ping" })
         assert.strictEqual((yield* client.take).eventType, "stratix:heartbeat")
-        for (const junk of ["{", '{"type":"dance"}', '{"type":"subscribe","agents":"a1"}', "null"]) {
+        // A message of another protocol is answered, and does not count.
+        for (const junk of ['{"type":"dance"}', "{", '{"type":"subscribe","agents":"a1"}', "null"]) {
           yield* client.sendText(junk)
           assert.strictEqual((yield* client.take).eventType, "stratix:error")
         }
-        for (let i = 4; i < 10; i++) yield* client.sendText("junk")
+        for (let i = 3; i < 10; i++) yield* client.sendText("junk")
         assert.strictEqual((yield* client.closed).code, 1008)
         yield* untilCount(0)
       })
