@@ -111,6 +111,9 @@ describe("GET /api/stratix/state", () => {
         assert.deepStrictEqual([status, bytes.length, headers.etag], [304, 0, tags[0]])
         assert.strictEqual(headers.vary, "Authorization, Cookie, Accept-Encoding, Origin")
       }
+      const whole = yield* ask("", { ...gzip, "if-none-match": tags[0] ?? "", origin: "http://localhost" })
+      assert.deepStrictEqual([whole.status, whole.headers.etag], [200, tags[1]])
+      assert.strictEqual(whole.headers.vary, "Authorization, Cookie, Accept-Encoding, Origin")
       assert.strictEqual((yield* ask("", { "if-none-match": tags[1] ?? "" })).status, 200)
       yield* sync.notifyAgentStatus("a", "busy")
       const { headers, status } = yield* ask("", { "if-none-match": tags[0] ?? "" })
