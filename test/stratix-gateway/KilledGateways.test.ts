@@ -119,14 +119,15 @@ describe("many gateways, one of which is killed -9", () => {
 
 describe("a token that is taken out of the file that all gateways read", () => {
   it.live(
-    "closes its connections at each of them, and no others",
+    "closes its connections at each of them within two seconds, and no others",
     () =>
       Effect.gen(function* () {
         const file = join(yield* folder, "tokens.json")
         const token = (name: string) => ({ name, token: `secret-of-${name}-0123456789`, permissions: ["subscribe"] })
         const write = (...names: ReadonlyArray<string>) =>
           Effect.promise(() => writeFile(file, JSON.stringify(names.map(token))))
-        yield* write("stays", "goes")
+        const going = ["goes-1", "goes-2", "goes-3", "goes-4", "goes-5"]
+        yield* write("stays", ...going)
         const namespace = newNamespace()
         const both = yield* Effect.all([
           gateway(namespace, { STRATIX_TOKENS_FILE: file }),
@@ -142,11 +143,21 @@ describe("a token that is taken out of the file that all gateways read", () => {
                 socket.on("open", () => resolve(socket))
               })
           )
-        const go = yield* Effect.forEach(both, ({ port }) => open(port, "goes"))
         const stay = yield* Effect.forEach(both, ({ port }) => open(port, "stays"))
-        const closed = go.map((socket) => new Promise<number>((resolve) => socket.on("close", resolve)))
-        yield* write("stays")
-        assert.deepStrictEqual(yield* Effect.promise(() => Promise.all(closed)), [4401, 4401])
+        const closed = yield* Effect.forEach(going, (name) =>
+          Effect.forEach(both, ({ port }) =>
+            Effect.map(open(port, name), (socket) => new Promise<number>((resolve) => socket.on("close", resolve)))
+          )
+        )
+        const millis: Array<number> = []
+        for (const [i, sockets] of closed.entries()) {
+          const began = performance.now()
+          yield* write("stays", ...going.slice(i + 1))
+          assert.deepStrictEqual(yield* Effect.promise(() => Promise.all(sockets)), [4401, 4401])
+          millis.push(performance.now() - began)
+        }
+        // The fastest: another program may have had the machine during any of them, but a look once a minute is never so soon.
+        assert.isBelow(Math.min(...millis), 2000)
         assert.deepStrictEqual(
           stay.map(({ readyState }) => readyState),
           [WebSocket.OPEN, WebSocket.OPEN]
