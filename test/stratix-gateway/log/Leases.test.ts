@@ -4,7 +4,7 @@ import { EventLog, StatusSync, StatusSyncConfig } from "../../../src/stratix-gat
 import { Mirror } from "../../../src/stratix-gateway/log/mirror/Mirror.js"
 import { emptyLog } from "../../../src/stratix-gateway/log/mirror/Records.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { agent } from "../suites/drafts.js"
+import { agent } from "../../../src/stratix-testing/suites/drafts.js"
 
 /** The payload of every event so far, the newest last. */
 const said = Effect.map(EventLog.EventLog, (log) =>

@@ -1,8 +1,8 @@
+import * as Vitest from "@effect/vitest"
 import { Layer, Logger } from "effect"
-import { StatusSyncTest } from "../../../src/stratix-testing/index.js"
-import { transportSuite } from "../suites/transportSuite.js"
+import { StatusSyncTest, transportSuite } from "../../../src/stratix-testing/index.js"
 
 const quiet = Logger.remove(Logger.defaultLogger)
 
-transportSuite("memory", Layer.provideMerge(StatusSyncTest.layer, quiet))
-transportSuite("ws", Layer.provideMerge(StatusSyncTest.layerWs({ drainTimeout: "1 second" }), quiet))
+transportSuite(Vitest, "memory", Layer.provideMerge(StatusSyncTest.layer, quiet))
+transportSuite(Vitest, "ws", Layer.provideMerge(StatusSyncTest.layerWs({ drainTimeout: "1 second" }), quiet))

@@ -3,7 +3,16 @@ import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import WebSocket from "ws"
-import { agent, command, commandOf, leased, note, own, ownRemoval, removal } from "../../suites/drafts.js"
+import {
+  agent,
+  command,
+  commandOf,
+  leased,
+  note,
+  own,
+  ownRemoval,
+  removal
+} from "../../../../src/stratix-testing/suites/drafts.js"
 import { eventually, Reader, stateOf } from "../../support/redisLogs.js"
 import { portOf, startGateway } from "../../support/standAlone.js"
 import { describeFile, folder, openFile, PATIENCE } from "./files.js"

@@ -1,7 +1,8 @@
+import * as Vitest from "@effect/vitest"
 import { afterAll, beforeAll } from "@effect/vitest"
 import { Effect, Layer, Redacted, TestServices } from "effect"
 import { EventLog, EventLogRedis } from "../../../../src/stratix-gateway/index.js"
-import { eventLogSuite } from "../../suites/eventLogSuite.js"
+import { eventLogSuite } from "../../../../src/stratix-testing/index.js"
 import { RedisServer } from "../../support/redis.js"
 
 let server: RedisServer
@@ -25,7 +26,7 @@ const layer = Layer.unwrapScoped(
   })
 )
 
-eventLogSuite("Redis", layer, {
+eventLogSuite(Vitest, "Redis", layer, {
   settle: Effect.flatMap(EventLog.EventLog, (log) => Effect.asVoid(log.append([]))),
   // Each is a log of its own over two connections: with 40 runs the property takes seconds, as the memory's does with 300.
   runs: 40

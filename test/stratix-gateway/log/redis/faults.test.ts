@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, type Scope } from "effect"
 import type { EventLog } from "../../../../src/stratix-gateway/index.js"
-import { agent, note } from "../../suites/drafts.js"
+import { agent, note } from "../../../../src/stratix-testing/suites/drafts.js"
 import { type Options, RedisServer } from "../../support/redis.js"
 import { eventually, type Log, newNamespace, openLog, patient, Reader, stateOf } from "../../support/redisLogs.js"
 import { Wire } from "../../support/wire.js"

@@ -1,7 +1,15 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Clock, Effect, FastCheck as fc } from "effect"
 import { Filter } from "../../../../src/stratix-gateway/index.js"
-import { agent, commandOf, type Draft, note, own, ownRemoval, removal } from "../../suites/drafts.js"
+import {
+  agent,
+  commandOf,
+  type Draft,
+  note,
+  own,
+  ownRemoval,
+  removal
+} from "../../../../src/stratix-testing/suites/drafts.js"
 import { RedisServer } from "../../support/redis.js"
 import { eventually, newNamespace, openLog, patient, Reader, stateOf } from "../../support/redisLogs.js"
 

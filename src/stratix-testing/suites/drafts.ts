@@ -1,5 +1,6 @@
 /** Events for the log, as short as they may be. */
-import { type EventLog, Tenant } from "../../../src/stratix-gateway/index.js"
+import type * as EventLog from "../../stratix-gateway/log/EventLog.js"
+import * as Tenant from "../../stratix-gateway/log/Tenant.js"
 
 /** An event that has no place in the log yet. */
 export type Draft = EventLog.Draft

@@ -1,7 +1,12 @@
-import { assert, it } from "@effect/vitest"
-import { type Duration, Effect, FastCheck as fc } from "effect"
-import { EventLog, Filter, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as fc from "effect/FastCheck"
+import type * as StatusSyncConfig from "../../stratix-gateway/config/StatusSyncConfig.js"
+import * as EventLog from "../../stratix-gateway/log/EventLog.js"
+import * as Filter from "../../stratix-gateway/log/Filter.js"
+import * as assert from "./assert.js"
 import { agent, commandOf, type Draft, inTenant, leased, note, removal } from "./drafts.js"
+import { property, type Runner } from "./runner.js"
 
 const running = (commandId: string, agentId: string, n: number): Draft => ({
   ...commandOf(commandId, agentId, n),
@@ -12,14 +17,17 @@ const running = (commandId: string, agentId: string, n: number): Draft => ({
 export const eventLogTenants = <E>({
   pass,
   run,
+  runner,
   runs
 }: {
+  readonly runner: Runner
   readonly run: (
     settings: Partial<StatusSyncConfig.Settings>
   ) => <A, E2>(effect: Effect.Effect<A, E2, EventLog.EventLog>) => Effect.Effect<A, E | E2>
   readonly pass: (time: Duration.DurationInput) => Effect.Effect<void, EventLog.EventLogError, EventLog.EventLog>
   readonly runs: number
 }) => {
+  const { it } = runner
   const left = "acme"
   const right = "__proto__"
   const filterOf = (tenant: string, fields: Parameters<typeof Filter.fromFields>[0] = {}) =>
@@ -114,20 +122,20 @@ export const eventLogTenants = <E>({
   )
 
   const id = fc.integer({ min: 0, max: 2 })
-  it.effect.prop(
+  property(
+    runner,
+    Math.ceil(runs / 6),
     "what a tenant reads is the same whether or not others publish",
-    [
-      fc.array(
-        fc.record({
-          t: fc.constantFrom("agent", "command", "finish", "run", "lease", "remove", "note", "later"),
-          tenant: fc.constantFrom(left, right, "default"),
-          id,
-          of: id
-        }),
-        { maxLength: 40 }
-      )
-    ],
-    ([script]) => {
+    fc.array(
+      fc.record({
+        t: fc.constantFrom("agent", "command", "finish", "run", "lease", "remove", "note", "later"),
+        tenant: fc.constantFrom(left, right, "default"),
+        id,
+        of: id
+      }),
+      { maxLength: 40 }
+    ),
+    (script) => {
       const play = (steps: typeof script, reader: string) =>
         Effect.gen(function* () {
           const log = yield* EventLog.EventLog
@@ -161,7 +169,6 @@ export const eventLogTenants = <E>({
           assert.deepStrictEqual(together, apart)
         }
       })
-    },
-    { timeout: 120_000, fastCheck: { numRuns: Math.ceil(runs / 6) } }
+    }
   )
 }

@@ -1,14 +1,21 @@
-import { assert, it } from "@effect/vitest"
-import { type Duration, Effect, FastCheck as fc } from "effect"
-import { EventLog, Filter, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as fc from "effect/FastCheck"
+import type * as StatusSyncConfig from "../../stratix-gateway/config/StatusSyncConfig.js"
+import * as EventLog from "../../stratix-gateway/log/EventLog.js"
+import * as Filter from "../../stratix-gateway/log/Filter.js"
+import * as assert from "./assert.js"
 import { agent, commandOf, leased, note, own, ownRemoval, removal } from "./drafts.js"
+import { property, type Runner } from "./runner.js"
 
 /** The laws of a log, against random histories of it. */
 export const eventLogLaws = <E>({
   pass,
   run,
+  runner,
   runs
 }: {
+  readonly runner: Runner
   readonly run: (
     settings: Partial<StatusSyncConfig.Settings>
   ) => <A, E2>(effect: Effect.Effect<A, E2, EventLog.EventLog>) => Effect.Effect<A, E | E2>
@@ -29,9 +36,11 @@ export const eventLogLaws = <E>({
     arbitrary: fc.record({ t: fc.constant(t), id, of: id })
   })
 
-  it.effect.prop(
+  property(
+    runner,
+    runs,
     "laws 3 and 4: what a reader folds over any pauses is the state under its filter, keys and events",
-    [
+    fc.tuple(
       fc.array(
         fc.oneof(
           step("agent", 4),
@@ -54,7 +63,7 @@ export const eventLogLaws = <E>({
       ),
       fc.constantFrom(...filters.map(Filter.fromFields)),
       fc.integer({ min: 0, max: 6 })
-    ],
+    ),
     ([script, filter, removalMarks]) =>
       Effect.gen(function* () {
         const log = yield* EventLog.EventLog
@@ -117,7 +126,6 @@ export const eventLogLaws = <E>({
           finishedCapacity: 2,
           removalMarks
         })
-      ),
-    { timeout: 120_000, fastCheck: { numRuns: runs } }
+      )
   )
 }

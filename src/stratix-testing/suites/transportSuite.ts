@@ -1,16 +1,33 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Stream } from "effect"
-import { Connections, StatusSync } from "../../../src/stratix-gateway/index.js"
-import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { nextTurn, untilCount } from "../../support/waiting.js"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Connections from "../../stratix-gateway/api/websocket/Connections.js"
+import * as StatusSync from "../../stratix-gateway/api/websocket/StatusSync.js"
+import * as StatusSyncTest from "../StatusSyncTest.js"
+import * as TestClients from "../TestClients.js"
+import * as assert from "./assert.js"
+import type { Runner } from "./runner.js"
+import { nextTurn, untilCount } from "./waiting.js"
 
 const connected = {
   eventType: "stratix:connected",
   payload: { message: "Connected to Stratix Gateway" }
 }
 
-/** The cases of the specification, and what can go wrong with a client: the same over every transport. */
-export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.Services>) =>
+/** The cases of the specification, and what can go wrong with a client, as tests: the same over every transport. The layer is the whole service with
+ * clients of this transport, and is built for each test; time is real.
+ * @since 0.1.0
+ * @category suites
+ * @example
+ * import * as Vitest from "@effect/vitest"
+ * import { StatusSyncTest, transportSuite } from "stratix-status-sync/testing"
+ *
+ * transportSuite(Vitest, "ws", StatusSyncTest.layerWs({ drainTimeout: "1 second" })) */
+export const transportSuite = (
+  { describe, it }: Runner,
+  name: string,
+  layer: Layer.Layer<StatusSyncTest.Services>
+): void => {
   describe(`over ${name}`, () => {
     const test = (title: string, effect: Effect.Effect<void, unknown, StatusSyncTest.Services>) =>
       it.live(title, () => Effect.provide(effect, layer))
@@ -297,3 +314,4 @@ export const transportSuite = (name: string, layer: Layer.Layer<StatusSyncTest.S
       })
     )
   })
+}

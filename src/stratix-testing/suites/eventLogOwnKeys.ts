@@ -1,7 +1,11 @@
-import { assert, it } from "@effect/vitest"
-import { type Duration, Effect } from "effect"
-import { EventLog, Filter, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as StatusSyncConfig from "../../stratix-gateway/config/StatusSyncConfig.js"
+import * as EventLog from "../../stratix-gateway/log/EventLog.js"
+import * as Filter from "../../stratix-gateway/log/Filter.js"
+import * as assert from "./assert.js"
 import { agent, type Draft, inTenant, note, own, ownRemoval } from "./drafts.js"
+import type { Runner } from "./runner.js"
 
 const TYPE = "stratix:zone_update"
 
@@ -10,8 +14,10 @@ const ended = (draft: Draft): Draft => ({ ...draft, finished: true })
 /** What a log does with the keys of declared event types. */
 export const eventLogOwnKeys = <E>({
   pass,
-  run
+  run,
+  runner: { it }
 }: {
+  readonly runner: Runner
   readonly run: (
     settings: Partial<StatusSyncConfig.Settings>
   ) => <A, E2>(effect: Effect.Effect<A, E2, EventLog.EventLog>) => Effect.Effect<A, E | E2>
@@ -35,7 +41,7 @@ export const eventLogOwnKeys = <E>({
       const log = yield* EventLog.EventLog
       const [, start] = yield* log.append([ended(own("ö/1", 1)), own("open", 2)])
       yield* pass("59999 millis")
-      assert.lengthOf(yield* state, 2)
+      assert.strictEqual((yield* state).length, 2)
       yield* pass("1 millis")
       assert.deepStrictEqual(yield* state, [own("open", 2).json])
       const { entries } = yield* log.since(start)

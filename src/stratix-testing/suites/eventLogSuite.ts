@@ -1,25 +1,49 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Duration, Effect, Layer, Queue, TestClock } from "effect"
-import { EventLog, Filter, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as TestClock from "effect/TestClock"
+import * as StatusSyncConfig from "../../stratix-gateway/config/StatusSyncConfig.js"
+import * as EventLog from "../../stratix-gateway/log/EventLog.js"
+import * as Filter from "../../stratix-gateway/log/Filter.js"
+import * as assert from "./assert.js"
 import { agent, command, commandOf, type Draft, leased, note, removal } from "./drafts.js"
 import { eventLogLaws } from "./eventLogLaws.js"
 import { eventLogOwnKeys } from "./eventLogOwnKeys.js"
 import { eventLogTenants } from "./eventLogTenants.js"
+import type { Runner } from "./runner.js"
 
 /** Milliseconds between two looks at the clock: gateways ask their log at least once a second. */
 const STEP = 2000
 
-/** What any event log must do. The layer takes its settings from `StatusSyncConfig`. */
+/** How the suite of an event log is run.
+ * @since 0.1.0
+ * @category models */
+export interface EventLogSuiteOptions {
+  /** Completes once the log has done what the time of now asks for. Without it the log does so as the clock moves. */
+  readonly settle?: Effect.Effect<void, EventLog.EventLogError, EventLog.EventLog>
+  /** How many random histories each law is tried with. */
+  readonly runs?: number
+}
+
+/** What any event log must do, as tests. The layer is built for each test, on an empty log; it takes its settings from `StatusSyncConfig`, and its
+ * time from the `Clock`, which is virtual.
+ * @since 0.1.0
+ * @category suites
+ * @example
+ * import * as Vitest from "@effect/vitest"
+ * import { EventLogMemory } from "stratix-status-sync"
+ * import { eventLogSuite } from "stratix-status-sync/testing"
+ *
+ * eventLogSuite(Vitest, "memory", EventLogMemory.layer) */
 export const eventLogSuite = <E>(
+  runner: Runner,
   name: string,
   layer: Layer.Layer<EventLog.EventLog, E, StatusSyncConfig.StatusSyncConfig>,
-  /** `settle`: completes once the log has done what the time of now asks for. `runs`: of each property. */
-  options: {
-    readonly settle?: Effect.Effect<void, EventLog.EventLogError, EventLog.EventLog>
-    readonly runs?: number
-  } = {}
-) => {
-  const { runs = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300), settle } = options
+  { runs = 300, settle }: EventLogSuiteOptions = {}
+): void => {
+  const { describe, it } = runner
   // In steps: an owner of the log that hears nothing for longer takes it for an outage, which counts for no lease.
   const pass = (time: Duration.DurationInput) =>
     Effect.gen(function* () {
@@ -362,8 +386,8 @@ export const eventLogSuite = <E>(
       }).pipe(Effect.scoped, run())
     )
 
-    eventLogLaws({ run, pass, runs })
-    eventLogOwnKeys({ run, pass })
-    eventLogTenants({ run, pass, runs })
+    eventLogLaws({ runner, run, pass, runs })
+    eventLogOwnKeys({ runner, run, pass })
+    eventLogTenants({ runner, run, pass, runs })
   })
 }
