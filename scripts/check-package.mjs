@@ -64,6 +64,10 @@ const pack = async (scratch) => {
   for (const file of ["LICENSE", "README.md", "CHANGELOG.md", "docs/PROTOCOL.md"]) {
     assert.ok(files.includes(file), `${file} is missing in the package`)
   }
+  // The log in a file is written by a thread whose program is a file of its own, beside whatever starts it.
+  for (const folder of ["stratix-gateway/log/file", "stratix-cli/chunks"]) {
+    assert.ok(files.includes(`dist/${folder}/JournalWorker.js`), `JournalWorker.js is missing in dist/${folder}`)
+  }
   const strays = files.filter((file) => /^(test|scripts)\//.test(file))
   assert.deepEqual(strays, [], "these have no place in the package")
   return { tarball: join(scratch, packed[0].filename), files }
@@ -298,6 +302,22 @@ const followReadme = async (folder, tarball, manifest) => {
   await run(folder, process.execPath, "node_modules/typescript/bin/tsc", ...strict, "gateway.mts", "heartbeat.test.ts")
 }
 
+/** The test of a log, as the author of an own one writes it. */
+const suites = `import * as Vitest from "@effect/vitest"
+import { EventLogMemory } from "stratix-status-sync"
+import { eventLogSuite } from "stratix-status-sync/testing"
+
+eventLogSuite(Vitest, "own", EventLogMemory.layer, { runs: 20 })
+`
+
+/** Runs the published suites in the folder that the README has made, with the test runner it installed there.
+ * @param {string} folder */
+const runSuites = async (folder) => {
+  await writeFile(join(folder, "suites.test.ts"), suites)
+  const said = await run(folder, "npx", "--no", "--", "vitest", "run", "suites.test.ts")
+  assert.match(said, /Tests .*\d\d+ passed/)
+}
+
 const scratch = await mkdtemp(join(tmpdir(), "stratix-package-"))
 try {
   const manifest = await readJson(join(root, "package.json"))
@@ -329,6 +349,8 @@ try {
   console.log("ok  the same by its command line")
   await followReadme(join(scratch, "readme"), tarball, manifest)
   console.log("ok  the README's own lines in an empty folder: installed, started, tested, type-checked")
+  await runSuites(join(scratch, "readme"))
+  console.log("ok  the suite of an own log, from the package, in the same folder")
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : error}`)
   process.exitCode = 1
