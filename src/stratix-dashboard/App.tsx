@@ -10,6 +10,7 @@ import { Field, Mark } from "./components/Field.js"
 import { FreshnessStrip } from "./components/FreshnessStrip.js"
 import { OpenRecording, Player } from "./components/Player.js"
 import { SelectionPanel } from "./components/SelectionPanel.js"
+import { startDemo } from "./Demo.js"
 import * as Location from "./Location.js"
 import { type Agent, agentStatuses, type Feed, makeModel, type View } from "./Model.js"
 import type { Recording } from "./Recording.js"
@@ -103,6 +104,18 @@ export const App = (props: {
   const selectAll = (ids: ReadonlyArray<string>, adds: boolean) =>
     go({ selected: adds ? [...new Set([...place.selected, ...ids])] : ids })
 
+  const [stopDemo, setStopDemo] = useState<() => void>()
+  const [demoProblem, setDemoProblem] = useState("")
+  const begin = () => {
+    setDemoProblem("")
+    const stop = startDemo(token, setDemoProblem)
+    setStopDemo(() => stop)
+  }
+  const end = () => {
+    stopDemo?.()
+    setStopDemo(undefined)
+  }
+
   useEffect(() => {
     document.documentElement.lang = place.language
     document.title = strings.title
@@ -162,6 +175,12 @@ export const App = (props: {
         {played === undefined && (
           <OpenRecording strings={strings} onOpen={(recording) => setPlayed({ recording, at: recording.length })} />
         )}
+        {stopDemo !== undefined && (
+          <button type="button" onClick={end}>
+            {strings.stopDemo}
+          </button>
+        )}
+        {demoProblem !== "" && <p class="failure">{demoProblem}</p>}
         <button
           type="button"
           lang={place.language === "en" ? "zh" : "en"}
@@ -173,7 +192,7 @@ export const App = (props: {
       <main>
         <section aria-label={strings.agents} class="left">
           {view.agents.length === 0 && played === undefined && client.freshness._tag === "live" ? (
-            <EmptyState strings={strings} />
+            <EmptyState strings={strings} onDemo={begin} />
           ) : (
             <Field
               agents={shown}

@@ -23,7 +23,7 @@ const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   "stratix-gateway": ["stratix-core"],
   "stratix-testing": ["stratix-core", "stratix-gateway"],
   "stratix-cli": ["stratix-core", "stratix-client", "stratix-publisher", "stratix-gateway"],
-  "stratix-dashboard": ["stratix-core", "stratix-client"]
+  "stratix-dashboard": ["stratix-core", "stratix-client", "stratix-publisher"]
 }
 
 /** The rooms of the gateway: each imports only those before it. The files at its root wire them together and come last. */

@@ -132,10 +132,14 @@ describe("the dashboard of an open gateway", () => {
     assert.strictEqual(new URL(world.page.url()).search, "?agent=a-2")
   })
 
-  it("shows how to begin while there are no agents, then the first one", async () => {
+  it("shows how to begin while there are no agents, plays some where asked to, then shows the first one", async () => {
     await world.open()
     await world.page.getByText("Live: no agents yet").waitFor()
     await world.page.getByText("curl -X PUT").waitFor()
+    await world.page.getByRole("button", { name: "Start the demo" }).click()
+    await world.page.getByRole("button", { name: /^Ada Busy .*Progress \d+ %$/ }).waitFor()
+    await world.page.getByRole("button", { name: "Stop the demo" }).click()
+    await world.page.getByText("Live: no agents yet").waitFor()
     await world.publish(["agent_status_update", { agentId: "agent-001", status: "busy" }])
     await world.page.getByRole("button", { name: /^agent-001 Busy/ }).waitFor()
   })

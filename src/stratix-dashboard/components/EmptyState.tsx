@@ -2,7 +2,7 @@
 import type { Strings } from "../strings.js"
 
 /** The lines to copy. */
-export const EmptyState = ({ strings }: { readonly strings: Strings }) => {
+export const EmptyState = ({ onDemo, strings }: { readonly onDemo: () => void; readonly strings: Strings }) => {
   const address = new URL("api/stratix/agents/agent-001/status", location.href)
   return (
     <section class="empty">
@@ -10,7 +10,9 @@ export const EmptyState = ({ strings }: { readonly strings: Strings }) => {
       <p>{strings.emptyHint}</p>
       <pre>{`curl -X PUT ${address} -H 'content-type: application/json' -d '{"status":"busy"}'`}</pre>
       <p>{strings.demoHint}</p>
-      <pre>npm run demo</pre>
+      <button type="button" onClick={onDemo}>
+        {strings.startDemo}
+      </button>
     </section>
   )
 }
