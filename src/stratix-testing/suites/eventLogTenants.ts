@@ -54,7 +54,7 @@ export const eventLogTenants = <E>({
         const { entries } = yield* log.since(offset, { filter: filterOf(right) })
         assert.isTrue(jsons(entries).every((json) => json === theirs.json))
       }
-      // Its command left nobody's agent.
+      // Its command left no agent of another tenant.
       for (const agents of [["a"], ["c"]]) {
         const { entries } = yield* log.since(offsets[0], { filter: filterOf(right, { agents }) })
         assert.deepStrictEqual(entries, [])

@@ -298,7 +298,7 @@ export const transportSuite = (
     )
 
     test(
-      "a frozen client holds up nobody, and reads on where it stopped",
+      "a frozen client holds up no other, and reads on where it stopped",
       Effect.gen(function* () {
         const sync = yield* StatusSync.StatusSync
         const frozen = yield* TestClients.connect()
