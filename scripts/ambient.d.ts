@@ -4,6 +4,9 @@
 declare module "*/dist/stratix-gateway/index.js" {
   export * from "stratix-status-sync"
 }
+declare module "*/dist/stratix-gateway/internals.js" {
+  export * from "stratix-status-sync/internals"
+}
 
 declare module "socket.io" {
   interface Emitter {

@@ -302,20 +302,23 @@ const followReadme = async (folder, tarball, manifest) => {
   await run(folder, process.execPath, "node_modules/typescript/bin/tsc", ...strict, "gateway.mts", "heartbeat.test.ts")
 }
 
-/** The test of a log, as the author of an own one writes it. */
+/** The tests of a log and of a transport, as the author of an own one writes them. */
 const suites = `import * as Vitest from "@effect/vitest"
 import { EventLogMemory } from "stratix-status-sync"
-import { eventLogSuite } from "stratix-status-sync/testing"
+import { eventLogSuite, StatusSyncTest, transportSuite } from "stratix-status-sync/testing"
 
 eventLogSuite(Vitest, "own", EventLogMemory.layer, { runs: 20 })
+transportSuite(Vitest, "own", StatusSyncTest.layerWs({ drainTimeout: "1 second" }))
 `
 
 /** Runs the published suites in the folder that the README has made, with the test runner it installed there.
  * @param {string} folder */
 const runSuites = async (folder) => {
   await writeFile(join(folder, "suites.test.ts"), suites)
-  const said = await run(folder, "npx", "--no", "--", "vitest", "run", "suites.test.ts")
-  assert.match(said, /Tests .*\d\d+ passed/)
+  const said = await run(folder, "npx", "--no", "--", "vitest", "run", "--reporter=verbose", "suites.test.ts")
+  for (const suite of [/✓ .*event log: own > /g, /✓ .*over own > /g]) {
+    assert.ok([...said.matchAll(suite)].length > 10, `few tests ran of ${suite}:\n${said}`)
+  }
 }
 
 const scratch = await mkdtemp(join(tmpdir(), "stratix-package-"))
@@ -350,7 +353,7 @@ try {
   await followReadme(join(scratch, "readme"), tarball, manifest)
   console.log("ok  the README's own lines in an empty folder: installed, started, tested, type-checked")
   await runSuites(join(scratch, "readme"))
-  console.log("ok  the suite of an own log, from the package, in the same folder")
+  console.log("ok  the suites of an own log and an own transport, from the package, in the same folder")
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : error}`)
   process.exitCode = 1

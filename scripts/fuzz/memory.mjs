@@ -1,6 +1,7 @@
 /** The bulk: messages, query strings and headers over the in-memory transport, where a million of them take a minute. */
 import { Effect, Either, Logger, Schema } from "effect"
-import { Broadcast, EventLog, StatusSync } from "stratix-status-sync"
+import { EventLog, StatusSync } from "stratix-status-sync"
+import { Broadcast } from "stratix-status-sync/internals"
 import { ServerMessage } from "stratix-status-sync/protocol"
 import { StatusSyncTest, TestClients } from "stratix-status-sync/testing"
 import { seeded } from "../lib/seeded.mjs"

@@ -1,6 +1,7 @@
 /** The gateway under pressure: one publisher in it that never waits for a reader. It tells how much it published. */
 import { Effect } from "effect"
-import { Broadcast, Connections, EventLog, StatusSync } from "stratix-status-sync"
+import { Connections, EventLog, StatusSync } from "stratix-status-sync"
+import { Broadcast } from "stratix-status-sync/internals"
 import { given, run } from "../lib/gateway-child.mjs"
 
 const { keys, rate, size } = given

@@ -1,7 +1,8 @@
 /** The gateway under soak: publishers in fibers of their own. It tells what it published. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Effect, Queue } from "effect"
-import { Broadcast, EventLog, NodeServer, StatusSync } from "stratix-status-sync"
+import { EventLog, NodeServer, StatusSync } from "stratix-status-sync"
+import { Broadcast } from "stratix-status-sync/internals"
 import { given, run } from "../lib/gateway-child.mjs"
 import { seeded } from "../lib/seeded.mjs"
 

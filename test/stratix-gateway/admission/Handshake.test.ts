@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Handshake, type Metrics, type Refusal, type Transport } from "../../../src/stratix-gateway/index.js"
+import { Handshake, type Metrics, type Refusal, type Transport } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest } from "../../../src/stratix-testing/index.js"
 import { quiet, refusedBy } from "../support/gateway.js"
 

@@ -1,12 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, TestClock } from "effect"
-import {
-  Broadcast,
-  Connections,
-  EventLog,
-  StatusSync,
-  type StatusSyncConfig
-} from "../../../src/stratix-gateway/index.js"
+import { Connections, EventLog, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import { Broadcast } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { nextTurn } from "../../support/waiting.js"
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import { Filter, Tenant } from "../../../src/stratix-gateway/index.js"
+import { Filter } from "../../../src/stratix-gateway/index.js"
+import { Tenant } from "../../../src/stratix-gateway/internals.js"
 import { unscoped } from "../../../src/stratix-gateway/log/Tenant.js"
 
 const runs = { fastCheck: { numRuns: Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 300) } }

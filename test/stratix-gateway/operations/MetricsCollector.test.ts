@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
-import { Broadcast, Metrics, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import { StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import { Broadcast, Metrics } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { quiet } from "../support/gateway.js"
 import { grown, registered, samples } from "../support/metrics.js"

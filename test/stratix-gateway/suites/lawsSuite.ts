@@ -9,13 +9,13 @@ import {
   SYNC
 } from "../../../src/stratix-core/index.js"
 import {
-  Broadcast,
   DeclaredEvents,
   EventLog,
   Filter,
   StatusSync,
   type StatusSyncConfig
 } from "../../../src/stratix-gateway/index.js"
+import { Broadcast } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../support/waiting.js"
 import { type Form, filterOf, filters, type Kind, type Step, step, Zone } from "./lawsScript.js"

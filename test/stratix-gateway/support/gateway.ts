@@ -1,7 +1,8 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { Effect, type Layer, Logger, Metric, Redacted } from "effect"
-import { type Authenticator, Metrics, NodeServer } from "../../../src/stratix-gateway/index.js"
+import { type Authenticator, NodeServer } from "../../../src/stratix-gateway/index.js"
+import { Metrics } from "../../../src/stratix-gateway/internals.js"
 import { TestClients } from "../../../src/stratix-testing/index.js"
 
 /** No log, for tests that do not read it. */

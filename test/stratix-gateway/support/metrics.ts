@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process"
 import { Effect, Metric } from "effect"
-import { MetricsCollector } from "../../../src/stratix-gateway/index.js"
+import { MetricsCollector } from "../../../src/stratix-gateway/internals.js"
 import * as Prometheus from "../../../src/stratix-gateway/telemetry/Prometheus.js"
 
 /** The samples of an exposition: `name{label="value"}` to its number. */

@@ -1,14 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, Schema, TestClock } from "effect"
 import * as ConnectionReports from "../../../../src/stratix-gateway/api/http/ConnectionReports.js"
-import {
-  Authenticator,
-  Broadcast,
-  Metrics,
-  StatusSync,
-  type StatusSyncConfig,
-  StratixApi
-} from "../../../../src/stratix-gateway/index.js"
+import { Authenticator, StatusSync, type StatusSyncConfig, StratixApi } from "../../../../src/stratix-gateway/index.js"
+import { Broadcast, Metrics } from "../../../../src/stratix-gateway/internals.js"
 import * as Prometheus from "../../../../src/stratix-gateway/telemetry/Prometheus.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn } from "../../../support/waiting.js"

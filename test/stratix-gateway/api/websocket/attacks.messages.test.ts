@@ -1,13 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import WebSocket from "ws"
-import {
-  Broadcast,
-  Connections,
-  EventLog,
-  StatusSync,
-  type StatusSyncConfig
-} from "../../../../src/stratix-gateway/index.js"
+import { Connections, EventLog, StatusSync, type StatusSyncConfig } from "../../../../src/stratix-gateway/index.js"
+import { Broadcast } from "../../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../../support/waiting.js"
 import { bystander } from "../../support/bystander.js"

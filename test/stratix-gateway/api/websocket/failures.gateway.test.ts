@@ -2,13 +2,13 @@ import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import {
-  Broadcast,
   Connections,
   NodeServer,
   StatusSync,
   type StatusSyncConfig,
   StatusSyncServer
 } from "../../../../src/stratix-gateway/index.js"
+import { Broadcast } from "../../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../../support/waiting.js"
 import { quiet } from "../../support/gateway.js"

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
-import { Authenticator, Connections, Metrics, StatusSync } from "../../../../../src/stratix-gateway/index.js"
+import { Authenticator, Connections, StatusSync } from "../../../../../src/stratix-gateway/index.js"
+import { Metrics } from "../../../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../../../src/stratix-testing/index.js"
 import { nextTurn, untilCount } from "../../../../support/waiting.js"
 import { bearer, port, quiet, refusal, request, secretOf, token } from "../../../support/gateway.js"
