@@ -10,18 +10,20 @@ import {
   AGENT_REMOVE,
   AGENT_STATUS_UPDATE,
   COMMAND_REMOVE,
-  COMMAND_STATUS_UPDATE
+  COMMAND_STATUS_UPDATE,
+  KEY_REMOVE
 } from "../stratix-core/event-types.js"
 import type { CommandStatus } from "../stratix-core/events.js"
 import { Delivery } from "./Delivery.js"
 import { platform } from "./Environment.js"
 import { Outbox } from "./Outbox.js"
-import type { AgentOptions, PublishedAgent, Publisher, PublisherOptions } from "./PublisherApi.js"
+import type { AgentOptions, DeclaredEvent, PublishedAgent, Publisher, PublisherOptions } from "./PublisherApi.js"
 
 export type { Environment, PublishRequest, PublishResponse } from "./Environment.js"
 export type {
   AgentOptions,
   CommandDetails,
+  DeclaredEvent,
   PublishedAgent,
   Publisher,
   PublisherOptions,
@@ -181,7 +183,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
   }
 
   const agent = (agentId: string, given: AgentOptions = {}): PublishedAgent => {
-    const { endCommands = true, name, status: first = "online", type } = given
+    const { endCommands = true, extra: about, name, status: first = "online", type } = given
     const isGone = () => living.get(agentId) !== own
     const forget = () => {
       living.delete(agentId)
@@ -218,7 +220,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     living.set(agentId, own)
 
     if (name !== undefined && type !== undefined)
-      state(`agent-info:${agentId}`, { eventType: AGENT_CREATE, payload: { agentId, name, type } })
+      state(`agent-info:${agentId}`, { eventType: AGENT_CREATE, payload: { agentId, name, type }, extra: about })
     status(first)
 
     return {
@@ -254,6 +256,29 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     }
   }
 
+  const publish = (
+    event: string | DeclaredEvent,
+    payload: object,
+    given: { readonly key?: string | undefined } = {}
+  ) => {
+    if (typeof event === "string") return void say(undefined, { eventType: event, payload })
+    const { eventType } = event
+    const read = event.read?.(payload)
+    if (read?._tag === "Left") return onProblem({ _tag: "Refused", event: eventType, message: String(read.left) })
+    const { finished, key } = read?.right ?? { finished: false, key: given.key }
+    if (key === undefined) return void say(undefined, { eventType, payload })
+    const name = `${eventType}/${key}`
+    state(name, { eventType, payload })
+    if (finished) states.delete(name)
+  }
+
+  const remove = ({ eventType }: DeclaredEvent, key: string) => {
+    const name = `${eventType}/${key}`
+    states.delete(name)
+    outbox.delete(name)
+    say(`remove:${name}`, { eventType: KEY_REMOVE, payload: { eventType, key } })
+  }
+
   const flush = (timeoutMs = Number.POSITIVE_INFINITY) =>
     new Promise<boolean>((resolve) => {
       let cancelTimer = () => {}
@@ -271,7 +296,8 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
 
   return {
     agent,
-    publish: (eventType, payload) => void say(undefined, { eventType, payload }),
+    publish,
+    remove,
     pending: () => outbox.size + delivery.underWay,
     dropped: () => outbox.dropped,
     flush,

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { EventReference } from "../stratix-core/event-types.js"
 import type { AgentStatus, CommandStatus } from "../stratix-core/events.js"
 import type { Environment } from "./Environment.js"
 
@@ -46,6 +47,8 @@ export interface AgentOptions {
   /** What to call it. With `type`, the agent is announced as a new one. */
   readonly name?: string | undefined
   readonly type?: string | undefined
+  /** Fields of your own beside `name` and `type`. */
+  readonly extra?: object | undefined
   /** Its first status; `online` by default. */
   readonly status?: AgentStatus | undefined
   /** In place of the publisher's own. */
@@ -82,13 +85,39 @@ export interface PublishedAgent {
   readonly remove: () => void
 }
 
+/** An event type that a gateway was told of: what `StatusEvent.define` returns, or a reference to it.
+ * @since 0.1.0
+ * @category models */
+export interface DeclaredEvent<T extends string = string, P extends object = object> extends EventReference<T, P> {
+  /** Checks a payload and finds its key. */
+  readonly read?: (
+    payload: unknown
+  ) =>
+    | { readonly _tag: "Left"; readonly left: unknown }
+    | { readonly _tag: "Right"; readonly right: { readonly key: string | undefined; readonly finished: boolean } }
+}
+
 /** @since 0.1.0
  * @category models */
 export interface Publisher {
   /** An agent that is online from now on. */
   readonly agent: (agentId: string, options?: AgentOptions) => PublishedAgent
-  /** Publishes an event of your own: it happens, and is the state of nothing. */
-  readonly publish: (eventType: string, payload: object) => void
+  readonly publish: {
+    /**
+     * Publishes an event of a declared type. With a key it is the newest state of that key: kept while the gateway is away, and said again to one that
+     * has forgotten it. What `StatusEvent.define` returns knows the key of each payload; beside a reference it stands in the options, as the gateway
+     * finds it.
+     */
+    <T extends string, P extends object>(
+      event: DeclaredEvent<T, P>,
+      payload: NoInfer<P>,
+      options?: { readonly key?: string | undefined }
+    ): void
+    /** Publishes an event of another type: it happens, and is the state of nothing. */
+    (eventType: string, payload: object): void
+  }
+  /** Ends a key of a declared type: it leaves every screen. */
+  readonly remove: (event: DeclaredEvent, key: string) => void
   /** Events that are not yet published. */
   readonly pending: () => number
   /** Events that were dropped because more than `maxPending` waited. */

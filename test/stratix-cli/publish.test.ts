@@ -64,6 +64,37 @@ describe("publish", () => {
     }).pipe(Effect.provide(gateway()))
   )
 
+  it.scopedLive("fields of your own beside those of each event, and no others", () =>
+    Effect.gen(function* () {
+      const env = { STRATIX_URL: yield* url }
+      const publish = (...args: ReadonlyArray<string>) => run(["publish", ...args], { env })
+      for (const args of [
+        ["agent-status", "a1", "busy", "--extra", '{"title":"Scout"}'],
+        ["agent-create", "a1", "Scout", "researcher", "--extra", '{"team":{"id":1}}'],
+        ["command-status", "c1", "a1", "running", "--progress", "40", "--extra", '{"data":[1]}']
+      ]) {
+        const { code, err } = yield* publish(...args)
+        assert.strictEqual(code, 0, err)
+      }
+      assert.deepStrictEqual(yield* payloads, [
+        { agentId: "a1", status: "busy", title: "Scout" },
+        { agentId: "a1", name: "Scout", type: "researcher", team: { id: 1 } },
+        { commandId: "c1", agentId: "a1", commandStatus: "running", progress: 40, data: [1] }
+      ])
+      for (const [extra, complaint] of [
+        ["{", "--extra must be JSON"],
+        ["[1]", "--extra must be a JSON object"],
+        ["null", "--extra must be a JSON object"],
+        ['{"status":"online"}', "extra.status"],
+        ['{"__proto__":{}}', "__proto__"]
+      ] as const) {
+        const { code, err } = yield* publish("agent-status", "a1", "busy", "--extra", extra)
+        assert.notStrictEqual(code, 0)
+        assert.include(err, complaint)
+      }
+    }).pipe(Effect.provide(gateway()))
+  )
+
   it.scopedLive("works in a terminal, where it has nothing on standard input to read", () =>
     Effect.gen(function* () {
       const env = { STRATIX_URL: yield* url }

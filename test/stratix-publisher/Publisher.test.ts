@@ -1,6 +1,16 @@
+import { Schema } from "effect"
 import { describe, expect, it } from "vitest"
+import * as StatusEvent from "../../src/stratix-core/StatusEvent.js"
 import { platform } from "../../src/stratix-publisher/Environment.js"
 import { makeWorld } from "./support/World.js"
+
+const Zone = StatusEvent.define("stratix:zone_update", {
+  schema: Schema.Struct({ zoneId: Schema.String, load: Schema.Number }),
+  key: ({ zoneId }) => zoneId,
+  finished: ({ load }) => load === 0
+})
+/** The same type, for a process without its Schema. */
+const ZoneReference: StatusEvent.Reference<typeof Zone> = { eventType: "stratix:zone_update" }
 
 describe("a publisher", () => {
   it("announces an agent, reports what it does, and says offline when it is closed", async () => {
@@ -236,6 +246,80 @@ describe("a publisher", () => {
     expect(await closing).toBe(false)
     await advance(60_000)
     expect(timers.size).toBe(0)
+  })
+
+  it("announces an agent with fields of your own, and says them again to a gateway that has forgotten it", async () => {
+    const { advance, gateway, publisher } = makeWorld()
+    publisher.agent("a", { name: "Scout", type: "researcher", extra: { title: "The first" } })
+    await advance(0)
+    const created = {
+      eventType: "stratix:agent_create",
+      payload: { agentId: "a", name: "Scout", type: "researcher" },
+      extra: { title: "The first" }
+    }
+    expect(gateway.events[0]).toEqual(created)
+    gateway.restart()
+    await advance(10_000)
+    expect(gateway.events).toContainEqual(created)
+  })
+
+  it("keeps the newest event of each key of a declared type, and says it again after a restart until it is over", async () => {
+    const { advance, gateway, publisher } = makeWorld()
+    const loads = () =>
+      gateway.events.flatMap(({ eventType, payload }) =>
+        eventType === Zone.eventType ? [[payload["zoneId"], payload["load"]]] : []
+      )
+    gateway.manner = "away"
+    for (const load of [1, 2, 3]) publisher.publish(Zone, { zoneId: "z1", load })
+    publisher.publish(ZoneReference, { zoneId: "z2", load: 4 }, { key: "z2" })
+    publisher.publish(ZoneReference, { zoneId: "z2", load: 5 }, { key: "z2" })
+    publisher.publish(ZoneReference, { zoneId: "once", load: 6 })
+    publisher.publish(Zone, { zoneId: "over", load: 0 })
+    expect(publisher.pending()).toBe(4)
+    gateway.manner = "well"
+    expect(await publisher.flush()).toBe(true)
+    const kept = [
+      ["z1", 3],
+      ["z2", 5]
+    ]
+    expect(loads()).toEqual([...kept, ["once", 6], ["over", 0]])
+    gateway.restart()
+    publisher.agent("a")
+    await advance(0)
+    expect(loads()).toEqual(kept)
+    publisher.remove(Zone, "z1")
+    await advance(0)
+    expect(gateway.events.at(-1)).toEqual({
+      eventType: "stratix:key_remove",
+      payload: { eventType: "stratix:zone_update", key: "z1" }
+    })
+    gateway.restart()
+    publisher.publish("stratix:note", {})
+    await advance(0)
+    expect(loads()).toEqual([["z2", 5]])
+  })
+
+  it("removes a key without saying first what it was, and says it anew where it is published again", async () => {
+    const { gateway, publisher, settled } = makeWorld()
+    publisher.publish(Zone, { zoneId: "z1", load: 1 })
+    publisher.remove(Zone, "z1")
+    publisher.publish(Zone, { zoneId: "z1", load: 2 })
+    await settled()
+    expect(gateway.events.map(({ eventType }) => eventType)).toEqual(["stratix:key_remove", Zone.eventType])
+    expect(gateway.events[1]?.payload).toEqual({ zoneId: "z1", load: 2 })
+  })
+
+  it("checks what is declared before it is sent, in code and by the compiler", async () => {
+    const { gateway, problems, publisher, settled } = makeWorld()
+    // @ts-expect-error: a zone's load is a number.
+    publisher.publish(Zone, { zoneId: "z1", load: "high" })
+    // @ts-expect-error: a zone has no such field. It passes, as any further field does.
+    publisher.publish(ZoneReference, { zoneId: "z1", load: 1, laod: 2 })
+    await settled()
+    expect(gateway.events).toHaveLength(1)
+    expect(problems).toEqual([
+      { _tag: "Refused", event: Zone.eventType, message: expect.stringContaining("Expected number") }
+    ])
   })
 
   it("publishes for one of its token's tenants", async () => {

@@ -38,6 +38,18 @@ interface Given {
 const json = (name: string, text: string) =>
   Either.try({ try: (): unknown => JSON.parse(text), catch: () => usage(`${name} must be JSON, is ${visible(text)}`) })
 
+/** What an option says in JSON, if it is there, as a field of an event. */
+const objectOption = (name: string, given: Option.Option<string>) =>
+  Option.match(given, {
+    onNone: () => Either.right({}),
+    onSome: (text) =>
+      Either.flatMap(json(`--${name}`, text), (value) =>
+        typeof value === "object" && value !== null && !Array.isArray(value)
+          ? Either.right({ [name]: value })
+          : Either.left(usage(`--${name} must be a JSON object, is ${visible(text)}`))
+      )
+  })
+
 /** One event a line. What `watch --json` writes is taken, too: its offset is the position in another log. */
 const parseLine = (text: string): Either.Either<string, string> => {
   const parsed = Either.try({
@@ -116,6 +128,7 @@ const one = (
   event: {
     readonly eventType: string
     readonly payload: object
+    readonly extra?: object
     readonly leaseMs?: number
     readonly endCommands?: boolean
   },
@@ -155,6 +168,12 @@ const requestId = Options.text("request-id").pipe(
   Options.optional
 )
 
+const extra = Options.text("extra").pipe(
+  Options.withPseudoName("json"),
+  Options.withDescription("Fields of your own beside these, as a JSON object"),
+  Options.optional
+)
+
 const agentId = textArg("agent", "Id of the agent")
 
 const agentStatus = Command.make(
@@ -170,19 +189,23 @@ const agentStatus = Command.make(
       Options.withDescription("With a lease: when it expires, the commands that the agent is running have failed")
     ),
     reason: Options.text("reason").pipe(Options.withDescription("Why the agent has this status"), Options.optional),
+    extra,
     requestId,
     ...common
   },
-  ({ agentId: id, endCommands, lease, reason, requestId: request, status, ...given }) =>
-    one(
-      given,
-      {
-        eventType: AGENT_STATUS_UPDATE,
-        payload: { agentId: id, status, ...(Option.isSome(reason) && { reason: reason.value }) },
-        ...(Option.isSome(lease) && { leaseMs: Duration.toMillis(lease.value) }),
-        ...(endCommands && { endCommands })
-      },
-      request
+  ({ agentId: id, endCommands, extra: further, lease, reason, requestId: request, status, ...given }) =>
+    Effect.flatMap(objectOption("extra", further), (fields) =>
+      one(
+        given,
+        {
+          eventType: AGENT_STATUS_UPDATE,
+          payload: { agentId: id, status, ...(Option.isSome(reason) && { reason: reason.value }) },
+          ...fields,
+          ...(Option.isSome(lease) && { leaseMs: Duration.toMillis(lease.value) }),
+          ...(endCommands && { endCommands })
+        },
+        request
+      )
     )
 ).pipe(
   Command.withDescription(
@@ -207,10 +230,11 @@ const commandStatus = Command.make(
       Options.optional
     ),
     error: Options.text("error").pipe(Options.withDescription("Why it failed"), Options.optional),
+    extra,
     requestId,
     ...common
   },
-  ({ agentId: agent, commandId, error, progress, requestId: request, result, status, ...given }) =>
+  ({ agentId: agent, commandId, error, extra: further, progress, requestId: request, result, status, ...given }) =>
     Effect.gen(function* () {
       const parsed = Option.isSome(result) ? { result: yield* json("--result", result.value) } : {}
       const payload = {
@@ -221,7 +245,8 @@ const commandStatus = Command.make(
         ...parsed,
         ...(Option.isSome(error) && { error: error.value })
       }
-      yield* one(given, { eventType: COMMAND_STATUS_UPDATE, payload }, request)
+      const fields = yield* objectOption("extra", further)
+      yield* one(given, { eventType: COMMAND_STATUS_UPDATE, payload, ...fields }, request)
     })
 ).pipe(
   Command.withDescription(
@@ -240,17 +265,21 @@ const agentCreate = Command.make(
     agentId,
     name: textArg("name", "What people call it"),
     type: textArg("type", "What kind of agent it is"),
+    extra,
     requestId,
     ...common
   },
-  ({ agentId: id, name, requestId: request, type, ...given }) =>
-    one(given, { eventType: AGENT_CREATE, payload: { agentId: id, name, type } }, request)
+  ({ agentId: id, extra: further, name, requestId: request, type, ...given }) =>
+    Effect.flatMap(objectOption("extra", further), (fields) =>
+      one(given, { eventType: AGENT_CREATE, payload: { agentId: id, name, type }, ...fields }, request)
+    )
 ).pipe(
   Command.withDescription(
-    described("Publishes that there is a new agent, and prints the offset of the event.", [
-      "publish agent-create agent-001 Scout researcher",
-      "agent-001 is Scout"
-    ])
+    described(
+      "Publishes that there is a new agent, and prints the offset of the event.",
+      ["publish agent-create agent-001 Scout researcher", "agent-001 is Scout"],
+      ['publish agent-create agent-001 Scout researcher --extra \'{"title":"Ms"}\'', "with a field of your own"]
+    )
   )
 )
 

@@ -11,6 +11,7 @@ import {
 export interface Received {
   readonly eventType: string
   readonly payload: { readonly [name: string]: unknown }
+  readonly extra?: object
   readonly leaseMs?: number
   readonly endCommands?: boolean
 }
