@@ -47,7 +47,8 @@ export const coursesOf = (events: Iterable<CommandEvent>): ReadonlyArray<Course>
       endedAt: hasEnded ? (before?.endedAt ?? event.timestamp) : undefined
     })
   }
-  return [...courses.values()].sort((one, other) => other.heardAt - one.heardAt)
+  // In the order of the log, not of the clock: one request may publish several commands in one millisecond.
+  return [...courses.values()].reverse()
 }
 
 const isCommandOf =
