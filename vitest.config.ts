@@ -3,10 +3,13 @@ import { defineConfig } from "vitest/config"
 /** Tests that replace modules: they need modules of their own. */
 const isolated = "test/**/*.isolated.test.ts"
 
+/** Tests that start other programs: browsers, gateways as processes, Redis, proxies. `npm run test:e2e` */
+const endToEnd = "test/**/*.e2e.test.ts"
+
 /** Tests that install the package anew, which takes minutes: `npm run check-deploy`. */
 const installing = "test/**/*.install.test.ts"
 
-/** Patterns with commas between them; for runs on other versions of Node. */
+/** End-to-end tests to leave out, as patterns with commas between them; for runs on other versions of Node. */
 const elsewhere = process.env["TEST_EXCLUDE"]?.split(",") ?? []
 
 export default defineConfig({
@@ -28,12 +31,13 @@ export default defineConfig({
         test: {
           name: "shared",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: [isolated, installing, ...elsewhere],
+          exclude: [isolated, endToEnd, installing],
           // One load of the modules for each process, not for each file: it was a third of the suite's CPU time.
           isolate: false
         }
       },
       { extends: true, test: { name: "isolated", include: [isolated] } },
+      { extends: true, test: { name: "end-to-end", include: [endToEnd], exclude: elsewhere, isolate: false } },
       { extends: true, test: { name: "installing", include: [installing] } }
     ]
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Runs all tests on every Node that this package is for. */
+/** Runs the tests on every Node that this package is for: all of `npm test`, and of the end-to-end tests those that depend on Node. */
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdir, rm } from "node:fs/promises"
@@ -20,12 +20,15 @@ const ALL = ["20", "22", "24"]
 const elsewhere = [
   "test/deploy/**",
   "test/docs/**",
+  "test/project/**",
+  "test/stratix-cli/**",
+  "test/stratix-client/**",
   "test/stratix-dashboard/**",
-  "test/stratix-client/browser.test.ts",
-  "test/stratix-client/pages/**",
+  "test/stratix-gateway/clients/**",
+  "test/stratix-gateway/**/EventSource.e2e.test.ts",
+  "test/stratix-gateway/log/redis/**",
   "test/stratix-hooks/**",
-  "test/stratix-client/screens.test.ts",
-  "test/stratix-cli/docs.test.ts"
+  "test/stratix-publisher/**"
 ]
 
 /** @type {(major: string, reports: string) => Promise<{ version: string, passed: number, failed: number }>} */
@@ -42,6 +45,7 @@ const test = async (major, reports) => {
       "run",
       "--project=shared",
       "--project=isolated",
+      "--project=end-to-end",
       "--reporter=default",
       "--reporter=json",
       `--outputFile.json=${report}`

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { crowdedFolders, longFiles, sourceFiles, unsafeDensity, upwardImports } from "./house.js"
+import { crowdedFolders, longFiles, sourceFiles, unmarkedPrograms, unsafeDensity, upwardImports } from "./house.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const src = sourceFiles(join(root, "src"))
@@ -107,5 +107,20 @@ describe("tests", () => {
     const replacing = sourceFiles("test").filter(({ text }) => /^vi\.(mock|doMock)\(/m.test(text))
     assert.isNotEmpty(replacing)
     for (const { path } of replacing) assert.match(path, /\.isolated\.test\.ts$/)
+  })
+
+  it("that start other programs are end-to-end tests, so that the others need nothing but Node", () => {
+    // These start Node alone: with the linter, and with a step of the build.
+    assert.deepStrictEqual(unmarkedPrograms(tests), ["project/hosts.test.ts", "project/house.test.ts"])
+  })
+
+  it("that start a program through a helper are told", () => {
+    const planted = [
+      { path: "a/One.test.ts", text: 'import { run } from "../support/run.js"\n' },
+      { path: "a/Two.e2e.test.ts", text: 'import { run } from "../support/run.js"\n' },
+      { path: "a/Three.test.ts", text: 'import type { ChildProcess } from "node:child_process"\n' },
+      { path: "support/run.ts", text: 'import { spawn } from "node:child_process"\n' }
+    ]
+    assert.deepStrictEqual(unmarkedPrograms(planted), ["a/One.test.ts"])
   })
 })

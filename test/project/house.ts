@@ -89,3 +89,24 @@ export const unsafeDensity = (files: ReadonlyArray<SourceFile>): number => {
   const names = files.reduce((sum, { text }) => sum + (text.match(/unsafe/gi)?.length ?? 0), 0)
   return (names * 1000) / files.reduce((sum, { text }) => sum + linesIn(text), 0)
 }
+
+/** Tests that can start another program, by what they import, and are not named end-to-end. */
+export const unmarkedPrograms = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  const reached = new Set<string>()
+  const starts = (file: SourceFile): boolean => {
+    if (reached.has(file.path)) return false
+    reached.add(file.path)
+    return (
+      /^import (?!type).*"(?:node:child_process|playwright-core)"$/m.test(file.text) ||
+      importsOf(file).some((target) => {
+        const next = byPath.get(target.replace(/\.js$/, ".ts"))
+        return next !== undefined && starts(next)
+      })
+    )
+  }
+  return files.flatMap((file) => {
+    reached.clear()
+    return /(?<!\.e2e|\.install)\.test\.ts$/.test(file.path) && starts(file) ? [file.path] : []
+  })
+}

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process"
 import { Effect, Metric } from "effect"
 import { MetricsCollector } from "../../../src/stratix-gateway/internals.js"
 import * as Prometheus from "../../../src/stratix-gateway/telemetry/Prometheus.js"
@@ -31,13 +30,3 @@ export const grown = (
       return by === 0 || /^stratix_(event_loop|resident)/.test(name) ? [] : [[name, by]]
     })
   )
-
-/** Runs promtool of Debian's package prometheus. Fails where there is none: what it checks is checked by nothing else. */
-export const promtool = (
-  args: ReadonlyArray<string>,
-  input = ""
-): { readonly status: number; readonly said: string } => {
-  const { error, status, stderr, stdout } = spawnSync("promtool", args, { input, encoding: "utf8" })
-  if (error !== undefined) throw new Error(`promtool cannot be run (apt-get install prometheus): ${error.message}`)
-  return { status: status ?? -1, said: `${stdout}${stderr}` }
-}

@@ -7,7 +7,7 @@ import * as Prometheus from "../../../../src/stratix-gateway/telemetry/Prometheu
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
 import { nextTurn } from "../../../support/waiting.js"
 import { bearer, port, quiet, request, secretOf, token } from "../../support/gateway.js"
-import { promtool, samplesIn } from "../../support/metrics.js"
+import { samplesIn } from "../../support/metrics.js"
 
 const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
   Layer.provideMerge(StatusSyncTest.layerWs(settings), quiet)
@@ -45,7 +45,7 @@ const publish = (count: number) =>
   )
 
 describe("GET /metrics", () => {
-  it.live("is what Prometheus reads, without a complaint of promtool", () =>
+  it.live("counts what happened, under names that stay", () =>
     Effect.gen(function* () {
       const client = yield* TestClients.connect()
       yield* client.take
@@ -54,7 +54,6 @@ describe("GET /metrics", () => {
       const { status, text, type } = yield* scrape
       assert.strictEqual(status, 200)
       assert.strictEqual(type, "text/plain; version=0.0.4; charset=utf-8")
-      assert.deepStrictEqual(promtool(["check", "metrics"], text), { status: 0, said: "" })
       const samples = samplesIn(text)
       assert.isAtLeast(samples.get("stratix_deliveries_total") ?? 0, 20)
       assert.strictEqual(samples.get('stratix_connections{state="live"}'), 1)
@@ -68,10 +67,6 @@ describe("GET /metrics", () => {
         assert.isTrue(samples.has(`stratix_refusals_total{reason="${reason}"}`))
     }).pipe(Effect.provide(over()))
   )
-
-  it("of what cannot be read, promtool does complain", () => {
-    assert.notStrictEqual(promtool(["check", "metrics"], "stratix_x{ 1\n").status, 0)
-  })
 
   it.live("two looks in a row differ by what happened between them, and by nothing else that is counted", () =>
     Effect.gen(function* () {
@@ -112,7 +107,6 @@ describe("the exposition", () => {
         ""
       ].join("\n")
     )
-    assert.deepStrictEqual(promtool(["check", "metrics"], text), { status: 0, said: "" })
   })
 })
 

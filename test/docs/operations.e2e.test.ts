@@ -7,7 +7,8 @@ import { Metric, Schema } from "effect"
 import { StatusSyncConfig } from "../../src/stratix-gateway/index.js"
 import { Metrics } from "../../src/stratix-gateway/internals.js"
 import * as Prometheus from "../../src/stratix-gateway/telemetry/Prometheus.js"
-import { promtool, samplesIn } from "../stratix-gateway/support/metrics.js"
+import { samplesIn } from "../stratix-gateway/support/metrics.js"
+import { promtool } from "../support/promtool.js"
 
 const folder = new URL("../../docs/operations/", import.meta.url)
 const read = (name: string) => readFileSync(new URL(name, folder), "utf8")
