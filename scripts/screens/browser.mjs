@@ -56,7 +56,7 @@ const probe = `
 `
 
 /** The page, connected to `url` before anything else runs. */
-const pageOf = async (/** @type {string} */ url, /** @type {boolean} */ draws) => {
+export const pageOf = async (/** @type {string} */ url, /** @type {boolean} */ draws) => {
   const example = await readFile(`${root}examples/dashboard.ts`, "utf8")
   const bare = 'import { connect } from "stratix-status-sync/client"\nconst client = connect("ws://127.0.0.1:3001/")\n'
   const { outputFiles } = await build({

@@ -33,7 +33,7 @@ export const makeEventSource = <A extends object>(capacity: number, onReturn: ()
   let dropped = 0
 
   const settle = () => {
-    while (waiting.length > 0 && (ended || values.length > 0)) {
+    while (waiting.length && (ended || values.length)) {
       const value = values.shift()
       waiting.shift()?.(value ? { done: false, value } : { done: true, value })
     }
@@ -64,9 +64,10 @@ export const makeEventSource = <A extends object>(capacity: number, onReturn: ()
     push: (value) => {
       values.push(value)
       settle()
-      if (values.length <= capacity) return
-      values.shift()
-      dropped++
+      if (values.length > capacity) {
+        values.shift()
+        dropped++
+      }
     },
     end
   }

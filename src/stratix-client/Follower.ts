@@ -48,7 +48,7 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
   // A snapshot replaces what is shown when it has fully arrived, so that half of a state is never shown as if it were all.
   let staged: Fold | undefined
   // Bound: the keys of both. What differs is collected while the snapshot arrives: at its end nothing of its size is left to do in one go.
-  const differing = new Set<string>()
+  let differing = new Set<string>()
   let cursor: Offset | undefined
   let processed: Offset | undefined
   let plain = false
@@ -58,7 +58,7 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
   // The next thing, after those, is a `stratix:sync`: until then no other event moves the cursor.
   let awaiting = true
 
-  const isCaughtUp = () => !(awaiting || left > 0 || pending.length > 0)
+  const isCaughtUp = () => !(awaiting || left > 0 || pending.length)
 
   const forget = () => {
     cursor = undefined
@@ -69,20 +69,21 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
     left = 0
   }
   const stage = () => {
+    differing = new Set()
     const fold = makeFold((key) => (fold === shown ? changes : differing).add(key), shown.tables)
-    differing.clear()
     return fold
   }
   const show = (fold: Fold) => {
     fold.replace()
     shown = fold
-    differing.forEach(changes.add)
-    differing.clear()
+    changes.merge(differing)
+    differing = new Set()
   }
   const settle = () => {
-    if (!isCaughtUp() || !staged) return
-    show(staged)
-    staged = undefined
+    if (staged && isCaughtUp()) {
+      show(staged)
+      staged = undefined
+    }
   }
   const reach = (offset: Offset | undefined) => {
     cursor = offset
@@ -135,10 +136,10 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
         forget()
         staged = stage()
       }
-      awaiting = payload.more === true
+      awaiting = !!payload.more
       left = payload.count
       to = payload.to
-      if (left === 0) reach(to)
+      if (!left) reach(to)
     },
     event: (event, wellFormed) => {
       if (wellFormed) (staged ?? shown).apply(event)
@@ -148,9 +149,10 @@ export const makeFollower = (initial: Filter, changes: StateChanges): Follower =
     },
     subscribed: () => {
       filter = pending.shift() ?? filter
-      if (plain) return
-      forget()
-      awaitSync()
+      if (!plain) {
+        forget()
+        awaitSync()
+      }
     },
     rejected: () => {
       pending.shift()

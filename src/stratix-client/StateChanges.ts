@@ -5,6 +5,8 @@
 /** Collects keys. */
 export interface StateChanges {
   readonly add: (key: string) => void
+  /** Takes the set over: it may be as large as a snapshot, and is not copied. */
+  readonly merge: (more: Set<string>) => void
   /** Nothing more is told. */
   readonly cancel: () => void
 }
@@ -17,15 +19,22 @@ export const makeStateChanges = (
   // Bound: the keys of what is shown before and after.
   let keys = new Set<string>()
   let cancel: (() => void) | undefined
+  const run = () => {
+    cancel = undefined
+    if (!keys.size) return
+    const told = keys
+    keys = new Set()
+    tell(told)
+  }
   return {
     add: (key) => {
       keys.add(key)
-      cancel ??= schedule(() => {
-        const told = keys
-        keys = new Set()
-        cancel = undefined
-        tell(told)
-      })
+      cancel ??= schedule(run)
+    },
+    merge: (more) => {
+      keys.forEach(more.add, more)
+      keys = more
+      cancel ??= schedule(run)
     },
     cancel: () => cancel?.()
   }

@@ -51,8 +51,14 @@ const LAG_STEP = 1000
  * @since 0.1.0
  * @category constructors */
 export const connect = (url: string | URL, options: StatusClientOptions = {}): StatusClient => {
-  const { filter = {}, onError = reportToPlatform, stateIntervalMs } = options
-  const { backoffBaseMs = 1000, backoffCapMs = 30_000, maxLagMs = 2000 } = options
+  const {
+    backoffBaseMs = 1000,
+    backoffCapMs = 30_000,
+    filter = {},
+    maxLagMs = 2000,
+    onError = reportToPlatform,
+    stateIntervalMs
+  } = options
   const environment = { ...platform, ...options.environment }
   const { monotonic, now } = environment
   const WebSocket: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
@@ -106,7 +112,7 @@ export const connect = (url: string | URL, options: StatusClientOptions = {}): S
     if (link?.welcomedAt === undefined) {
       const attempt = backOff.attempt()
       // For another filter a connection may be made anew.
-      return wasConnected && attempt === 0
+      return wasConnected && !attempt
         ? { _tag: "catching-up" }
         : { _tag: wasConnected ? "reconnecting" : "connecting", since: trueAt, attempt }
     }

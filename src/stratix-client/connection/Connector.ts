@@ -79,15 +79,15 @@ export const makeConnector = (
   /** The gateway asked not to come back before this moment. */
   let notBefore = 0
   let opensAt: number | undefined
-  let cancelTimer: Unsubscribe = () => undefined
+  let cancelTimer: Unsubscribe | undefined
   const isForced = !WebSocket || (transport === "event-stream" && fetch !== undefined)
   const mayFallBack = !isForced && fetch !== undefined && transport !== "websocket"
   let streams = isForced
-  let cancelScout: Unsubscribe = () => undefined
+  let cancelScout: Unsubscribe | undefined
   let scoutSocket: WebSocketLike | undefined
 
   const arm = (millis: number, task: () => void) => {
-    cancelTimer()
+    cancelTimer?.()
     cancelTimer = setTimer(task, millis)
   }
 
@@ -102,8 +102,8 @@ export const makeConnector = (
   const letGo = (code?: number) => {
     const old = link
     link = undefined
-    cancelTimer()
-    cancelScout()
+    cancelTimer?.()
+    cancelScout?.()
     scoutSocket?.close()
     onCarrier((carrier) => carrier.close(code), old)
   }

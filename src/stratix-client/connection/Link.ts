@@ -26,15 +26,15 @@ export interface Link {
   /** When its carrier was made, which may be after a token was had. */
   dialedAt: number
   welcomedAt?: number
-  plain: boolean
+  plain?: boolean
   /** Whether silence means anything: a plain server need not answer a ping. */
-  answers: boolean
+  answers?: boolean
   heartbeat: Heartbeat
   pingedAt: number
   /** When a sign of life was asked for that must come within `connectTimeoutMs`. */
   probedAt?: number | undefined
   /** How long the gateway asked to stay away. */
-  retryAfterMs: number
+  retryAfterMs?: number
 }
 
 /** A connection without a carrier yet. */
@@ -42,11 +42,8 @@ export const makeLink = (openedAt: number, isStream: boolean): Link => ({
   isStream,
   openedAt,
   dialedAt: openedAt,
-  plain: false,
-  answers: false,
   heartbeat: HEARTBEAT,
-  pingedAt: openedAt,
-  retryAfterMs: 0
+  pingedAt: openedAt
 })
 
 /** The subprotocols to offer. */

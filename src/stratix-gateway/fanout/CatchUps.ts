@@ -36,10 +36,14 @@ const STEPS_REMEMBERED = 64
 /** Milliseconds that a step is remembered: its messages say when they were sent, and a client measures its lag by that. */
 const STEP_LIFETIME = 100
 
-/** What the log said, and its events as they are written. */
+/** What the log said, and all of it as it is written. */
 interface Step {
   readonly result: EventLog.CatchUp
-  readonly frames: Buffer
+  /** Whether it ends at the head, which is in its bytes. */
+  readonly live: boolean
+  /** Milliseconds on the monotonic clock. */
+  readonly madeAt: number
+  readonly bytes: Buffer
 }
 
 /** Counts since the start. */
@@ -85,9 +89,8 @@ export const make = (
     // Bound: a subscriber is in it once at the most.
     const behind = yield* Effect.acquireRelease(Queue.unbounded<Subscriber>(), Queue.shutdown)
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
-    // Bound: STEPS_REMEMBERED; forgotten when the head moves, and when no subscriber is behind.
+    // Bound: STEPS_REMEMBERED, of which the oldest leaves; forgotten when the head moves, and when no subscriber is behind.
     const steps = new Map<string, Step>()
-    let oldestStep = 0
     const counts: Counts = {
       begun: { snapshot: 0, resume: 0, conflated: 0 },
       conflations: 0,
@@ -159,21 +162,39 @@ export const make = (
     }
 
     const compress = (text: string) => Frame.compressedText(text, config.compressionThreshold)
-    const framesOf = (group: Group, entries: ReadonlyArray<EventLog.LogEntry>): Buffer =>
-      group.encode(entries, { stampOf: stamp.next, now: sentAt(clock), compress })
+    const endsAtHead = ({ more, to }: EventLog.CatchUp) => !more && to === head()
+    const encodeStep = ({ encode, form, sync }: Group, from: Offset | undefined, result: EventLog.CatchUp): Step => {
+      const live = endsAtHead(result)
+      const announced = sync
+        ? form.message(SYNC, announcement(from, result, !live), result.mode === "snapshot")
+        : undefined
+      const shared = { stampOf: stamp.next, now: sentAt(clock), compress }
+      return { result, live, madeAt: shared.now, bytes: encode(result.entries, shared, announced) }
+    }
 
-    const give = (subscriber: Subscriber, until: Offset, { frames, result }: Step) => {
+    const remember = (key: string, made: Step) => {
+      // Set anew, it is the youngest.
+      steps.delete(key)
+      steps.set(key, made)
+      if (steps.size <= STEPS_REMEMBERED) return
+      for (const oldest of steps.keys()) {
+        steps.delete(oldest)
+        break
+      }
+    }
+
+    const give = (subscriber: Subscriber, until: Offset, { bytes, live, result }: Step) => {
+      // The head has moved since the step was looked up.
+      if (live !== endsAtHead(result)) {
+        later(subscriber, subscriber.cursor)
+        return
+      }
       const from = subscriber.cursor
       const conflates = result.mode !== "resume" && subscriber.conflateFrom === undefined
       if (conflates && subscriber.joined && config.slowPolicy === "close") {
         subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "fell behind the history")
         return
       }
-      const live = !result.more && result.to === head()
-      // Up to here a step can be taken again; from the write on it cannot.
-      const { form, sync } = subscriber.group
-      const announced = () => form.message(SYNC, announcement(from, result, !live), result.mode === "snapshot")
-      const written = sync ? Buffer.concat([announced(), frames]) : frames
       if (conflates && subscriber.joined) counts.conflations++
       if (conflates || !subscriber.catchingUp) begin(subscriber, result.mode)
       if (result.mode !== "resume") subscriber.target = until
@@ -187,9 +208,9 @@ export const make = (
       subscriber.faults = 0
       counts.lost += result.lost
       counts.deliveries += result.entries.length
-      counts.bytes += written.length
+      counts.bytes += bytes.length
       try {
-        const unsent = written.length > 0 ? subscriber.socket.write(written) : 0
+        const unsent = bytes.length > 0 ? subscriber.socket.write(bytes) : 0
         if (unsent > subscriber.group.highWaterMark) subscribers.stall(subscriber, result.to)
         else if (live) goLive(subscriber)
         else later(subscriber, result.to)
@@ -215,10 +236,9 @@ export const make = (
         const { conflateFrom, cursor, group } = subscriber
         const until = subscriber.target ?? head()
         const key = `${group.key}|${cursor ?? ""}|${until}|${conflateFrom ?? ""}`
-        const now = sentAt(clock)
-        if (now - oldestStep > STEP_LIFETIME) steps.clear()
         const remembered = steps.get(key)
-        if (remembered !== undefined) return Effect.sync(() => give(subscriber, until, remembered))
+        if (remembered !== undefined && sentAt(clock) - remembered.madeAt <= STEP_LIFETIME)
+          return Effect.sync(() => give(subscriber, until, remembered))
         return log
           .since(cursor, {
             filter: group.filter,
@@ -237,9 +257,8 @@ export const make = (
                     later(subscriber, subscriber.cursor)
                     return
                   }
-                  const made = { result, frames: framesOf(group, result.entries) }
-                  if (steps.size === 0) oldestStep = now
-                  if (steps.size < STEPS_REMEMBERED) steps.set(key, made)
+                  const made = encodeStep(group, cursor, result)
+                  remember(key, made)
                   give(subscriber, until, made)
                 }),
               onFailure: (error) =>

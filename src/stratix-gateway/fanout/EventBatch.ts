@@ -7,8 +7,8 @@ import type { Stamp } from "../log/Stamps.js"
 import * as Form from "../transport/Form.js"
 import * as Frame from "../transport/Frame.js"
 
-/** Characters of events in one message: parsed in about 1 ms. One event that is longer travels alone. */
-const MAX_CHARACTERS = 64 * 1024
+/** Characters of events in one message: parsed in about 1 ms, and more than a step of a catch-up. One event that is longer travels alone. */
+const MAX_CHARACTERS = 128 * 1024
 
 /** Events in one message: with 50 µs of handlers for each, a page stands still for 26 ms, half of what a person notices. */
 const MAX_EVENTS = 512
@@ -21,8 +21,8 @@ export interface Shared {
   readonly compress: (text: string) => Buffer
 }
 
-/** The bytes of events, in their order. */
-export type Encode = (entries: ReadonlyArray<LogEntry>, shared: Shared) => Buffer
+/** The bytes of events, in their order, after those `before` them. */
+export type Encode = (entries: ReadonlyArray<LogEntry>, shared: Shared, before?: Buffer) => Buffer
 
 /** Events in groups that each fit into one message. */
 const split = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<ReadonlyArray<string>> => {
@@ -52,20 +52,26 @@ const batches = (entries: ReadonlyArray<LogEntry>, { now, stampOf }: Shared): Re
 
 const single = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<string> => entries.map((entry) => entry.json)
 
+const NOTHING = Buffer.alloc(0)
+
 /** How events are encoded in each form, for plain clients and for sync clients. In a stream every event is a message, because its offset must be the message's id. */
 export const encoders: { readonly [Name in Form.Form["name"]]: (sync: boolean) => Encode } = {
   frames: (sync) => {
     const textsOf = sync ? batches : single
-    return (entries, shared) => Frame.texts(textsOf(entries, shared))
+    return (entries, shared, before) => Frame.texts(textsOf(entries, shared), before)
   },
   deflated: (sync) => {
     const textsOf = sync ? batches : single
-    return (entries, shared) => Buffer.concat(textsOf(entries, shared).map(shared.compress))
+    return (entries, shared, before = NOTHING) =>
+      Buffer.concat([before, ...textsOf(entries, shared).map(shared.compress)])
   },
   stream:
     () =>
-    (entries, { now }) =>
-      Buffer.from(
-        Form.streamSentAt(now) + entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join("")
-      )
+    (entries, { now }, before = NOTHING) =>
+      Buffer.concat([
+        before,
+        Buffer.from(
+          Form.streamSentAt(now) + entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join("")
+        )
+      ])
 }

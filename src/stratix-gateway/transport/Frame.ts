@@ -33,10 +33,10 @@ const writeHeader = (target: Buffer, at: number, first: number, length: number):
   return at + 10
 }
 
-/** One buffer with a text frame for each text. */
-export const texts = (all: ReadonlyArray<string>): Buffer => {
+/** One buffer with a text frame for each text, after the bytes `before` them. */
+export const texts = (all: ReadonlyArray<string>, before?: Uint8Array): Buffer => {
   const lengths: Array<number> = []
-  let total = 0
+  let total = before?.length ?? 0
   for (const text of all) {
     const length = Buffer.byteLength(text)
     lengths.push(length)
@@ -44,6 +44,10 @@ export const texts = (all: ReadonlyArray<string>): Buffer => {
   }
   const target = Buffer.allocUnsafe(total)
   let at = 0
+  if (before !== undefined) {
+    target.set(before)
+    at = before.length
+  }
   for (let i = 0; i < all.length; i++) {
     const length = lengths[i] ?? 0
     at = writeHeader(target, at, FIN | TEXT, length)

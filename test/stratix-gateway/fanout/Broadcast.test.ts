@@ -202,7 +202,7 @@ describe("sync clients", () => {
         ["stratix:events", 512],
         ["stratix:events", 1]
       ])
-      const large = yield* framesOf([note(40_000), note(40_000), note(20_000), note(70_000), note(0)])
+      const large = yield* framesOf([note(80_000), note(80_000), note(40_000), note(140_000), note(0)])
       assert.deepStrictEqual(countsOf(large), [
         ["stratix:events", 1],
         ["stratix:events", 2],
@@ -210,7 +210,7 @@ describe("sync clients", () => {
         ["stratix:events", 1]
       ])
       assert.strictEqual((yield* framesOf([note(0)])).length, 1)
-    }).pipe(over({ maxEventBytes: 100_000 }))
+    }).pipe(over({ maxEventBytes: 200_000 }))
   )
 
   it.effect("read in every message when it was sent, on the gateway's monotonic clock", () =>
