@@ -11,10 +11,10 @@ import * as Limits from "./admission/Limits.js"
 import * as Connections from "./api/websocket/Connections.js"
 import * as Heartbeat from "./api/websocket/Heartbeat.js"
 import * as StatusSync from "./api/websocket/StatusSync.js"
-import type * as Authenticator from "./auth/Authenticator.js"
+import * as Authenticator from "./auth/Authenticator.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
 import * as Broadcast from "./fanout/Broadcast.js"
-import type * as EventLog from "./log/EventLog.js"
+import * as EventLog from "./log/EventLog.js"
 import * as Stamps from "./log/Stamps.js"
 import * as MetricsCollector from "./operations/MetricsCollector.js"
 import { logOf, type Options, type Parts, withEvents } from "./Parts.js"
@@ -39,6 +39,15 @@ export type Services =
   | Stamps.Stamps
   | MetricsCollector.MetricsCollector
 
+/** What was revoked at another process that has the log, or before this one began, holds here, before any client is let in. */
+const sharedRevocations = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { revocations } = yield* EventLog.EventLog
+    const { shareRevocations } = yield* Authenticator.Authenticator
+    if (revocations !== undefined) yield* shareRevocations(revocations)
+  })
+)
+
 /** The service on a transport, a log and an authenticator of your choice.
  * @since 0.1.0
  * @category layers */
@@ -50,7 +59,8 @@ export const layerCore: Layer.Layer<
   Layer.provideMerge(Connections.layer),
   Layer.provideMerge(Broadcast.layer),
   Layer.provideMerge(Layer.mergeAll(Heartbeat.layer, Handshake.layer, Stamps.layer)),
-  Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer, WebSockets.layer))
+  Layer.provideMerge(Layer.mergeAll(Limits.layer, Refusals.layer, WebSockets.layer)),
+  Layer.provideMerge(sharedRevocations)
 )
 
 /** Tells the operator what web pages may do. */

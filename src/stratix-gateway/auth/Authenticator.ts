@@ -12,11 +12,12 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
-import type * as Queue from "effect/Queue"
+import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
+import { MAX_REVOKED, type Revocation, type Revocations } from "../log/Revocations.js"
 import * as FileWatch from "../runtime/FileWatch.js"
 import { isImmediate } from "../runtime/Immediate.js"
 import { isLoopback } from "../runtime/IpAddress.js"
@@ -55,19 +56,18 @@ export class Authenticator extends Context.Tag("stratix/Authenticator")<
     /** Whether it lets in every client: a gateway that other machines can reach warns of it. */
     readonly open: boolean
     /**
-     * Refuses everything issued to this name until now, and closes its connections with 4401. What is issued later is valid again.
-     * Revocations are kept in memory: one that has to outlive the process is made where tokens come from.
+     * Refuses everything issued to this name until now, and closes its connections with 4401. What is issued later is valid again. Completes once the
+     * log has it too, where the log is one that others have or that outlives this process; for how long it is remembered: docs/SECURITY.md.
      */
     readonly revoke: (name: string) => Effect.Effect<void>
     /** Whether a principal that was let in may stay. */
     readonly isStillValid: (principal: Principal) => boolean
     /** A message whenever principals may have become invalid. */
     readonly revocations: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+    /** Until the scope closes, shares revocations with a log: those made here and those it remembers or hears of. */
+    readonly shareRevocations: (log: Revocations) => Effect.Effect<void, never, Scope.Scope>
   }
 >() {}
-
-/** Revoked names that are remembered: with names of 256 characters, 5 MB. Above it the oldest revocation is forgotten, which is logged. */
-const MAX_REVOKED = 10_000
 
 /** Asks one verifier after the other. If none recognises the token, the answer is the first that says more than "not valid". */
 const firstOf = (
@@ -96,6 +96,8 @@ export const make = Effect.fnUntraced(function* (options: {
   // One waiting message is as good as many.
   const signs = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
   const revokedAt = new Map<string, number>()
+  // Bound: one for each service that asks this authenticator.
+  const logs = new Set<Revocations>()
 
   yield* Stream.mergeAll(
     verifiers.map(({ changes }) => changes ?? Stream.empty),
@@ -117,6 +119,20 @@ export const make = Effect.fnUntraced(function* (options: {
       ? Exit.fail(new Unauthenticated({ reason: "Revoked", message: "the token was revoked" }))
       : Exit.succeed(principal)
 
+  const remember = (revocations: Iterable<Revocation>) =>
+    Effect.gen(function* () {
+      for (const { at, name } of revocations) {
+        if ((revokedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= at) continue
+        revokedAt.delete(name)
+        revokedAt.set(name, at)
+        const oldest = revokedAt.size > MAX_REVOKED ? revokedAt.keys().next().value : undefined
+        if (oldest === undefined) continue
+        revokedAt.delete(oldest)
+        yield* Effect.logWarning(`more than ${MAX_REVOKED} names are revoked: the revocation of ${oldest} is forgotten`)
+      }
+      yield* PubSub.publish(signs, undefined)
+    })
+
   return {
     open,
     authenticate: (credentials) => {
@@ -124,18 +140,23 @@ export const make = Effect.fnUntraced(function* (options: {
       return isImmediate(found) ? Exit.flatMap(found, unlessRevoked) : Effect.flatMap(found, unlessRevoked)
     },
     revoke: Effect.fnUntraced(function* (name) {
-      revokedAt.delete(name)
-      revokedAt.set(name, yield* Clock.currentTimeMillis)
-      const oldest = revokedAt.size > MAX_REVOKED ? revokedAt.keys().next().value : undefined
-      if (oldest !== undefined) {
-        revokedAt.delete(oldest)
-        yield* Effect.logWarning(`more than ${MAX_REVOKED} names are revoked: the revocation of ${oldest} is forgotten`)
-      }
-      yield* PubSub.publish(signs, undefined)
+      const revocation = { name, at: yield* Clock.currentTimeMillis }
+      yield* remember([revocation])
+      yield* Effect.forEach(logs, (log) => log.share(revocation), { concurrency: "unbounded", discard: true })
     }),
     isStillValid: (principal) =>
       !isRevoked(principal) && verifiers.every((verifier) => verifier.isStillValid?.(principal) ?? true),
-    revocations: PubSub.subscribe(signs)
+    revocations: PubSub.subscribe(signs),
+    shareRevocations: Effect.fnUntraced(function* (log) {
+      const heard = yield* log.subscribe
+      yield* remember(yield* Queue.takeAll(heard))
+      const take = Effect.flatMap(Queue.takeBetween(heard, 1, MAX_REVOKED), remember)
+      yield* Effect.forkScoped(Effect.interruptible(Effect.forever(take)))
+      yield* Effect.acquireRelease(
+        Effect.sync(() => logs.add(log)),
+        () => Effect.sync(() => logs.delete(log))
+      )
+    })
   }
 })
 

@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { AgentStatus, CommandStatus, Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
 import type * as Metrics from "../telemetry/Metrics.js"
 import * as Filter from "./Filter.js"
+import type { Revocations } from "./Revocations.js"
 import type { Stamp } from "./Stamps.js"
 
 /** How long an agent's status holds without being renewed. At its end the log says that the agent is offline.
@@ -222,6 +223,8 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     /** How much is held, and how much was let go. */
     readonly stats: () => Stats
     readonly health: () => Health
+    /** Where the log outlives this process, or others have it too: what it remembers of revoked names. */
+    readonly revocations?: Revocations | undefined
   }
 >() {}
 

@@ -23,6 +23,7 @@ import * as Replica from "../Replica.js"
 import * as Address from "./Address.js"
 import { Appends } from "./Appends.js"
 import * as Journal from "./Journal.js"
+import * as KeptRevocations from "./KeptRevocations.js"
 import * as Restore from "./Restore.js"
 import { Sweep } from "./Sweep.js"
 
@@ -51,6 +52,17 @@ const readKeys = (journal: Journal.Journal, keyed: KeyedAppends) =>
     }
   })
 
+/** What an operator should know of how the file was found. */
+const tell = (path: string, { formatBefore, isWalLost }: Journal.Journal) =>
+  Effect.gen(function* () {
+    if (isWalLost)
+      yield* Effect.logError(
+        `${path}-wal is not what was written, and nothing of it is used: what was published since the last checkpoint is lost`
+      )
+    if (formatBefore !== undefined) yield* Effect.logInfo(`${path} had format ${formatBefore}, and was carried over`)
+    yield* Effect.logInfo(`the log is in ${path}`)
+  })
+
 const make = ({ durability = "process", path }: Options) =>
   Effect.gen(function* () {
     const settings = yield* StatusSyncConfig.StatusSyncConfig
@@ -58,6 +70,7 @@ const make = ({ durability = "process", path }: Options) =>
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
     const journal = yield* Journal.open({ path, durability })
     const { at, characters, epoch, id, mirror } = yield* Restore.read(journal, settings)
+    const revocations = yield* KeptRevocations.make(journal, settings.eventLogTimeout)
 
     // Never set back or forward while it runs, and never before what was: a correction of the wall clock must neither age anything nor end a lease.
     const begun = Math.max(clock.unsafeCurrentTimeMillis(), at) - monotonicMillis(clock)
@@ -122,7 +135,7 @@ const make = ({ durability = "process", path }: Options) =>
       closed = true
       return appends.close().pipe(Effect.timeout(CLOSE_WITHIN), Effect.ignore, Effect.interruptible)
     })
-    yield* Effect.logInfo(`the log is in ${path}`).pipe(Effect.annotateLogs({ module: "EventLogFile" }))
+    yield* tell(path, journal).pipe(Effect.annotateLogs({ module: "EventLogFile" }))
 
     return EventLog.of({
       id,
@@ -135,6 +148,7 @@ const make = ({ durability = "process", path }: Options) =>
         ),
       ...replica.reads,
       reached: () => Exit.void,
+      revocations,
       health: () => ({ ...healthy, staleMillis: appends.staleMillis(), failures: appends.failures })
     })
   })

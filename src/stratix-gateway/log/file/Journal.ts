@@ -38,6 +38,13 @@ interface Questions {
   readonly setMeta: { readonly request: { readonly name: string; readonly value: string }; readonly value: undefined }
   readonly rows: { readonly request: { readonly after: number }; readonly value: ReadonlyArray<string> }
   readonly keys: { readonly request: undefined; readonly value: ReadonlyArray<string> }
+  readonly revoked: { readonly request: undefined; readonly value: ReadonlyArray<string> }
+  /** Keeps no more than `most`. */
+  readonly revoke: {
+    readonly request: { readonly name: string; readonly value: string; readonly most: number }
+    readonly value: undefined
+  }
+  readonly checkpoint: { readonly request: undefined; readonly value: undefined }
   readonly commit: { readonly request: Batch; readonly value: undefined }
   readonly sweep: { readonly request: Pick<Retained, "first" | "older">; readonly value: undefined }
   readonly sweepPage: { readonly request: undefined; readonly value: number | undefined }
@@ -46,9 +53,17 @@ interface Questions {
 
 type Answer<A> = Either.Either<A, Failure>
 
-/** A file that is open. */
-export interface Journal {
+/** How a file was found. */
+interface Opened {
   readonly isNew: boolean
+  /** Its write-ahead log begins otherwise than it was written, and nothing of it is used. */
+  readonly isWalLost: boolean
+  /** The format that it had, if that is an older one. */
+  readonly formatBefore: number | undefined
+}
+
+/** A file that is open. */
+export interface Journal extends Opened {
   /** Calls back later, never at once. */
   readonly ask: <Name extends keyof Questions>(
     name: Name,
@@ -124,11 +139,11 @@ export const open = (
     worker.on("error", (error) => end(broken(`the thread of the log has ended: ${error.message}`)))
     worker.on("exit", () => end(broken("the thread of the log has ended")))
 
-    const isNew = yield* Effect.async<boolean, Failure>((resume) => {
+    const opened = yield* Effect.async<Opened, Failure>((resume) => {
       waiting.push(resume)
     }).pipe(Effect.mapError(refused))
     const journal: Journal = {
-      isNew,
+      ...opened,
       ask: (name, request, then) => {
         if (ended !== undefined) {
           const failure = ended

@@ -15,7 +15,7 @@ import { crc32 } from "node:zlib"
 const APPLICATION = 0x53_54_52_58
 
 /** Changes whenever a gateway could misread what another version wrote. */
-const FORMAT = 1
+const FORMAT = 2
 
 /** Rows in one answer: some 600 KB. */
 const PAGE = 2000
@@ -33,6 +33,18 @@ const CREATE = `
   CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
   CREATE TABLE idem (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
 `
+
+/** What makes a file of each older format one of the next, as SQL. A new file takes all steps as well: so both end the same. */
+const STEPS = new Map([
+  [1, "CREATE TABLE revoked (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;"]
+])
+
+/** The steps from a format to this one. @param {number} format */
+const stepsFrom = (format) =>
+  [...STEPS]
+    .filter(([from]) => from >= format)
+    .map(([, sql]) => sql)
+    .join("\n")
 
 /** Why the file is not opened; for an operator. */
 class Refusal extends Error {
@@ -114,6 +126,28 @@ const lookAtFile = () => {
   return false
 }
 
+/** Whether SQLite will use nothing of the write-ahead log, because of how it begins: it does not say so. */
+const isWalIgnored = () => {
+  const { size = 0 } = statSync(`${path}-wal`, { throwIfNoEntry: false }) ?? {}
+  const header = Buffer.alloc(32)
+  if (size === 0) return false
+  const file = openSync(`${path}-wal`, "r")
+  try {
+    readSync(file, header, 0, header.length, 0)
+  } finally {
+    closeSync(file)
+  }
+  const magic = header.readUInt32BE(0)
+  if (magic !== 0x377f0682 && magic !== 0x377f0683) return true
+  const word = (/** @type {number} */ at) => (magic % 2 === 1 ? header.readUInt32BE(at) : header.readUInt32LE(at))
+  let [a, b] = [0, 0]
+  for (let at = 0; at < 24; at += 8) {
+    a = (a + word(at) + b) >>> 0
+    b = (b + word(at + 4) + a) >>> 0
+  }
+  return a !== header.readUInt32BE(24) || b !== header.readUInt32BE(28)
+}
+
 /** A lock that ends with its process, however that ends: another program may read the file itself, for a backup. */
 const lock = () => {
   try {
@@ -139,43 +173,62 @@ const sumOf = (text) => crc32(text)
 /** @param {DatabaseSync} database @param {string} pragma */
 const numberOf = (database, pragma) => Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0])
 
-/** Looks at what is there. @param {DatabaseSync} database @returns {boolean} whether it is new */
+/** Looks at what is there. @param {DatabaseSync} database @returns {number | undefined} its format; of a new one `undefined` */
 const check = (database) => {
   const application = numberOf(database, "application_id")
   const tables = Number(database.prepare("SELECT count(*) AS n FROM sqlite_master").get()?.["n"])
-  if (application === 0 && tables === 0) return true
+  if (application === 0 && tables === 0) return undefined
   if (application !== APPLICATION)
     throw new Refusal("Refused", `${path} is the database of another program: name another file`)
   const format = numberOf(database, "user_version")
-  if (format !== FORMAT)
+  if (format !== FORMAT && !STEPS.has(format))
     throw new Refusal(
       "Format",
-      `${path} has format ${format}, and this version reads format ${FORMAT}: ${format > FORMAT ? "run the newer version that wrote it" : "run the older version that wrote it"}, or name another file to begin an empty log`
+      `${path} has format ${format}, and this version reads formats up to ${FORMAT}: ${format > FORMAT ? "run the newer version that wrote it" : "run the older version that wrote it"}, or name another file to begin an empty log`
     )
   for (const row of database.prepare("PRAGMA integrity_check(1)").all()) {
     const [said] = Object.values(row)
     if (said !== "ok") throw damaged(String(said).replaceAll("\n", " "))
   }
-  return false
+  return format
+}
+
+/** Makes a file of an older format one of this format, or leaves it as it is. @param {DatabaseSync} database @param {number} format */
+const carryOver = (database, format) => {
+  // A damaged file must stay what it was.
+  for (const [table, column] of [
+    ["log", "packed"],
+    ["meta", "value"],
+    ["idem", "value"]
+  ]) {
+    for (const row of database.prepare(`SELECT ${column} AS text, sum FROM ${table}`).iterate())
+      if (sumOf(String(row["text"])) !== row["sum"]) throw damaged(`a row of ${table} is not what was written`)
+  }
+  database.exec(`BEGIN EXCLUSIVE; ${stepsFrom(format)} PRAGMA user_version = ${FORMAT}; COMMIT`)
 }
 
 const open = () => {
   const isNothing = lookAtFile()
+  const isWalLost = isWalIgnored()
   // To look must not make a file.
   const held = isNothing && isLook ? new DatabaseSync(":memory:") : lock()
   try {
     const database = new DatabaseSync(isNothing && isLook ? ":memory:" : path)
     database.exec(`PRAGMA busy_timeout = ${PATIENCE}`)
-    const isNew = check(database)
+    const format = check(database)
+    const opened = { isNew: format === undefined, isWalLost, formatBefore: format === FORMAT ? undefined : format }
     if (isLook) {
-      if (isNew) database.exec(CREATE)
-      return { database, held, isNew }
+      if (opened.isNew) database.exec(CREATE)
+      return { database, held, opened }
     }
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"};
       PRAGMA journal_size_limit = ${WAL_BYTES}`)
-    if (isNew)
-      database.exec(`BEGIN; ${CREATE} PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT}; COMMIT`)
-    return { database, held, isNew }
+    if (format === undefined)
+      database.exec(
+        `BEGIN; ${CREATE} ${stepsFrom(1)} PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT}; COMMIT`
+      )
+    else if (format !== FORMAT) carryOver(database, format)
+    return { database, held, opened }
   } catch (error) {
     held.close()
     if (error instanceof Refusal) throw error
@@ -248,6 +301,26 @@ const journal = ({ database, held }) => {
           if (JSON.parse(value)[0] !== row["key"]) throw damaged("an idempotency key is another one")
           return value
         }),
+    /** Names that are remembered as revoked, and when, oldest first. */
+    revoked: () =>
+      database
+        .prepare("SELECT name, value, sum FROM revoked ORDER BY rowid")
+        .all()
+        .map((row) => {
+          const value = checked(row, "value", "a revocation")
+          if (JSON.parse(value)[0] !== row["name"]) throw damaged("a revocation is another one")
+          return value
+        }),
+    /** @param {{ readonly name: string, readonly value: string, readonly most: number }} request */
+    revoke: ({ most, name, value }) =>
+      transaction(() => {
+        database.prepare("INSERT OR REPLACE INTO revoked VALUES (?, ?, ?)").run(name, value, sumOf(value))
+        database
+          .prepare("DELETE FROM revoked WHERE rowid NOT IN (SELECT rowid FROM revoked ORDER BY rowid DESC LIMIT ?)")
+          .run(most)
+      }),
+    /** Moves all that was written into the file itself. */
+    checkpoint: () => database.exec("PRAGMA wal_checkpoint(TRUNCATE)"),
     /** @param {{ readonly first: number, readonly packed: ReadonlyArray<string>, readonly keys: ReadonlyArray<readonly [string, string]>, readonly forgotten: ReadonlyArray<string> }} request */
     commit: ({ first, forgotten, keys, packed }) =>
       transaction(() => {
@@ -321,7 +394,7 @@ try {
       if (name === "close") port.close()
     }
   )
-  port.postMessage({ value: opened.isNew })
+  port.postMessage({ value: opened.opened })
 } catch (error) {
   port.postMessage({ failure: failure(error) })
   port.close()

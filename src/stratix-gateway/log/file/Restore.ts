@@ -111,6 +111,8 @@ export const read = (journal: Journal, settings: Settings): Effect.Effect<Restor
     const forgotten = Number((yield* askAtStart(journal, "meta", { name: "forgotten" })) ?? 0)
     if (known === undefined) yield* askAtStart(journal, "setMeta", { name: "id", value: id })
     yield* askAtStart(journal, "setMeta", { name: "epochs", value: JSON.stringify(epochs) })
+    // Else a write-ahead log that is lost would make it a file that never had a log.
+    if (known === undefined) yield* askAtStart(journal, "checkpoint", undefined)
 
     const kept = keptOf(all, forgotten)
     const [oldest] = kept.history

@@ -6,6 +6,7 @@ declare module "node:sqlite" {
     run(...values: ReadonlyArray<Value>): unknown
     get(...values: ReadonlyArray<Value>): Record<string, Value> | undefined
     all(...values: ReadonlyArray<Value>): Array<Record<string, Value>>
+    iterate(...values: ReadonlyArray<Value>): IterableIterator<Record<string, Value>>
   }
 
   class DatabaseSync {

@@ -14,16 +14,17 @@ import {
   KEY_REMOVE
 } from "../../../stratix-core/stratix-protocol.js"
 import { LEASE_EXPIRED } from "../mirror/Leases.js"
+import { MAX_REVOKED } from "../Revocations.js"
 import * as Tenant from "../Tenant.js"
 
-/** Changes whenever a gateway could misread what another version wrote. */
-export const FORMAT = 2
+/** Changes whenever a gateway could misread what another version wrote, or must not run beside it. Upgrade.ts carries older logs over. */
+export const FORMAT = 3
 
 /** Events of its own that one call appends at the most: some 5 ms of Redis. The rest waits for the next call. */
 const OWN_EVENTS = 256
 
 /** Milliseconds after its last call in which a gateway still counts as running. */
-const GATEWAY_LIFETIME = 10_000
+export const GATEWAY_LIFETIME = 10_000
 
 /** Epochs remembered: so many restarts and failovers back an offset is still known. */
 const EPOCHS = 128
@@ -35,7 +36,7 @@ const MARK_EVERY = 65_536
 const WRITER_LIFETIME = 600
 
 export const APPEND = `#!lua
-local META, LOG, LAST, EVICT, FIN, CHAIN, GONE, MARK, DUE, RUN, IDEM, IDEMDUE, SIZES, GATEWAYS, WRITER = unpack(KEYS)
+local META, LOG, LAST, EVICT, FIN, CHAIN, GONE, MARK, DUE, RUN, IDEM, IDEMDUE, SIZES, GATEWAYS, REVOKED, WRITER = unpack(KEYS)
 local call = redis.call
 local function fmt(n) return string.format('%.0f', n) end
 
@@ -48,14 +49,14 @@ local idemLifetime, maxIdemEvents = tonumber(ARGV[15]), tonumber(ARGV[16])
 local pause = tonumber(ARGV[17])
 local FIRST = 18
 
-local m = call('HMGET', META, 'format', 'settings', 'reign', 'epoch', 'seq', 'keyless', 'at', 'characters', 'state', 'forgotten', 'shift', 'called', 'epochs', 'id', 'idem')
+local m = call('HMGET', META, 'format', 'settings', 'reign', 'epoch', 'seq', 'keyless', 'at', 'characters', 'state', 'forgotten', 'shift', 'called', 'epochs', 'id', 'idem', 'revision')
 if m[1] and m[1] ~= format then return {'format', m[1]} end
 -- Before the deadline: what was done in time has its places, however late its writer asks for them.
 if batch > 0 then
   local stored = call('GET', WRITER)
   if stored then
     local number, places = string.match(stored, '^(%d+)|(.*)$')
-    if tonumber(number) == batch then return {'ok', m[4], m[5], m[7], '', places, '0', '0', '0', '0', m[14]} end
+    if tonumber(number) == batch then return {'ok', m[4], m[5], m[7], '', places, '0', '0', '0', '0', m[14], m[6], m[16]} end
     if tonumber(number) > batch then return {'stale'} end
   end
 end
@@ -84,6 +85,7 @@ local characters, state, forgotten = tonumber(m[8] or 0), tonumber(m[9] or 0), t
 local shift = tonumber(m[11] or 0)
 local called = tonumber(m[12] or now)
 local idemEvents = tonumber(m[15] or 0)
+local revision = tonumber(m[16] or 0)
 if now - called > pause then shift = shift + (now - called) end
 
 local reign = string.match(call('INFO', 'replication'), 'master_replid:(%w+)')
@@ -201,7 +203,8 @@ local function forgetIdem()
   call('HDEL', IDEM, idem)
 end
 
--- Each element: idempotency key, number of events, and the events; a number of -1 is a renewal of the agent whose key follows.
+-- Each element: idempotency key, number of events, and the events. A number of -1 is a renewal of the agent whose key follows; -2 a revocation: the
+-- name, when it was made, and where that is not known in the time of Redis, how long ago.
 local places = {}
 local i = FIRST
 while i <= #ARGV do
@@ -214,6 +217,11 @@ while i <= #ARGV do
     if type(lease) == 'number' then call('ZADD', DUE, now - shift + lease, key) end
     places[#places + 1] = type(lease) == 'number' and '1' or '0'
     i = i + 1
+  elseif count == -2 then
+    local at = ARGV[i + 1] ~= '' and ARGV[i + 1] or fmt(now - tonumber(ARGV[i + 2]))
+    revision = revision + call('ZADD', REVOKED, 'GT', 'CH', at, ARGV[i])
+    places[#places + 1] = call('ZSCORE', REVOKED, ARGV[i])
+    i = i + 3
   else
     local known = idem ~= '' and call('HGET', IDEM, idem)
     if known then
@@ -238,6 +246,7 @@ while i <= #ARGV do
     i = i + count * 9
   end
 end
+call('ZREMRANGEBYRANK', REVOKED, 0, -${MAX_REVOKED + 1})
 local answer = table.concat(places, ',')
 if batch > 0 then call('SET', WRITER, fmt(batch) .. '|' .. answer, 'EX', ${WRITER_LIFETIME}) end
 
@@ -326,8 +335,8 @@ while true do
   call('XTRIM', LOG, 'MINID', '~', upTo)
 end
 call('HSET', META, 'seq', fmt(seq), 'keyless', fmt(keyless), 'at', fmt(now), 'characters', fmt(characters), 'state', fmt(state),
-  'forgotten', fmt(forgotten), 'shift', fmt(shift), 'called', fmt(now), 'idem', fmt(idemEvents))
-return {'ok', epoch, fmt(seq), fmt(now), nextDue, answer, tostring(dropped.finished), tostring(dropped.keys), tostring(dropped.leases), tostring(own), id}
+  'forgotten', fmt(forgotten), 'shift', fmt(shift), 'called', fmt(now), 'idem', fmt(idemEvents), 'revision', fmt(revision))
+return {'ok', epoch, fmt(seq), fmt(now), nextDue, answer, tostring(dropped.finished), tostring(dropped.keys), tostring(dropped.leases), tostring(own), id, fmt(keyless), fmt(revision)}
 `
 
 /** What `EVALSHA` calls it by. */

@@ -31,6 +31,10 @@ export interface Answer {
   readonly own: number
   /** The name of the log: another after it was emptied. */
   readonly id: string
+  /** How many of the events so far are the state of nothing. */
+  readonly keyless: number
+  /** Changes with every revocation. */
+  readonly revision: number
 }
 
 /** Why the script did nothing. */
@@ -76,7 +80,8 @@ const KEYS = [
   "idem",
   "idemdue",
   "sizes",
-  "gateways"
+  "gateways",
+  "revoked"
 ]
 
 const unexpected = (reply: unknown) =>
@@ -116,7 +121,8 @@ export const make = (namespace: string, writer: string, settings: Settings) => {
   ].map(String)
 
   const understand = (reply: ReadonlyArray<string>): Effect.Effect<Answer | Refusal, RedisFailure> => {
-    const [status, epoch = "", seq, now, due, places = "", finished, latest, leases, own, id = ""] = reply
+    const [status, epoch = "", seq, now, due, places = "", finished, latest, leases, own, id = "", keyless, revision] =
+      reply
     switch (status) {
       case "ok":
         return Effect.succeed({
@@ -129,7 +135,9 @@ export const make = (namespace: string, writer: string, settings: Settings) => {
           keysDropped: Number(latest),
           leasesExpired: Number(leases),
           own: Number(own),
-          id
+          id,
+          keyless: Number(keyless),
+          revision: Number(revision)
         })
       case "format":
         return Effect.succeed({ _tag: "Format", found: epoch })
@@ -221,7 +229,14 @@ export const make = (namespace: string, writer: string, settings: Settings) => {
   const forgotten = (connection: Connection) =>
     Effect.map(connection.send(["HGET", key("meta"), "forgotten"]), (value) => Number(value ?? 0))
 
-  return { agreed, append, epochs, read, range, scan, forgotten }
+  /** Names that are remembered as revoked, oldest first, and when, in milliseconds of Redis. */
+  const revoked = (connection: Connection) =>
+    connection.send(["ZRANGE", key("revoked"), "0", "-1", "WITHSCORES"]).pipe(
+      Effect.flatMap(textsOf),
+      Effect.map((flat) => flat.flatMap((name, i) => (i % 2 === 0 ? [{ name, at: Number(flat[i + 1]) }] : [])))
+    )
+
+  return { key, agreed, append, epochs, read, range, scan, forgotten, revoked }
 }
 
 /** @see make */

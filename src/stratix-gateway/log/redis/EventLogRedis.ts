@@ -29,6 +29,7 @@ import * as Commands from "./Commands.js"
 import * as Connection from "./Connection.js"
 import { GroupCommit } from "./GroupCommit.js"
 import * as Session from "./Session.js"
+import { SharedRevocations } from "./SharedRevocations.js"
 
 /** Milliseconds between two attempts to reach Redis: doubled each time, up to the second. */
 const BACK_OFF = { first: 50, most: 1000 } as const
@@ -72,6 +73,7 @@ const make = ({ namespace = "default", time, url }: Options) =>
       astray.unsafeClose()
     })
 
+    const revocations = new SharedRevocations(commit, clock, settings.eventLogTimeout)
     const started = yield* Deferred.make<Mirror, EventLogStartError>()
     let mirror: Mirror | undefined
     let replica: Replica.Replica | undefined
@@ -89,6 +91,7 @@ const make = ({ namespace = "default", time, url }: Options) =>
       settings,
       commands,
       commit,
+      revocations,
       now,
       time: () => time?.(),
       newEpoch: newName,
@@ -147,7 +150,10 @@ const make = ({ namespace = "default", time, url }: Options) =>
           if (error._tag === "EventLogStartError") Deferred.unsafeDone(started, Effect.fail(error))
           if (wasThere || now() - saidAt >= SAY_EVERY) {
             saidAt = now()
-            yield* Effect.logWarning(`${where} does not answer, and is tried again: ${error.message}`)
+            const hasAnswered = error.reason === "Replied"
+            yield* Effect.logWarning(
+              `${where} ${hasAnswered ? "cannot be used yet" : "does not answer"}, and is tried again: ${error.message}`
+            )
           }
           yield* Effect.sleep(Duration.millis(Math.min(BACK_OFF.most, BACK_OFF.first * 2 ** failures++)))
         })
@@ -159,6 +165,8 @@ const make = ({ namespace = "default", time, url }: Options) =>
       Effect.forkScoped
     )
 
+    yield* revocations.sharing
+
     const first = yield* Deferred.await(started)
     const served = yield* Replica.make(settings, mirror ?? first, now)
     replica = served
@@ -166,6 +174,7 @@ const make = ({ namespace = "default", time, url }: Options) =>
       get id() {
         return id
       },
+      revocations,
       append: (drafts, options) => commit.append(drafts, options?.idempotencyKey),
       renew: (agentId, tenant) => commit.renew(agentKey(agentId, tenant)),
       ...served.reads,

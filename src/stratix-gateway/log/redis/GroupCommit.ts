@@ -151,6 +151,12 @@ export class GroupCommit {
     return Effect.map(this.request([], ["", "-1", key]), ({ text }) => text === "1")
   }
 
+  /** Completes once Redis remembers that a name was revoked: `at`, in its milliseconds, or so many milliseconds ago. */
+  revoke(name: string, at: number | undefined, ago: number): Effect.Effect<number, EventLogError> {
+    const elements = ["", "-2", name, at === undefined ? "" : String(at), String(Math.max(0, Math.round(ago)))]
+    return Effect.map(this.request([], elements), ({ text }) => Number(text))
+  }
+
   /** Completes once the mirror has a place. */
   arrival({ epoch, seq }: Pick<Answer, "epoch" | "seq">): Effect.Effect<void, EventLogError> {
     return Effect.async((resume) => {

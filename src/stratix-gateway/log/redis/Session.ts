@@ -13,11 +13,14 @@ import { Epochs } from "../mirror/Epochs.js"
 import type { Mirror } from "../mirror/Mirror.js"
 import type { Recorded } from "../mirror/Records.js"
 import type { Address } from "./Address.js"
+import { FORMAT } from "./AppendScript.js"
 import * as Bootstrap from "./Bootstrap.js"
 import * as Checks from "./Checks.js"
 import type { Answer, Commands, Refusal } from "./Commands.js"
 import * as Connection from "./Connection.js"
 import type { Batch, GroupCommit } from "./GroupCommit.js"
+import type { SharedRevocations } from "./SharedRevocations.js"
+import * as Upgrade from "./Upgrade.js"
 
 /** Milliseconds that a read waits for events before it looks whether the log is still the same: after a FLUSHALL it would wait for ever. */
 const BLOCK = 250
@@ -43,6 +46,7 @@ export interface Context {
   readonly settings: Settings
   readonly commands: Commands
   readonly commit: GroupCommit
+  readonly revocations: SharedRevocations
   /** Milliseconds that never go back. */
   readonly now: () => number
   /** In place of Redis' own clock; for tests. */
@@ -67,7 +71,7 @@ const refusalOf = (refusal: Refusal, agreed: string): EventLogStartError => {
     case "Format":
       return new EventLogStartError({
         reason: "Format",
-        detail: `another version wrote the log (format ${refusal.found}): run the same version everywhere, or give this one a namespace of its own`
+        detail: `another version wrote the log: it has format ${refusal.found}, and this version knows formats up to ${FORMAT}. Run the same version everywhere, or give this one a namespace of its own`
       })
     case "Settings":
       return new EventLogStartError({
@@ -86,7 +90,7 @@ export const run = (
   context: Context
 ): Effect.Effect<never, Connection.RedisFailure | EventLogStartError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { address, commands, commit, newEpoch, now, settings, time } = context
+    const { address, commands, commit, newEpoch, now, revocations, settings, time } = context
     const { check, connect } = yield* Connection.find(address)
     const [writer, reader] = yield* Effect.all([connect, connect], { concurrency: 2 })
 
@@ -97,6 +101,8 @@ export const run = (
         detail: `${engine} cannot hold the log: ${refusals.join("; ")}`
       })
     }
+
+    yield* Upgrade.carryOver(writer, commands.key, time())
 
     /** Of Redis' clock to this one. */
     let ahead = 0
@@ -112,6 +118,7 @@ export const run = (
       const isSame =
         context.mirror()?.epochs.current === answer.epoch && (place === undefined || answer.seq >= seenBefore)
       if (!isSame) suspect = answer
+      if (revocations.isBehind(answer)) wake.unsafeOpen()
       context.heard(answer)
     }
 
@@ -125,6 +132,13 @@ export const run = (
         heard(said, before)
         return said
       })
+
+    /** Calls, and reads the revocations if they are others than before. */
+    const callAndHear = Effect.gen(function* () {
+      const said = yield* call(writer)
+      if (revocations.isBehind(said)) revocations.hear(said, yield* commands.revoked(writer))
+      return said
+    })
 
     const rebuild = ({ id, seq }: Answer) =>
       Effect.gen(function* () {
@@ -199,10 +213,10 @@ export const run = (
       wake.unsafeClose()
       const untilDue = Math.max(CALL_SOON, nextDue - (now() + ahead))
       yield* Effect.raceFirst(Effect.sleep(Duration.millis(Math.min(CALL_EVERY, untilDue))), wake.await)
-      yield* call(writer)
+      yield* callAndHear
     })
 
-    yield* synchronise(yield* call(writer))
+    yield* synchronise(yield* callAndHear)
     for (const warning of warnings) yield* Effect.logWarning(`${engine}: ${warning} (docs/operations/scale.md)`)
     commit.setOpen(true)
     yield* context.ready

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { agent, note } from "../../../../src/stratix-testing/suites/drafts.js"
+import { recorded } from "../../support/gateway.js"
 import { eventually, stateOf } from "../../support/redisLogs.js"
 import { portOf, startGateway } from "../../support/standAlone.js"
 import { describeFile, folder, openFile, PATIENCE } from "./files.js"
@@ -99,11 +100,11 @@ describeFile("a file that is not as it was written is refused, and says what to 
       const path = yield* written
       for (const [format, advice] of [
         [0, "run the older version that wrote it"],
-        [2, "run the newer version that wrote it"]
+        [3, "run the newer version that wrote it"]
       ] as const) {
         // The user's version in SQLite's header.
         overwrite(path, 60, Buffer.from([0, 0, 0, format]))
-        assert.include(yield* refusal(path), `has format ${format}, and this version reads format 1: ${advice}`)
+        assert.include(yield* refusal(path), `has format ${format}, and this version reads formats up to 2: ${advice}`)
       }
     }).pipe(Effect.scoped)
   )
@@ -207,6 +208,38 @@ describeFile("a write-ahead log with other bytes than were written", () => {
       assert.strictEqual(kept[0], 0)
       assert.include([...upTo(appends.length)], kept.at(-1))
       assert.isAbove(kept.at(-1) ?? 0, 0)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describeFile("a write-ahead log that begins otherwise than it was written", () => {
+  it.live("right after the file was made: it is still a log of its name, and the loss is told of", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "log.db")
+      // Of a gateway that runs still: one that ends well leaves no write-ahead log behind.
+      const log = yield* openFile(path)
+      const [, offset] = yield* log.append([agent("a"), agent("b")])
+      for (const [i, place] of [0, 13, 27].entries()) {
+        const copy = `${path}.${i}`
+        copyFileSync(path, copy)
+        copyFileSync(`${path}-wal`, `${copy}-wal`)
+        const wal = readFileSync(`${copy}-wal`)
+        overwrite(`${copy}-wal`, place, Buffer.from([(wal[place] ?? 0) ^ 0x41]))
+        const lines: Array<string> = []
+        const damaged = yield* openFile(copy, {}, {}, recorded(lines))
+        assert.isTrue(
+          lines.some((line) => line.includes("ERROR") && line.includes("-wal is not what was written")),
+          `byte ${place}`
+        )
+        assert.strictEqual(damaged.id, log.id)
+        assert.strictEqual((yield* damaged.since(offset)).mode, "snapshot")
+      }
+      copyFileSync(path, `${path}.whole`)
+      copyFileSync(`${path}-wal`, `${path}.whole-wal`)
+      const lines: Array<string> = []
+      const whole = yield* openFile(`${path}.whole`, {}, {}, recorded(lines))
+      assert.deepStrictEqual([...(yield* stateOf(whole)).keys()], ["agent:a", "agent:b"])
+      assert.isFalse(lines.some((line) => line.includes("ERROR")))
     }).pipe(Effect.scoped)
   )
 })

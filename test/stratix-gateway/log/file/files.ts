@@ -33,11 +33,12 @@ const patient = { eventLogTimeout: "30 seconds" } as const
 export const openFile = (
   path: string,
   settings: Partial<StatusSyncConfig.Settings> = {},
-  options: Partial<EventLogFile.Options> = {}
+  options: Partial<EventLogFile.Options> = {},
+  logger: Layer.Layer<never> = quiet
 ): Effect.Effect<Log, EventLog.EventLogStartError | StatusSyncConfig.ConfigInvalid, Scope.Scope> =>
   EventLogFile.layer({ path, ...options }).pipe(
     Layer.provide(StatusSyncConfig.layer({ ...patient, ...settings })),
-    Layer.provide(quiet),
+    Layer.provide(logger),
     Layer.build,
     Effect.map((context) => Context.get(context, EventLog.EventLog))
   )
