@@ -22,6 +22,8 @@ export default defineConfig({
     // All processors: many tests wait for programs they started.
     maxWorkers: "100%",
     minWorkers: 1,
+    // One load of the modules for each process, not for each file. Whether a process takes a second file is the root's to say, not a project's.
+    isolate: false,
     // For what hangs. On a busy machine a test that starts programs takes longer than vitest's five seconds.
     testTimeout: 30_000,
     hookTimeout: 30_000,
@@ -31,13 +33,11 @@ export default defineConfig({
         test: {
           name: "shared",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: [isolated, endToEnd, installing],
-          // One load of the modules for each process, not for each file: it was a third of the suite's CPU time.
-          isolate: false
+          exclude: [isolated, endToEnd, installing]
         }
       },
-      { extends: true, test: { name: "isolated", include: [isolated] } },
-      { extends: true, test: { name: "end-to-end", include: [endToEnd], exclude: elsewhere, isolate: false } },
+      { extends: true, test: { name: "isolated", include: [isolated], isolate: true } },
+      { extends: true, test: { name: "end-to-end", include: [endToEnd], exclude: elsewhere } },
       { extends: true, test: { name: "installing", include: [installing] } }
     ]
   }
