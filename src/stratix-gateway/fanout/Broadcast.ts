@@ -25,7 +25,7 @@ import * as Terminations from "../telemetry/Terminations.js"
 import * as Frame from "../transport/Frame.js"
 import type { TransportSocket } from "../transport/Transport.js"
 import * as CatchUps from "./CatchUps.js"
-import type * as EventBatch from "./EventBatch.js"
+import * as EventBatch from "./EventBatch.js"
 import * as FanoutFaults from "./FanoutFaults.js"
 import * as FlushBudget from "./FlushBudget.js"
 import { FlushMeter } from "./FlushMeter.js"
@@ -159,6 +159,9 @@ const make = Effect.gen(function* () {
     subscribers.leaveHead(subscriber)
     catchUps.resume(subscriber, from)
   }
+  const groupBehind = (group: Group, from: Offset) => {
+    for (const subscriber of [...group.live]) fallBehind(subscriber, from)
+  }
 
   /** Everything of a group, to each of its live connections; `made` is what its bytes took. */
   const writeGroup = (
@@ -173,7 +176,7 @@ const make = Effect.gen(function* () {
       if (subscriber !== undefined && subscriber.socket.unsentBytes() > group.highWaterMark)
         fallBehind(subscriber, from)
     }
-    if (group.live.length === 0) return 0
+    if (group.live.length === 0) return
     const frames = group.encode(pending, messages)
     // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
     let written = 0
@@ -199,7 +202,6 @@ const make = Effect.gen(function* () {
         subscriber.socket.terminate()
       }
     }
-    return frames.length
   }
 
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>, from: Offset) => {
@@ -242,12 +244,17 @@ const make = Effect.gen(function* () {
       group.pending = []
       try {
         // A flush that makes more is cut: the other groups get theirs step by step, between which the gateway does other work.
-        if (made >= FlushBudget.FLUSH_BYTES) for (const subscriber of [...group.live]) fallBehind(subscriber, from)
-        else made += FlushBudget.GROUP_COST + writeGroup(group, pending, from, messages)
+        const cost = FlushBudget.GROUP_COST + EventBatch.size(pending)
+        if (made + cost > FlushBudget.TURN_BYTES) {
+          groupBehind(group, from)
+          continue
+        }
+        made += cost
+        writeGroup(group, pending, from, messages)
       } catch (defect) {
         // Thrown before its first write: its connections have nothing of this flush.
         faults.record(defect)
-        for (const subscriber of [...group.live]) fallBehind(subscriber, from)
+        groupBehind(group, from)
       }
     }
     compressions.clear()
@@ -258,9 +265,7 @@ const make = Effect.gen(function* () {
 
   const everyoneBehind = (from: Offset) => {
     meter.overrun()
-    for (const group of subscribers.groups.values()) {
-      for (const subscriber of [...group.live]) fallBehind(subscriber, from)
-    }
+    for (const group of subscribers.groups.values()) groupBehind(group, from)
     subscribers.notifyActivity()
   }
 

@@ -1,6 +1,7 @@
 /**
  * Brings connections that are behind to the head, step by step: they joined late, came back, or read too slowly.
  */
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,13 +20,17 @@ import { sentAt } from "../runtime/TimeoutQueues.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Frame from "../transport/Frame.js"
 import type { FanoutFaults } from "./FanoutFaults.js"
+import * as FlushBudget from "./FlushBudget.js"
 import type { Group, Subscriber, Subscribers } from "./Subscribers.js"
 
 /** Characters of events in one step: small enough that live events never wait long behind it. */
 const STEP = 64 * 1024
 
-/** Steps between two turns of the event loop. */
+/** Steps between two turns of the event loop, as far as `TURN_BYTES` go. */
 const STEPS_PER_TURN = 16
+
+/** Steps taken together: one holds 64 KiB and the rest of its last event, so that so many large ones are a turn. */
+const STEPS_AT_ONCE = 4
 
 /** Times in a row that a step of one connection may fail by a fault of the gateway's own; then it is closed, and may come back. */
 const MAX_FAULTS = 3
@@ -91,6 +96,8 @@ export const make = (
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
     // Bound: STEPS_REMEMBERED, of which the oldest leaves; forgotten when the head moves, and when no subscriber is behind.
     const steps = new Map<string, Step>()
+    // In the turn under way.
+    let bytesWritten = 0
     const counts: Counts = {
       begun: { snapshot: 0, resume: 0, conflated: 0 },
       conflations: 0,
@@ -209,6 +216,7 @@ export const make = (
       counts.lost += result.lost
       counts.deliveries += result.entries.length
       counts.bytes += bytes.length
+      bytesWritten += bytes.length
       try {
         const unsent = bytes.length > 0 ? subscriber.socket.write(bytes) : 0
         if (unsent > subscriber.group.highWaterMark) subscribers.stall(subscriber, result.to)
@@ -270,8 +278,24 @@ export const make = (
           )
       }).pipe(Effect.catchAllDefect((defect) => Effect.sync(() => retry(subscriber, defect))))
 
-    yield* Queue.takeBetween(behind, 1, STEPS_PER_TURN).pipe(
-      Effect.flatMap(Effect.forEach(step, { concurrency: "unbounded", discard: true })),
+    let stepsTaken = 0
+    const takeSteps = (taken: Chunk.Chunk<Subscriber>) => {
+      stepsTaken += taken.length
+      return Effect.forEach(taken, step, { concurrency: "unbounded", discard: true })
+    }
+    const takeMore: Effect.Effect<void> = Effect.suspend(() =>
+      stepsTaken >= STEPS_PER_TURN || bytesWritten >= FlushBudget.TURN_BYTES
+        ? Effect.void
+        : Effect.flatMap(Queue.takeUpTo(behind, STEPS_AT_ONCE), (taken) =>
+            Chunk.isEmpty(taken) ? Effect.void : Effect.zipRight(takeSteps(taken), takeMore)
+          )
+    )
+    const turn = Effect.flatMap(Queue.takeBetween(behind, 1, STEPS_AT_ONCE), (taken) => {
+      stepsTaken = 0
+      bytesWritten = 0
+      return Effect.zipRight(takeSteps(taken), takeMore)
+    })
+    yield* turn.pipe(
       Effect.zipRight(
         Effect.sync(() => {
           if (subscribers.away.size === subscribers.stalled) steps.clear()

@@ -24,6 +24,13 @@ export interface Shared {
 /** The bytes of events, in their order, after those `before` them. */
 export type Encode = (entries: ReadonlyArray<LogEntry>, shared: Shared, before?: Buffer) => Buffer
 
+/** Characters of events. */
+export const size = (entries: ReadonlyArray<LogEntry>): number => {
+  let characters = 0
+  for (const { json } of entries) characters += json.length
+  return characters
+}
+
 /** Events in groups that each fit into one message. */
 const split = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<ReadonlyArray<string>> => {
   const batches: Array<Array<string>> = []

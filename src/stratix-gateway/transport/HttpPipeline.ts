@@ -2,14 +2,12 @@
  * One HTTP request at a time on each socket: what a client pipelines waits until the answer before it is written.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
-import * as EventLoop from "../runtime/EventLoop.js"
 import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
+import * as TurnQueue from "../runtime/TurnQueue.js"
 import * as Refusals from "../telemetry/Refusals.js"
 
 /** Requests of one socket that wait. Node parses a whole packet before it can be stopped, and a packet holds some 1,500 of the smallest; clients that pipeline on purpose send a handful. */
@@ -20,6 +18,8 @@ const SMALL_CHUNKS = 1000
 const CHUNK_BYTES = 16
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+type Waiting = readonly [IncomingMessage, ServerResponse]
 
 const ignore = () => undefined
 
@@ -33,7 +33,7 @@ export const neverEnds = (response: ServerResponse): void => {
 
 /** The requests of one socket. */
 class Pipeline {
-  private readonly waiting: Array<readonly [IncomingMessage, ServerResponse]> = []
+  private readonly waiting: Array<Waiting> = []
   private busy = false
   private slowed = false
   private readonly timeout: TimeoutQueues.Timeout<Pipeline>
@@ -132,29 +132,11 @@ export const make = (
       recordRefusal("fragments", `a body in chunks of less than ${CHUNK_BYTES} bytes on average`)
       socket.destroy()
     }
-    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-    // Bound: one request of each socket.
-    let later: Array<readonly [IncomingMessage, ServerResponse]> = []
-    let spent = 0
-    let isTurn = false
-    const begin = (request: IncomingMessage, response: ServerResponse): void => {
-      if (spent >= EventLoop.STEP_MILLIS) later.push([request, response])
-      else {
-        const before = performance.now()
-        listener(request, response)
-        spent += performance.now() - before
-      }
-      if (isTurn) return
-      isTurn = true
-      runFork(Effect.map(EventLoop.nextTurn, nextTurn))
-    }
-    const nextTurn = () => {
-      isTurn = false
-      spent = 0
-      const due = later
-      later = []
-      for (const [request, response] of due) if (!request.socket.destroyed) begin(request, response)
-    }
+    // One request of each socket.
+    const queue = yield* TurnQueue.make(([request, response]: Waiting) => {
+      if (!request.socket.destroyed) listener(request, response)
+    })
+    const begin: Listener = (request, response) => queue([request, response])
     const pipelines = new WeakMap<Duplex, Pipeline>()
     return (request, response) => {
       const { socket } = request

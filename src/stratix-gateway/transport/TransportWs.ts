@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import { isImmediate } from "../runtime/Immediate.js"
+import * as TurnQueue from "../runtime/TurnQueue.js"
 import { NodeServer } from "./NodeServer.js"
 import type { Refusal } from "./Refusal.js"
 import { type Accepted, Transport, type TransportHandlers } from "./Transport.js"
@@ -62,7 +63,9 @@ export const upgrader = Effect.fnUntraced(function* <A extends Accepted>(handler
       breakOff(upgrade, Cause.die(defect))
     }
   }
-  return (upgrade: UpgradeGuard.Upgrade): void => {
+  return yield* TurnQueue.make((upgrade: UpgradeGuard.Upgrade): void => {
+    // It waited for its turn, and its client did not.
+    if (upgrade.socket.destroyed) return
     // An exception in a listener would end the process.
     try {
       const decision = handlers.decide(UpgradeGuard.upgradeRequest(upgrade))
@@ -71,7 +74,7 @@ export const upgrader = Effect.fnUntraced(function* <A extends Accepted>(handler
     } catch (defect) {
       breakOff(upgrade, Cause.die(defect))
     }
-  }
+  })
 })
 
 const make = Effect.gen(function* () {

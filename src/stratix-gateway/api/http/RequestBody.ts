@@ -3,32 +3,77 @@ import type { IncomingMessage } from "node:http"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
+import * as EventLoop from "../../runtime/EventLoop.js"
 
-/** Most bodies are one status, and smaller. */
-const FIRST_BYTES = 4096
+/** What arrives in pieces below this is copied together: a body that comes byte by byte would else be an object for each. */
+const SMALL = 4096
+
+/** Bytes up to which a body is joined in one go: as long as Node reads it in one. */
+const WHOLE = 64 * 1024
+
+/** The chunks of a body, as they came. */
+class Chunks {
+  size = 0
+  private all: Array<Buffer> = []
+  private small = Buffer.alloc(0)
+  private smallSize = 0
+
+  add(chunk: Buffer): void {
+    this.size += chunk.length
+    if (chunk.length < SMALL) this.addSmall(chunk)
+    else {
+      this.endSmall()
+      this.all.push(chunk)
+    }
+  }
+
+  /** In one buffer, which is filled in steps: between two of them the gateway serves others. */
+  readonly joined: Effect.Effect<Buffer> = Effect.suspend(() => {
+    this.endSmall()
+    const chunks = this.all
+    this.all = []
+    if (this.size <= WHOLE) return Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+    const body = Buffer.allocUnsafe(this.size)
+    const step = EventLoop.makeStep()
+    let at = 0
+    return Effect.as(
+      Effect.forEach(chunks, (chunk) => {
+        at += chunk.copy(body, at)
+        return step
+      }),
+      body
+    )
+  })
+
+  private addSmall(chunk: Buffer): void {
+    if (this.small.length - this.smallSize < chunk.length) {
+      this.endSmall()
+      this.small = Buffer.allocUnsafe(SMALL)
+    }
+    this.smallSize += chunk.copy(this.small, this.smallSize)
+  }
+
+  private endSmall(): void {
+    if (this.smallSize > 0) this.all.push(this.small.subarray(0, this.smallSize))
+    this.small = this.small.subarray(this.smallSize)
+    this.smallSize = 0
+  }
+}
 
 /** The body; fails if it is larger than this. The platform's own reader destroys the socket of a body that is too large, and the 413 with it; what this one leaves unread is dropped by node, or by `discarded`. */
 export const bytes = (source: IncomingMessage, maxBytes: number): Effect.Effect<Buffer, void> =>
-  Effect.async((resume) => {
-    // One buffer that grows, and never above the limit: a body that comes byte by byte would else be an object for each.
-    let buffer = Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes))
-    let size = 0
+  Effect.async<Chunks, void>((resume) => {
+    const chunks = new Chunks()
     const stop = () => {
       source.off("data", onData).off("end", onEnd).off("close", onEnd)
     }
     const onEnd = () => {
       stop()
-      resume(Effect.succeed(buffer.subarray(0, size)))
+      resume(Effect.succeed(chunks))
     }
     const onData = (chunk: Buffer) => {
-      if (size + chunk.length <= maxBytes) {
-        if (size + chunk.length > buffer.length) {
-          const grown = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(2 * buffer.length, size + chunk.length)))
-          buffer.copy(grown, 0, 0, size)
-          buffer = grown
-        }
-        chunk.copy(buffer, size)
-        size += chunk.length
+      if (chunks.size + chunk.length <= maxBytes) {
+        chunks.add(chunk)
         return
       }
       stop()
@@ -36,7 +81,7 @@ export const bytes = (source: IncomingMessage, maxBytes: number): Effect.Effect<
     }
     source.on("data", onData).on("end", onEnd).on("close", onEnd)
     return Effect.sync(stop)
-  })
+  }).pipe(Effect.flatMap((chunks) => chunks.joined))
 
 /** Time to wait for more of a body that is dropped: longer than most round trips. */
 const LINGER = "1 second"
