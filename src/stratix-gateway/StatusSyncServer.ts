@@ -201,4 +201,17 @@ export const layerLoopback = <E = never, R = never>({
 export const layerStandAlone: Layer.Layer<
   Services | EventLog.EventLog | NodeServer.NodeServer | Authenticator.Authenticator,
   StartError | Authenticator.AuthenticatorError | ConfigError
-> = Layer.provide(withSettings({}), StatusSyncConfig.layerConfig)
+> = Layer.suspend(() => layerStandAloneWith({}))
+
+/** The gateway of `npm start`, as `layerStandAlone`, with a log and event types of your own; settings given in code take the place of those of the environment.
+ * @since 0.1.0
+ * @category layers */
+export const layerStandAloneWith = <E = never, R = never>({
+  events,
+  log,
+  ...overrides
+}: Options<E, R>): Layer.Layer<
+  Services | EventLog.EventLog | NodeServer.NodeServer | Authenticator.Authenticator,
+  StartError | Authenticator.AuthenticatorError | ConfigError | E,
+  Exclude<Exclude<Exclude<R, NodeServer.NodeServer>, Authenticator.Authenticator>, StatusSyncConfig.StatusSyncConfig>
+> => Layer.provide(withSettings({ events, log }), StatusSyncConfig.layerConfigWith(overrides))

@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { AgentStatus, CommandStatus, Offset, SyncMode } from "../../stratix-core/stratix-protocol.js"
+import { AgentStatus, CommandStatus, type Offset, type SyncMode } from "../../stratix-core/stratix-protocol.js"
 import type * as Metrics from "../telemetry/Metrics.js"
 import * as Filter from "./Filter.js"
 import type { Revocations } from "./Revocations.js"
@@ -43,6 +43,26 @@ export interface Draft extends Filter.Filterable {
   /** The event as it stands on the wire. */
   readonly json: string
 }
+
+const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.UndefinedOr(schema)
+
+/** A draft as JSON, for logs that keep what they are given in a store.
+ * @since 0.1.0
+ * @category schemas */
+export const Draft: Schema.Schema<Draft> = Schema.Struct({
+  tenant: Schema.String,
+  eventType: Schema.String,
+  agentId: maybe(Schema.String),
+  commandId: maybe(Schema.String),
+  key: maybe(Schema.String),
+  own: maybe(Schema.String),
+  removes: Schema.Array(Schema.String),
+  status: maybe(Schema.Union(AgentStatus, CommandStatus)),
+  finished: Schema.Boolean,
+  lease: maybe(Schema.Struct({ millis: Schema.Number, endCommands: Schema.Boolean })),
+  stamp: Schema.Struct({ timestamp: Schema.Number, requestId: Schema.String }),
+  json: Schema.String
+})
 
 /** An event in the log.
  * @since 0.1.0

@@ -61,6 +61,9 @@ export interface Tab {
   readonly turnsWhileCatchingUp: Effect.Effect<number>
   /** Waits until a timer that should run every 10 ms has not run for so long, up to a moment after `since`. */
   readonly timersPause: (millis: number, since: number) => Effect.Effect<void>
+  /** Loads the dashboard by another name of the machine that serves it: any that ends with `.example`. */
+  readonly visits: (host: string) => Effect.Effect<void>
+  readonly origin: () => string
   /** Runs a script in the page. */
   readonly runs: (script: string) => Effect.Effect<void>
   /** Replaces the page's document. */
@@ -125,7 +128,8 @@ const launch = async (): Promise<{ readonly server: BrowserServer; readonly user
   const port = await freePort()
   const server = await chromium.launchServer({
     executablePath,
-    args: ["--no-sandbox", `--remote-debugging-port=${port}`],
+    // Names for pages of other origins than 127.0.0.1, which is this machine's own.
+    args: ["--no-sandbox", `--remote-debugging-port=${port}`, "--host-resolver-rules=MAP *.example 127.0.0.1"],
     // These keep a tab in the background as fast as one in front.
     ignoreDefaultArgs: [
       "--disable-background-timer-throttling",
@@ -189,7 +193,7 @@ const observe = (devtools: CDPSession): ReadonlyArray<Connection> => {
   return connections
 }
 
-const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Connection>): Tab => {
+const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Connection>, port: number): Tab => {
   // By the clock: in a hidden page nothing is drawn.
   const waiting = { polling: 20, timeout: PATIENCE_MS }
   const run = (task: () => Promise<unknown>) => Effect.asVoid(Effect.promise(task))
@@ -228,6 +232,8 @@ const tabOf = (page: Page, devtools: CDPSession, connections: ReadonlyArray<Conn
       ),
     worksFor: (millis) => run(() => page.evaluate((given) => dashboard.worksFor(given), millis)),
     turnsWhileCatchingUp: Effect.promise(() => page.evaluate(() => dashboard.turnsWhileCatchingUp())),
+    visits: (host) => run(() => page.goto(`http://${host}:${port}/`)),
+    origin: () => new URL(page.url()).origin,
     runs: (script) => run(() => page.addScriptTag({ content: script, type: "module" })),
     loads: (html) => run(() => page.setContent(html)),
     reads: (text) => run(() => page.getByText(text, { exact: true }).waitFor({ timeout: PATIENCE_MS })),
@@ -284,8 +290,9 @@ const make = Effect.gen(function* () {
         const devtools = await page.context().newCDPSession(page)
         const connections = observe(devtools)
         await devtools.send("Network.enable")
-        await page.goto(`http://127.0.0.1:${portOf(server)}/`)
-        return tabOf(page, devtools, connections)
+        const port = portOf(server)
+        await page.goto(`http://127.0.0.1:${port}/`)
+        return tabOf(page, devtools, connections, port)
       })
     )
   })

@@ -10,7 +10,7 @@ import { vi } from "vitest"
 import * as Types from "../../../src/stratix-core/event-types.js"
 import { StatusSync } from "../../../src/stratix-gateway/api/websocket/StatusSync.js"
 import * as Authenticator from "../../../src/stratix-gateway/auth/Authenticator.js"
-import type * as StatusSyncConfig from "../../../src/stratix-gateway/config/StatusSyncConfig.js"
+import * as EventLog from "../../../src/stratix-gateway/log/EventLog.js"
 import * as StatusSyncServer from "../../../src/stratix-gateway/StatusSyncServer.js"
 import { port, quiet } from "../../stratix-gateway/support/gateway.js"
 import * as Chromium from "./Chromium.js"
@@ -37,7 +37,7 @@ export const strict = { ...eager, maxLagMs: 1000, maxSilenceMs: 500 }
 
 /** A gateway as it is deployed, on a free port unless told otherwise. */
 export const startGateway = (
-  options: Partial<StatusSyncConfig.Settings> = {},
+  options: StatusSyncServer.Options = {},
   authenticator: Layer.Layer<Authenticator.Authenticator> = Authenticator.layerAllowAll
 ) =>
   Effect.gen(function* () {
@@ -53,6 +53,8 @@ export const startGateway = (
     return {
       port: bound,
       url: `ws://127.0.0.1:${bound}/`,
+      sync,
+      latest: Context.get(services, EventLog.EventLog).latest(),
       publish: sync.broadcastUnknown,
       publishAll: sync.broadcastAll,
       says: (status: "online" | "offline" | "busy" | "error") => sync.notifyAgentStatus("agent-001", status),
