@@ -12,6 +12,10 @@ const RUNS = Number(process.env["STRATIX_PROPERTY_RUNS"] ?? 1000)
 const PATIENCE = 50
 
 const agentId = fc.constantFrom("a0", "a1", "a,2")
+
+/** A declared type. Its keys are scoped by it: one is called as an agent is. */
+const ZONE = "stratix:zone_update"
+const zoneId = fc.constantFrom("z0", "z1", "a0")
 const event: fc.Arbitrary<ModelEvent> = fc.oneof(
   fc.record({ agentId, status: fc.constantFrom("online", "busy") }).map((payload) => ({
     eventType: Types.AGENT_STATUS_UPDATE,
@@ -28,6 +32,14 @@ const event: fc.Arbitrary<ModelEvent> = fc.oneof(
     eventType: Types.AGENT_CREATE,
     payload: { agentId, name, type: "coder" }
   })),
+  fc
+    .record({ zoneId, agentId: fc.option(agentId, { nil: undefined }), load: fc.nat(9), over: fc.boolean() })
+    .map(({ agentId, ...zone }) => ({
+      eventType: ZONE,
+      payload: { ...zone, ...(agentId !== undefined && { agentId }) },
+      own: zone.zoneId
+    })),
+  zoneId.map((key) => ({ eventType: Types.KEY_REMOVE, payload: { eventType: ZONE, key } })),
   fc.constant({ eventType: "stratix:note", payload: { text: "hello" } })
 )
 
@@ -37,6 +49,7 @@ const filters: ReadonlyArray<Filter> = [
   { agents: ["a1", "a,2"] },
   { commands: ["c1", "c2"] },
   { events: [Types.AGENT_STATUS_UPDATE] },
+  { events: [ZONE], agents: ["a0"] },
   { events: [] }
 ]
 
@@ -129,12 +142,13 @@ class Screen {
   }
 }
 
-const flat = ({ agentInfos, agents, commands }: StatusState): Map<string, unknown> =>
+const flat = ({ agentInfos, agents, commands, of }: StatusState): Map<string, unknown> =>
   new Map(
     [
       ...[...agents].map(([id, event]) => [`agent:${id}`, event] as const),
       ...[...commands].map(([id, event]) => [`command:${id}`, event] as const),
-      ...[...agentInfos].map(([id, event]) => [`agent-info:${id}`, event] as const)
+      ...[...agentInfos].map(([id, event]) => [`agent-info:${id}`, event] as const),
+      ...[...of({ eventType: ZONE })].map(([id, event]) => [`${ZONE}/${id}`, event] as const)
     ].map(([key, { offset, payload }]) => [key, { offset, payload }])
   )
 

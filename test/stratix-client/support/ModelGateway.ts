@@ -9,14 +9,18 @@ import type { FakeSocket } from "./World.js"
 export interface ModelEvent {
   readonly eventType: string
   readonly payload: { readonly agentId?: string; readonly commandId?: string; readonly [name: string]: unknown }
+  /** Of a declared type: its key among those of the type. */
+  readonly own?: string
 }
 
 interface Entry extends ModelEvent {
   readonly seq: number
   readonly key: string | undefined
   readonly finished: boolean
-  /** The removal that stands for it where only the agent that had the command until now is seen. */
-  readonly departure?: ModelEvent
+  /** What filters look at, where that is not the event itself: of the end of a declared key, the event whose key it ends. */
+  readonly seenAs?: ModelEvent
+  /** The removal that stands for it where only the agent that had the command or the declared key until now is seen. */
+  readonly departure?: Pick<Entry, "eventType" | "payload" | "seenAs">
 }
 
 const removes = ({ eventType, payload }: ModelEvent): ReadonlyArray<string> =>
@@ -24,7 +28,9 @@ const removes = ({ eventType, payload }: ModelEvent): ReadonlyArray<string> =>
     ? [`agent:${payload.agentId}`, `agent-info:${payload.agentId}`]
     : eventType === Types.COMMAND_REMOVE
       ? [`command:${payload.commandId}`]
-      : []
+      : eventType === Types.KEY_REMOVE
+        ? [`${payload["eventType"]}/${payload["key"]}`]
+        : []
 
 /** The types that a type of a filter lets through: a removal goes where what it ends went. */
 const lets = (wanted: string, eventType: string): boolean =>
@@ -32,14 +38,28 @@ const lets = (wanted: string, eventType: string): boolean =>
   (eventType === Types.AGENT_REMOVE && (wanted === Types.AGENT_STATUS_UPDATE || wanted === Types.AGENT_CREATE)) ||
   (eventType === Types.COMMAND_REMOVE && wanted === Types.COMMAND_STATUS_UPDATE)
 
-const keyOf = ({ eventType, payload }: ModelEvent): string | undefined =>
+const keyOf = ({ eventType, own, payload }: ModelEvent): string | undefined =>
   eventType === Types.AGENT_STATUS_UPDATE
     ? `agent:${payload.agentId}`
     : eventType === Types.COMMAND_STATUS_UPDATE
       ? `command:${payload.commandId}`
       : eventType === Types.AGENT_CREATE
         ? `agent-info:${payload.agentId}`
-        : undefined
+        : own === undefined
+          ? undefined
+          : `${eventType}/${own}`
+
+/** What ends a declared key. It goes where the event goes that has the key. */
+const keyRemoval = ({ eventType, own, payload }: ModelEvent) => ({
+  eventType: Types.KEY_REMOVE,
+  payload: { eventType, key: own },
+  seenAs: { eventType, payload }
+})
+
+const commandRemoval = ({ payload: { agentId = "", commandId = "" } }: ModelEvent) => ({
+  eventType: Types.COMMAND_REMOVE,
+  payload: { commandId, agentId }
+})
 
 export const admits = ({ agents, commands, events }: Filter, { eventType, payload }: ModelEvent): boolean =>
   (events === undefined || events.some((wanted) => lets(wanted, eventType))) &&
@@ -122,18 +142,22 @@ export class ModelGateway {
   }
 
   publish(event: ModelEvent): void {
-    const { commandStatus } = event.payload
-    const finished = commandStatus === "success" || commandStatus === "failed"
+    const { commandStatus, over } = event.payload
+    const finished = commandStatus === "success" || commandStatus === "failed" || over === true
     const key = keyOf(event)
-    const before = this.latest().find((held) => held.key === key)
-    const { agentId = "", commandId = "" } = before?.payload ?? {}
-    const moved = commandId !== "" && agentId !== event.payload.agentId
+    const [ended] = removes(event)
+    const before = this.latest().find((held) => held.key === (key ?? ended))
+    const moved = before !== undefined && before.payload.agentId !== event.payload.agentId
+    const departure = before?.own !== undefined ? keyRemoval : before?.payload.commandId && commandRemoval
     const entry: Entry = {
       ...event,
       key,
       finished,
       seq: this.head + 1,
-      ...(moved && { departure: { eventType: Types.COMMAND_REMOVE, payload: { commandId, agentId } } })
+      ...(moved && key !== undefined && departure && { departure: departure(before) }),
+      ...(event.eventType === Types.KEY_REMOVE && {
+        seenAs: { eventType: String(event.payload["eventType"]), payload: before?.payload ?? {} }
+      })
     }
     this.log.push(entry)
     for (const connection of this.connections) {
@@ -145,13 +169,10 @@ export class ModelGateway {
     }
   }
 
-  /** Finished commands are removed, all of them. */
+  /** Finished commands and declared keys are removed, all of them. */
   prune(): void {
-    for (const { finished, payload } of this.latest()) {
-      if (!finished) continue
-      const { agentId = "", commandId = "" } = payload
-      this.publish({ eventType: Types.COMMAND_REMOVE, payload: { commandId, agentId } })
-    }
+    for (const entry of this.latest())
+      if (entry.finished) this.publish(entry.own === undefined ? commandRemoval(entry) : keyRemoval(entry))
   }
 
   /** The marks of all removals up to now are forgotten. */
@@ -160,9 +181,11 @@ export class ModelGateway {
   }
 
   private told(entry: Entry, filter: Filter): ReadonlyArray<Entry> {
-    if (admits(filter, entry)) return [entry]
-    const { departure } = entry
-    return departure !== undefined && admits(filter, departure) ? [{ ...entry, ...departure, key: undefined }] : []
+    if (admits(filter, entry.seenAs ?? entry)) return [entry]
+    const { departure, finished, seq } = entry
+    return departure !== undefined && admits(filter, departure.seenAs ?? departure)
+      ? [{ ...departure, key: undefined, finished, seq }]
+      : []
   }
 
   /** A new process with an empty log; every connection ends. */
@@ -204,9 +227,9 @@ export class ModelGateway {
     if (live) connection.base = undefined
   }
 
-  private push({ down, socket }: ModelConnection, { eventType, payload, seq }: Entry): void {
+  private push({ down, socket }: ModelConnection, { eventType, own, payload, seq }: Entry): void {
     const offset = this.offset(seq)
-    down.push(() => socket.message(eventType, payload, offset))
+    down.push(() => socket.message(eventType, payload, offset, own))
   }
 
   private since(cursor: number | undefined, filter: Filter, base: number | undefined) {
