@@ -1,0 +1,58 @@
+// @ts-check
+/** The files whose mutants count, each with the tests that are to notice them: its own. */
+
+const log = ["log/EventLog.test.ts", "log/Leases.test.ts", "log/Tenant.test.ts"]
+const mirror = (/** @type {string} */ name) => [`log/mirror/${name}.test.ts`, ...log]
+// Not the laws: hundreds of random runs for each mutant would be hours.
+const fanout = ["fanout/Broadcast.test.ts"]
+const handshake = ["admission/Handshake.test.ts", "admission/Host.test.ts", "admission/Limits.handshakes.test.ts"]
+
+/** Below src/stratix-gateway, and below test/stratix-gateway; of the tests those that exist.
+ * @type {{ readonly [source: string]: ReadonlyArray<string> }} */
+export const files = {
+  "fanout/CatchUps.ts": ["fanout/CatchUps.test.ts", ...fanout],
+  "fanout/Broadcast.ts": [...fanout, "fanout/CatchUps.test.ts", "fanout/FanoutFaults.test.ts"],
+  "fanout/Subscribers.ts": ["fanout/Subscribers.test.ts", ...fanout],
+  "fanout/FilterIndex.ts": ["fanout/FilterIndex.test.ts"],
+  "fanout/EventBatch.ts": ["fanout/EventBatch.test.ts", ...fanout],
+  "fanout/FlushMeter.ts": ["fanout/FlushMeter.test.ts", ...fanout],
+  "fanout/Withdrawals.ts": ["fanout/Withdrawals.test.ts", ...fanout],
+  "api/websocket/Heartbeat.ts": ["api/websocket/Heartbeat.test.ts"],
+  "runtime/TimeoutQueues.ts": ["runtime/TimeoutQueues.test.ts", "api/websocket/Heartbeat.test.ts"],
+  "runtime/ExpiryTimers.ts": ["runtime/ExpiryTimers.test.ts"],
+  "runtime/SleepLoop.ts": [
+    "runtime/SleepLoop.test.ts",
+    "runtime/ExpiryTimers.test.ts",
+    "api/websocket/Heartbeat.test.ts"
+  ],
+  "log/mirror/Mirror.ts": mirror("Mirror"),
+  "log/mirror/History.ts": mirror("History"),
+  "log/mirror/Packed.ts": mirror("Packed"),
+  "log/mirror/Records.ts": mirror("Records"),
+  "log/mirror/Leases.ts": mirror("Leases"),
+  "log/mirror/Removals.ts": mirror("Removals"),
+  "log/mirror/Epochs.ts": mirror("Epochs"),
+  "log/mirror/OwnEvents.ts": mirror("OwnEvents"),
+  "log/mirror/FinishedCommands.ts": mirror("FinishedCommands"),
+  "log/mirror/RunningCommands.ts": mirror("RunningCommands"),
+  "log/mirror/StatusCounts.ts": mirror("StatusCounts"),
+  "log/EventLog.ts": log,
+  "log/EventLogMemory.ts": log,
+  "log/Idempotency.ts": ["log/Idempotency.test.ts"],
+  "log/Filter.ts": ["log/Filter.test.ts", "log/Tenant.test.ts", "fanout/FilterIndex.test.ts"],
+  "log/EventEncoder.ts": ["log/EventEncoder.test.ts", ...log],
+  "log/Stamps.ts": ["log/Stamps.test.ts", ...log],
+  "admission/Handshake.ts": handshake,
+  "admission/Admission.ts": handshake,
+  "admission/Origin.ts": ["admission/Origin.test.ts"],
+  "admission/Host.ts": ["admission/Host.test.ts"],
+  "admission/ClientAddress.ts": ["admission/ClientAddress.test.ts"],
+  "admission/AddressBudgets.ts": ["admission/AddressBudgets.test.ts", "admission/Limits.handshakes.test.ts"],
+  "admission/Limits.ts": [
+    "admission/Limits.connections.test.ts",
+    "admission/Limits.handshakes.test.ts",
+    "admission/Limits.messages.test.ts",
+    "admission/Limits.publishing.test.ts"
+  ],
+  "admission/TokenBucket.ts": ["admission/TokenBucket.test.ts", "admission/Limits.messages.test.ts"]
+}

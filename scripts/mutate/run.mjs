@@ -1,0 +1,272 @@
+// @ts-check
+/**
+ * Changes the sources in one small way after the other (a mutant each), and tells which changes the tests of the file do not notice.
+ * What was found is kept in .cache/mutate, and a file that did not change since, nor its tests, is not run again.
+ *
+ *   npm run mutate                        every file of files.mjs
+ *   npm run mutate -- CatchUps Filter     those whose path has one of these words in it
+ *   npm run mutate -- --since main        only mutants in lines that differ from this commit; nothing is kept
+ *   npm run mutate -- CatchUps --lived    only those that lived the last time
+ *   npm run mutate -- --report            runs nothing, and writes the table in docs/testing.md
+ */
+import { execFileSync, spawn } from "node:child_process"
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { createInstrumenter } from "@stryker-mutator/instrumenter"
+import { createInjector } from "typed-inject"
+import { equal } from "./equal.mjs"
+import { files } from "./files.mjs"
+import { writeReport } from "./report.mjs"
+
+/** @typedef {{ id: string, line: number, text: string, original: string, replacement: string, nth: number, status: string, by?: string, reason?: string }} Mutant */
+/** @typedef {{ file: string, hash: string, date: string, mutants: ReadonlyArray<Mutant> }} Result */
+
+const root = new URL("../../", import.meta.url).pathname
+const cache = `${root}.cache/mutate/`
+mkdirSync(cache, { recursive: true })
+
+/** Milliseconds for a test without a mutant. */
+const TEST_TIMEOUT = 60_000
+/** Of one mutant that hangs its process, which no timer in it can end. */
+const HANG_TIMEOUT = 60_000
+
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    since: { type: "string" },
+    lived: { type: "boolean" },
+    force: { type: "boolean" },
+    report: { type: "boolean" }
+  }
+})
+
+const silent = () => {}
+const logger = {
+  isTraceEnabled: () => false,
+  isDebugEnabled: () => false,
+  isInfoEnabled: () => false,
+  isWarnEnabled: () => false,
+  isErrorEnabled: () => false,
+  isFatalEnabled: () => false,
+  trace: silent,
+  debug: silent,
+  info: silent,
+  warn: console.warn,
+  error: console.error,
+  fatal: console.error
+}
+const instrumenter = createInjector().provideValue("logger", logger).injectFunction(createInstrumenter)
+
+/** @type {(path: string) => string} */
+const cachePath = (file) => `${cache}${file.replaceAll("/", "-")}`
+
+/** @type {(file: string, tests: ReadonlyArray<string>) => string} */
+const hashOf = (file, tests) => {
+  const hash = createHash("sha256")
+  for (const path of [file, ...tests]) hash.update(readFileSync(path))
+  return hash.digest("hex")
+}
+
+/** Its mutants, and its text with all of them in it, of which a switch selects one.
+ * @param {string} file */
+const mutantsOf = async (file) => {
+  const content = readFileSync(file, "utf8")
+  const lines = content.split("\n")
+  const result = await instrumenter.instrument([{ name: file, mutate: true, content }], {
+    plugins: null,
+    // Names and texts are for people: a message with other words is no fault of a log.
+    excludedMutations: ["StringLiteral"],
+    ignorers: []
+  })
+  /** @type {Map<string, number>} */
+  const seen = new Map()
+  /** @type {Array<Mutant>} */
+  const mutants = []
+  for (const { id, location, replacement, status } of result.mutants) {
+    if (status === "Ignored") continue
+    const { start, end } = location
+    const text = (lines[start.line] ?? "").trim()
+    const original =
+      start.line === end.line
+        ? (lines[start.line] ?? "").slice(start.column, end.column)
+        : [
+            (lines[start.line] ?? "").slice(start.column),
+            ...lines.slice(start.line + 1, end.line),
+            (lines[end.line] ?? "").slice(0, end.column)
+          ].join("\n")
+    const short = original.replace(/\s+/g, " ")
+    const name = `${text}|${short}|${replacement}`
+    const nth = seen.get(name) ?? 0
+    seen.set(name, nth + 1)
+    mutants.push({
+      id,
+      line: start.line + 1,
+      text,
+      original: short,
+      replacement: replacement.replace(/\s+/g, " "),
+      nth,
+      status: ""
+    })
+  }
+  return { mutants, instrumented: result.files[0]?.content ?? "" }
+}
+
+/** The numbers of the lines that differ from a commit.
+ * @type {(file: string, commit: string) => ReadonlySet<number>} */
+const changedLines = (file, commit) => {
+  const diff = execFileSync("git", ["diff", "-U0", commit, "--", file], { cwd: root, encoding: "utf8" })
+  /** @type {Set<number>} */
+  const lines = new Set()
+  for (const [, first, count] of diff.matchAll(/^@@ [^+]*\+(\d+)(?:,(\d+))? @@/gm)) {
+    for (let line = 0; line < Number(count ?? 1); line++) lines.add(Number(first) + line)
+  }
+  return lines
+}
+
+/** Runs the process for the mutants that are still open, until it says so, ends, or hangs.
+ * @param {string} file @param {string} instrumented @param {ReadonlyArray<string>} tests @param {ReadonlyArray<Mutant>} open */
+const runOnce = async (file, instrumented, tests, open) => {
+  const base = cachePath(file)
+  const results = `${base}.lines`
+  writeFileSync(`${base}.instrumented.ts`, instrumented)
+  writeFileSync(results, "")
+  writeFileSync(
+    `${base}.job`,
+    JSON.stringify({
+      source: `${root}src/stratix-gateway/${file}`,
+      instrumented: `${base}.instrumented.ts`,
+      tests,
+      mutants: open.map(({ id }) => id),
+      results,
+      timeout: TEST_TIMEOUT
+    })
+  )
+  const child = spawn(process.execPath, [new URL("vitest.mjs", import.meta.url).pathname, `${base}.job`], {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"]
+  })
+  let complaint = ""
+  child.stderr.on("data", (chunk) => {
+    complaint = (complaint + chunk).slice(-2000)
+  })
+  const end = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  process.once("exit", end)
+  const exited = new Promise((resolve) => child.once("exit", resolve))
+  /** @type {() => ReadonlyArray<{ [name: string]: any }>} */
+  const read = () =>
+    readFileSync(results, "utf8")
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line))
+  let lines = read()
+  let quiet = 0
+  for (;;) {
+    const over = await Promise.race([
+      exited.then(() => true),
+      new Promise((resolve) => setTimeout(resolve, 500, false))
+    ])
+    const now = read()
+    quiet = now.length === lines.length ? quiet + 500 : 0
+    lines = now
+    const last = lines.at(-1)
+    if (over || last?.["done"] || last?.["again"] || last?.["broken"]) break
+    if (quiet >= HANG_TIMEOUT) break
+  }
+  end()
+  process.off("exit", end)
+  await exited
+  for (const path of [`${base}.instrumented.ts`, `${base}.job`, results]) rmSync(path, { force: true })
+  const broken = lines.find((line) => line["broken"])
+  if (broken) throw new Error(`${file}: a test fails without any mutant: ${JSON.stringify(broken["broken"])}`)
+  if (lines.length === 0) throw new Error(`${file}: the tests did not start: ${complaint}`)
+  return lines
+}
+
+/** @param {string} file @param {ReadonlyArray<string>} tests */
+const runFile = async (file, tests) => {
+  const { mutants, instrumented } = await mutantsOf(`${root}src/stratix-gateway/${file}`)
+  const before = existsSync(`${cachePath(file)}.json`)
+    ? /** @type {Result} */ (JSON.parse(readFileSync(`${cachePath(file)}.json`, "utf8")))
+    : undefined
+  const hash = hashOf(`${root}src/stratix-gateway/${file}`, tests)
+  const fresh = before?.hash === hash && !options.force
+  if (fresh && !options.since && !options.lived) return before
+  if (options.lived) {
+    /** @type {(mutant: Mutant) => string} */
+    const name = ({ text, original, replacement, nth }) => JSON.stringify([text, original, replacement, nth])
+    const killed = new Map(
+      before?.mutants.filter(({ status }) => status === "killed").map((mutant) => [name(mutant), mutant])
+    )
+    for (const mutant of mutants) {
+      const last = killed.get(name(mutant))
+      if (last !== undefined) Object.assign(mutant, { status: last.status, by: last.by })
+    }
+  }
+  const lines = options.since ? changedLines(`src/stratix-gateway/${file}`, options.since) : undefined
+  const chosen = mutants.filter((mutant) => lines === undefined || lines.has(mutant.line))
+  for (const mutant of chosen) {
+    const known = equal.find(
+      (entry) =>
+        entry.file === file &&
+        mutant.text.includes(entry.line) &&
+        entry.from.includes(mutant.original) &&
+        entry.to.includes(mutant.replacement)
+    )
+    if (known !== undefined) mutant.reason = known.reason
+  }
+  const started = performance.now()
+  for (;;) {
+    const open = chosen.filter(({ status }) => status === "")
+    if (open.length === 0) break
+    const results = await runOnce(file, instrumented, tests, open)
+    for (const line of results) {
+      const mutant = open.find(({ id }) => id === line["mutant"])
+      if (mutant === undefined) continue
+      if (line["status"] === "running") Object.assign(mutant, { status: "killed", by: "it hung" })
+      else
+        Object.assign(mutant, { status: line["status"], by: line["by"] && `${line["by"].test}: ${line["by"].message}` })
+    }
+    if (!results.some((line) => line["mutant"])) throw new Error(`${file}: the tests end before the first mutant`)
+  }
+  console.log(`${file}: ${Math.round((performance.now() - started) / 1000)} s`)
+  const result = { file, hash, date: new Date().toISOString().slice(0, 10), mutants: chosen }
+  if (!options.since) writeFileSync(`${cachePath(file)}.json`, JSON.stringify(result, undefined, 1))
+  return result
+}
+
+/** @param {Result} result */
+const show = ({ file, mutants }) => {
+  if (mutants.length === 0) return
+  const counted = mutants.filter(({ reason }) => reason === undefined)
+  const killed = counted.filter(({ status }) => status === "killed").length
+  console.log(
+    `${file}: ${killed} of ${counted.length} killed, ${Math.floor((100 * killed) / Math.max(1, counted.length))} %`
+  )
+  for (const { line, original, replacement, status, reason } of mutants) {
+    if (status !== "killed" && reason === undefined)
+      console.log(`  ${status} ${line}: ${original.slice(0, 110)}  =>  ${replacement.slice(0, 60)}`)
+  }
+}
+
+const selected = Object.keys(files).filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+for (const file of options.report ? [] : selected) {
+  const tests = (files[file] ?? [])
+    .map((test) => `${root}test/stratix-gateway/${test}`)
+    .filter((test) => existsSync(test))
+  show(await runFile(file, tests))
+}
+writeReport(
+  root,
+  Object.keys(files).flatMap((file) => {
+    const path = `${cachePath(file)}.json`
+    return existsSync(path) ? [/** @type {Result} */ (JSON.parse(readFileSync(path, "utf8")))] : []
+  })
+)
