@@ -28,6 +28,12 @@ export interface Replica {
   readonly reads: Reads
 }
 
+/** The replica behind each log's own way to read: what a log is to its users says nothing of mirrors. */
+const replicas = new WeakMap<Reads["tail"], Replica>()
+
+/** The replica that serves a log; `undefined` where the log has none, as one of an application's own may. */
+export const of = ({ tail }: Pick<Reads, "tail">): Replica | undefined => replicas.get(tail)
+
 /** Serves until the scope closes. `now` is the clock of the mirror. */
 export const make = (
   settings: Settings,
@@ -47,7 +53,7 @@ export const make = (
       command_remove: 0,
       other: 0
     }
-    return {
+    const replica: Replica = {
       mirror: () => mirror,
       replace: (next) => {
         mirror = next
@@ -75,4 +81,6 @@ export const make = (
         stats: () => ({ appended: { ...appended }, ...mirror.stats() })
       }
     }
+    replicas.set(replica.reads.tail, replica)
+    return replica
   })

@@ -33,7 +33,7 @@ export const placeOf = (offset: Offset): Place | undefined => {
 
 /** Epochs in their order, at least one. */
 export class Epochs {
-  constructor(private chain: ReadonlyArray<Epoch>) {}
+  constructor(readonly chain: ReadonlyArray<Epoch>) {}
 
   get current(): string {
     return this.chain.at(-1)?.epoch ?? ""

@@ -52,11 +52,12 @@ export class History<A extends LogEntry & Place> {
     }
   }
 
-  /** Everything after a sequence number; `undefined` where some of it has left. */
-  after(seq: number): ReadonlyArray<A> | undefined {
+  /** Everything after a sequence number, or the first of it; `undefined` where some of it has left. */
+  after(seq: number, count = Number.POSITIVE_INFINITY): ReadonlyArray<A> | undefined {
     if (seq < this.first - 1) return undefined
     const entries: Array<A> = []
-    for (let next = seq + 1; next <= this.last; next++) entries.push(this.at(next))
+    const last = Math.min(this.last, seq + count)
+    for (let next = seq + 1; next <= last; next++) entries.push(this.at(next))
     return entries
   }
 }

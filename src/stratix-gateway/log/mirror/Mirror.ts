@@ -19,6 +19,7 @@ import {
 import * as Filter from "../Filter.js"
 import type { Stamp } from "../Stamps.js"
 import * as Tenant from "../Tenant.js"
+import { copyOf, type MirrorCopy, recordedOf, type Stored } from "./Copy.js"
 import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { FinishedCommands } from "./FinishedCommands.js"
 import { History } from "./History.js"
@@ -27,14 +28,6 @@ import { type Effects, effectsOf, type Kept, type Origin, type Recorded, type Re
 import { removalOf } from "./Removals.js"
 import { RunningCommands } from "./RunningCommands.js"
 import { StatusCounts } from "./StatusCounts.js"
-
-interface Stored extends LogEntry, Place {
-  readonly appendedAt: number
-  readonly departure: Stored | undefined
-  /** Of a departure: what those are told who still see the command. */
-  readonly instead: Filter.Filterable | undefined
-  superseded: boolean
-}
 
 /** How many entries one `since` looks at before it lets others run, so that a narrow filter over a long history cannot hold the thread. */
 const SCAN_LIMIT = 8192
@@ -101,6 +94,20 @@ export class Mirror {
     const { first } = this.history
     const older = this.ordered.filter((entry) => !entry.superseded && entry.seq < first)
     return { first, older: older.map(({ seq }) => seq), forgotten: this.lastForgotten }
+  }
+
+  /** All that another process needs to make this mirror. */
+  copy(): MirrorCopy {
+    const [latest, marks] = [this.byKey.values(), this.marks.values()]
+    return copyOf(
+      { history: this.history, newest: this.newest, epochs: this.epochs, latest, marks },
+      this.lastForgotten
+    )
+  }
+
+  /** At most `count` events after an index, for another process; `undefined` where some have left the history. */
+  recordedAfter(index: number, count: number): ReadonlyArray<Recorded> | undefined {
+    return this.history.after(index - this.shift, count)?.map(recordedOf)
   }
 
   /** Takes the next event of the log. */

@@ -65,6 +65,9 @@ const draftOf = (header: ReadonlyArray<unknown>, json: string): Draft => {
   }
 }
 
+/** Reads an event whose header was written apart from its JSON. */
+export const readDraft = (header: string, json: string): Draft => draftOf(listOf(JSON.parse(header)), json)
+
 /** What Redis knows by them: 1 finished, 2 a running command. */
 export const flagsOf = ({ commandId, finished, status }: Draft): number =>
   (finished ? 1 : 0) + (commandId !== undefined && status === "running" ? 2 : 0)
@@ -84,7 +87,7 @@ export const unpack = (packed: string, now?: number): Recorded => {
   const [seq, keyless, epoch, at, , , removed] = packed.slice(0, first).split(" ")
   if (first === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
   const from = packed.slice(first + 1, second)
-  const draft = draftOf(listOf(JSON.parse(packed.slice(second + 1, third))), packed.slice(third + 1))
+  const draft = readDraft(packed.slice(second + 1, third), packed.slice(third + 1))
   const [agentBefore, commandBefore] = from === "" ? [] : listOf(JSON.parse(from))
   return {
     draft,
