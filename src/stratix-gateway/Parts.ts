@@ -29,7 +29,7 @@ export type Options<E = never, R = never, Settings = StatusSyncConfig.Settings> 
 export const logOf = <E, R>({
   log
 }: Parts<E, R>): Layer.Layer<EventLog, E | EventLogStartError, R | StatusSyncConfig.StatusSyncConfig> =>
-  log ?? EventLogs.layerConfig
+  EventLogs.orThatOfPrimary<E | EventLogStartError, R | StatusSyncConfig.StatusSyncConfig>(log ?? EventLogs.layerConfig)
 
 /** A gateway that knows the event types of these parts. */
 export const withEvents = <A, E, R>(

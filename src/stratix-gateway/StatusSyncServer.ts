@@ -10,6 +10,8 @@ import * as Runtime from "effect/Runtime"
 import * as GatewayHttp from "./api/http/GatewayHttp.js"
 import * as Connections from "./api/websocket/Connections.js"
 import * as Authenticator from "./auth/Authenticator.js"
+import { Topic } from "./channel/Link.js"
+import * as Primary from "./channel/Primary.js"
 import * as StatusSyncConfig from "./config/StatusSyncConfig.js"
 import type * as EventLog from "./log/EventLog.js"
 import { logOf, type Options, type Parts, withEvents } from "./Parts.js"
@@ -84,11 +86,15 @@ const ready = Layer.scopedDiscard(
     yield* Effect.addFinalizer(() => connections.drain)
     const scheme = config.tlsCert === undefined ? "ws" : "wss"
     const host = config.host.includes(":") ? `[${config.host}]` : config.host
-    yield* Effect.logInfo(
+    const worker = yield* Primary.Primary
+    // Of all workers, the gateway says it once.
+    const say = (text: string) =>
+      worker === undefined ? Effect.logInfo(text) : Effect.sync(() => worker.link.send(Topic.say, [text]))
+    yield* say(
       `Stratix gateway ${version} ready on ${scheme}://${host}:${port}${config.path} (authentication: ${authenticator.open ? "none" : "tokens"})`
     )
     if (config.dashboard) {
-      yield* Effect.logInfo(`Dashboard: ${config.tlsCert === undefined ? "http" : "https"}://${host}:${port}/dashboard`)
+      yield* say(`Dashboard: ${config.tlsCert === undefined ? "http" : "https"}://${host}:${port}/dashboard`)
     }
   })
 )

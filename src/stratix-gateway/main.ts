@@ -6,8 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Primary from "./channel/Primary.js"
 import * as Signals from "./runtime/Signals.js"
-import * as StatusSyncServer from "./StatusSyncServer.js"
+import * as StatusSyncWorkers from "./StatusSyncWorkers.js"
 import * as Logging from "./telemetry/Logging.js"
 
 /** A `ConfigError` has the name of the variable in its text, not in its message. */
@@ -20,7 +21,7 @@ const complain = (cause: Cause.Cause<unknown>) =>
     Effect.logError(`The gateway cannot start: ${textOf(error)}`)
   ).pipe(Logger.withMinimumLogLevel(LogLevel.All))
 
-Signals.launch(StatusSyncServer.layerStandAlone).pipe(
+Signals.launch(StatusSyncWorkers.layerStandAlone, { quiet: Primary.isWorker }).pipe(
   Effect.tapErrorCause(complain),
   Effect.provide(Layer.tapErrorCause(Logging.layerConfig, complain)),
   NodeRuntime.runMain({ disableErrorReporting: true, disablePrettyLogger: true })

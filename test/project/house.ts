@@ -29,6 +29,7 @@ const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
 /** The rooms of the gateway: each imports only those before it. The files at its root wire them together and come last. */
 const rooms = [
   "runtime",
+  "channel",
   "config",
   "telemetry",
   "log",
@@ -38,7 +39,8 @@ const rooms = [
   "admission",
   "api/websocket",
   "operations",
-  "api/http"
+  "api/http",
+  "workers"
 ]
 
 /** The rank of a file of the gateway; undefined in a room that has none. */

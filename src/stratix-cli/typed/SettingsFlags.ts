@@ -29,6 +29,7 @@ const flag = (name: Name, typed: string, kind: string) => {
 export const flags = {
   host: flag("host", "host", "address"),
   port: flag("port", "port", "number"),
+  workers: flag("workers", "workers", "number"),
   path: flag("path", "path", "path"),
   heartbeatInterval: flag("heartbeatInterval", "heartbeat-interval", "time"),
   heartbeatTimeout: flag("heartbeatTimeout", "heartbeat-timeout", "time"),

@@ -28,8 +28,8 @@ export const Topic = {
   takePublishes: 10,
   askAll: 11,
   report: 12,
-  stop: 13,
-  hello: 14
+  hello: 13,
+  say: 14
 } as const
 
 /** A topic. */

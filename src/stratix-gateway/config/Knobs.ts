@@ -26,6 +26,15 @@ export const knobs = {
     max: 65_535,
     doc: "Port to bind; 0 takes a free one"
   }),
+  // A machine with more cores than this has other work for them.
+  workers: Knob.count({
+    env: "STRATIX_WORKERS",
+    default: 1,
+    min: 1,
+    max: 128,
+    unit: "processes",
+    doc: "Processes that serve clients; above 1 they share the port, and one process more holds the log (docs/operations/scale.md)"
+  }),
   path: Knob.text({
     env: "STRATIX_PATH",
     default: "/",

@@ -38,13 +38,13 @@ const followNpm: Effect.Effect<void> = Effect.suspend(() => {
   )
 })
 
-/** Runs a layer until a signal ends it, and says so in the log once everything is released. For the edge of a program that is interrupted at the first SIGINT or SIGTERM (`NodeRuntime.runMain`). */
-export const launch = <A, E, R>(layer: Layer.Layer<A, E, R>): Effect.Effect<never, E, R> =>
+/** Runs a layer until a signal ends it, and says so in the log once everything is released, unless it is to be `quiet`. For the edge of a program that is interrupted at the first SIGINT or SIGTERM (`NodeRuntime.runMain`). */
+export const launch = <A, E, R>(layer: Layer.Layer<A, E, R>, { quiet = false } = {}): Effect.Effect<never, E, R> =>
   listen.pipe(
     Effect.zipRight(followNpm),
     Effect.zipRight(Layer.launch(layer)),
     Effect.onExit((exit) =>
-      Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+      !quiet && Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
         ? Effect.logInfo("Stratix gateway stopped")
         : Effect.void
     )

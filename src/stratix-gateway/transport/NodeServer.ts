@@ -5,6 +5,7 @@
  */
 import * as Http from "node:http"
 import * as Https from "node:https"
+import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import * as Context from "effect/Context"
@@ -16,6 +17,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Primary from "../channel/Primary.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as FileWatch from "../runtime/FileWatch.js"
 import * as NodeError from "../runtime/NodeError.js"
@@ -56,6 +58,27 @@ const listenError = (error: Error, address: string): ListenError => {
 /** Connections the operating system may hold before they are accepted. Thousands of dashboards reconnect at the same moment after a restart; beyond Node's 511 they would wait for SYN retries, which take seconds. (Linux bounds it by `net.core.somaxconn`, 4096 by default.) */
 const BACKLOG = 4096
 
+/** Whether several processes may bind one port, and the system spreads connections over them: `reusePort` of Node 22.12 and 23.1. Elsewhere the primary accepts for its workers. */
+export const canReusePort: boolean = (() => {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+  return process.platform === "linux" && (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12))
+})()
+
+const listening = (server: Net.Server, options: Net.ListenOptions): Effect.Effect<void, ListenError> =>
+  Effect.async((resume) => {
+    const onError = (error: Error) => resume(Effect.fail(listenError(error, `${options.host}:${options.port}`)))
+    server.once("error", onError)
+    server.listen({ ...options, backlog: BACKLOG }, () => {
+      server.off("error", onError)
+      resume(Effect.void)
+    })
+  })
+
+const portOf = (server: Net.Server, otherwise: number): number => {
+  const address = server.address()
+  return typeof address === "object" && address !== null ? address.port : otherwise
+}
+
 /** Listens on `host` and `port` until the scope closes. Succeeds with the port.
  * @since 0.1.0
  * @category constructors */
@@ -63,21 +86,32 @@ export const listen: Effect.Effect<number, ListenError, NodeServer | StatusSyncC
   Effect.gen(function* () {
     const { host, port } = yield* StatusSyncConfig.StatusSyncConfig
     const server = yield* NodeServer
+    const worker = yield* Primary.Primary
+    const shared = worker?.port
+    const options =
+      shared === undefined ? { host, port } : { host, port: shared, reusePort: true as const, exclusive: true as const }
     yield* Effect.acquireRelease(
-      Effect.async<void, ListenError>((resume) => {
-        const onError = (error: Error) => resume(Effect.fail(listenError(error, `${host}:${port}`)))
-        server.once("error", onError)
-        server.listen({ port, host, backlog: BACKLOG }, () => {
-          server.off("error", onError)
-          resume(Effect.void)
-        })
-      }),
+      listening(server, options),
       // Stops listening at once. Open sockets are ended by their owners.
       () => Effect.sync(() => server.close())
     )
-    const address = server.address()
-    return typeof address === "object" && address !== null ? address.port : port
+    return portOf(server, port)
   })
+
+/** The port for workers that each bind it: fails where another program has it, which they would share it with without a word. `undefined`: the primary accepts for them. */
+export const sharedPort: Effect.Effect<number | undefined, ListenError, StatusSyncConfig.StatusSyncConfig> = Effect.gen(
+  function* () {
+    if (!canReusePort) return undefined
+    const { host, port } = yield* StatusSyncConfig.StatusSyncConfig
+    const server = Net.createServer()
+    yield* listening(server, { host, port })
+    const free = portOf(server, port)
+    yield* Effect.async<void>((resume) => {
+      server.close(() => resume(Effect.void))
+    })
+    return free
+  }
+)
 
 /** The certificate and its key cannot be used.
  * @since 0.1.0
