@@ -15,6 +15,7 @@ import * as Primary from "../channel/Primary.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as LogFeed from "../log/channel/LogFeed.js"
 import type { EventLog } from "../log/EventLog.js"
+import { monotonicMillis } from "../runtime/TimeoutQueues.js"
 
 /** A gateway with workers could not start.
  * @since 0.1.0
@@ -61,6 +62,8 @@ export const make = (options: {
     }
     const feed = yield* LogFeed.make
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const clock = yield* Effect.clock
+    const now = () => monotonicMillis(clock)
     const running = new Set<Running>()
     const started = yield* Deferred.make<void, WorkersError>()
     const allEnded = Effect.unsafeMakeLatch(false)
@@ -81,7 +84,7 @@ export const make = (options: {
         Deferred.unsafeDone(started, Effect.fail(new WorkersError({ reason: "Ended", message })))
         return
       }
-      failures = performance.now() - worker.since > LASTS ? 0 : failures + 1
+      failures = now() - worker.since > LASTS ? 0 : failures + 1
       const wait = failures === 0 ? 0 : Math.min(BACK_OFF.most, BACK_OFF.first * 2 ** (failures - 1))
       runFork(
         Effect.logWarning(`worker ${worker.number} has ended (${how}): another takes its place`).pipe(
@@ -95,7 +98,7 @@ export const make = (options: {
       if (stopping) return
       const number = ++numbers
       const process = cluster.fork({ [Primary.VARIABLE]: `${number}:${port ?? ""}` })
-      const worker: Running = { number, process, since: performance.now(), isReady: false }
+      const worker: Running = { number, process, since: now(), isReady: false }
       running.add(worker)
       allEnded.unsafeClose()
       let isOver = false

@@ -16,6 +16,9 @@ export interface Stored extends LogEntry, Place {
   superseded: boolean
 }
 
+/** Whether it is a removal. */
+export const isMark = ({ key }: Stored): boolean => key === undefined
+
 /** Where a mirror begins, and what it holds. */
 export type MirrorCopy = Kept & Omit<Origin, "index">
 

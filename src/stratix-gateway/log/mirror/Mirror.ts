@@ -19,12 +19,12 @@ import {
 import * as Filter from "../Filter.js"
 import type { Stamp } from "../Stamps.js"
 import * as Tenant from "../Tenant.js"
-import { copyOf, type MirrorCopy, recordedOf, type Stored } from "./Copy.js"
+import { copyOf, isMark, type MirrorCopy, recordedOf, type Stored } from "./Copy.js"
 import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { FinishedCommands } from "./FinishedCommands.js"
 import { History } from "./History.js"
 import { agentKey, failedOf, Leases, offlineOf } from "./Leases.js"
-import { type Effects, effectsOf, type Kept, type Origin, type Recorded, type Retained } from "./Records.js"
+import { type Effects, effectsOf, type Kept, NOTHING, type Origin, type Recorded, type Retained } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import { RunningCommands } from "./RunningCommands.js"
 import { StatusCounts } from "./StatusCounts.js"
@@ -34,10 +34,6 @@ const SCAN_LIMIT = 8192
 
 /** Entries that hold no key's newest event any more are swept out of `ordered` once there are this many more of them than live ones. */
 const COMPACT_SLACK = 64
-
-const NOTHING: Effects = { moved: undefined, removed: false }
-
-const isMark = ({ key }: Stored): boolean => key === undefined
 
 /** A mirror that has seen nothing yet. */
 export class Mirror {

@@ -14,6 +14,9 @@ export interface Effects {
   readonly removed: boolean
 }
 
+/** Of an event that did neither. */
+export const NOTHING: Effects = { moved: undefined, removed: false }
+
 /** What an event does to a state, whose events are told by their keys. */
 export const effectsOf = (draft: Draft, newestOf: (key: string) => Removed | undefined): Effects => {
   const before = newestOf(draft.key ?? draft.removes[0] ?? "")
