@@ -44,7 +44,7 @@ describe("half-open connections", () => {
       yield* untilCount(1)
       yield* other.isServed
       for (const { socket } of gone) socket.destroy()
-    }).pipe(Effect.provide(ws({ heartbeatInterval: "100 millis", heartbeatTimeout: "1 second" })))
+    }).pipe(Effect.provide(ws({ heartbeatInterval: "100 millis", heartbeatTimeout: "3 seconds" })))
   )
 
   it.live("whose client has said it will send nothing more leave at once, in the handshake and after it", () =>
