@@ -49,8 +49,8 @@ const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
       .handleRaw("connections", () =>
         Effect.gen(function* () {
           const { tenant } = yield* CurrentPrincipal
-          const text = yield* ConnectionReports.json(yield* tenant)
-          return HttpServerResponse.text(text, { contentType: "application/json" })
+          const body = yield* ConnectionReports.stream(yield* tenant)
+          return HttpServerResponse.stream(body, { contentType: "application/json" })
         }).pipe(Problem.answered)
       )
       .handleRaw("disconnect", ({ path }) =>

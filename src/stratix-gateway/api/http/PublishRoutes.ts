@@ -1,4 +1,5 @@
 /** The routes that publish, at work. */
+import { createHash } from "node:crypto"
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -124,7 +125,9 @@ const once =
       // One publisher's key means nothing to another.
       const { principal } = yield* CurrentPrincipal
       const scoped = JSON.stringify([principal.name, request.method, request.url, key])
-      return yield* StatusSync.withIdempotencyKey(scoped)(publication)
+      // A URL may be as long as a header.
+      const name = createHash("sha256").update(scoped).digest("base64url")
+      return yield* StatusSync.withIdempotencyKey(name)(publication)
     })
 
 /** What says of an agent's status how long it holds stands in the body beside its payload. */

@@ -17,8 +17,8 @@ import { monotonicMillis } from "../../../runtime/TimeoutQueues.js"
 import * as Refusals from "../../../telemetry/Refusals.js"
 import { GzipPieces } from "./GzipPieces.js"
 
-/** Characters of events in one piece: made in about 1 ms. */
-const PIECE = 256 * 1024
+/** Characters of events in one piece: made in about 1 ms, and in a few where a virtual machine gets its memory from its host. */
+const PIECE = 128 * 1024
 
 /** Characters of a snapshot up to which its pieces are kept for others who read it. */
 const SHARED = 32 * 1024 * 1024
@@ -34,28 +34,47 @@ interface Reader {
   takenAt: number
 }
 
+/** How a state is cut: where its pieces begin, and the characters of them all. */
+interface Pieces {
+  readonly begins: ReadonlyArray<number>
+  readonly size: number
+}
+
+const cut = ({ entries }: EventLog.Latest): Effect.Effect<Pieces> =>
+  Effect.gen(function* () {
+    const step = EventLoop.makeStep()
+    const begins: Array<number> = []
+    let size = 0
+    let piece = PIECE
+    for (let index = 0; index < entries.length; index++) {
+      if (piece >= PIECE) {
+        begins.push(index)
+        piece = 0
+        yield* step
+      }
+      const length = entries[index]?.json.length ?? 0
+      piece += length
+      size += length
+    }
+    return { begins, size }
+  })
+
 /** The state at one place in the log, under one filter. */
 class Snapshot {
   readonly readers = new Set<Reader>()
   readonly size: number
-  private readonly begins: Array<number> = []
+  private readonly begins: ReadonlyArray<number>
   private readonly gzip = new GzipPieces()
   private kept: { readonly plain: Array<Buffer | undefined>; readonly gzip: Array<Buffer | undefined> } | undefined
 
   constructor(
     readonly key: string,
-    private readonly latest: EventLog.Latest
+    /** The log's index when it was taken, or an earlier one. */
+    readonly index: number,
+    private readonly latest: EventLog.Latest,
+    { begins, size }: Pieces
   ) {
-    let size = 0
-    let piece = PIECE
-    for (const [index, { json }] of latest.entries.entries()) {
-      if (piece >= PIECE) {
-        this.begins.push(index)
-        piece = 0
-      }
-      piece += json.length
-      size += json.length
-    }
+    this.begins = begins
     this.size = size
     this.kept = size <= SHARED ? { plain: [], gzip: [] } : undefined
   }
@@ -123,9 +142,9 @@ export const make: Effect.Effect<
   // One piece at a time, for all readers: between two of them the gateway does other work.
   const lane = yield* Effect.makeSemaphore(1)
   const step = EventLoop.makeStep()
-  // One looks for room at a time: to look costs as much as a snapshot.
+  // One snapshot is made at a time; those who wait for it share it.
   const door = yield* Effect.makeSemaphore(1)
-  // Bound: `latestBytes` characters together, or one alone.
+  // Bound: `latestBytes` characters together, or one alone; and the one that waits for room.
   const snapshots = new Set<Snapshot>()
   let newest: Snapshot | undefined
 
@@ -153,26 +172,30 @@ export const make: Effect.Effect<
     if (newest === snapshot) newest = undefined
   }
 
-  /** A snapshot of now, as soon as there is room for one. */
-  const join = (filter: Filter.Filter, reader: Reader): Effect.Effect<Snapshot, EventLog.EventLogError> =>
+  /** A snapshot of the moment when it was asked for, or later, as soon as there is room for it. */
+  const join = (
+    filter: Filter.Filter,
+    reader: Reader,
+    asked: number
+  ): Effect.Effect<Snapshot, EventLog.EventLogError> =>
     Effect.gen(function* () {
-      while (true) {
-        for (const snapshot of snapshots) {
-          if (snapshot.key !== filter.key || snapshot.head !== log.head().offset) continue
-          snapshot.readers.add(reader)
-          return snapshot
-        }
-        const made = new Snapshot(filter.key, yield* log.latest(filter))
-        if (hasRoom(made.size)) {
-          made.readers.add(reader)
-          snapshots.add(made)
-          newest?.keepNoMore()
-          newest = made
-          return made
-        }
+      for (const snapshot of snapshots) {
+        if (snapshot.key !== filter.key || snapshot.index < asked) continue
+        snapshot.readers.add(reader)
+        return snapshot
+      }
+      const { index } = log.head()
+      const latest = yield* log.latest(filter)
+      const made = new Snapshot(filter.key, index, latest, yield* cut(latest))
+      while (!hasRoom(made.size)) {
         cutSlow()
         yield* Effect.sleep(LOOK)
       }
+      made.readers.add(reader)
+      snapshots.add(made)
+      newest?.keepNoMore()
+      newest = made
+      return made
     })
 
   return (filter, socket, gzip) =>
@@ -183,7 +206,7 @@ export const make: Effect.Effect<
           for (const snapshot of snapshots) if (snapshot.readers.has(reader)) leave(snapshot, reader)
         })
       )
-      const snapshot = yield* door.withPermits(1)(join(filter, reader))
+      const snapshot = yield* door.withPermits(1)(join(filter, reader, log.head().index))
       const body = Stream.unfoldEffect(0, (index) => {
         if (index === snapshot.count) return Effect.succeedNone
         const make = Effect.suspend(() => {

@@ -1,7 +1,9 @@
 import * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
+import * as StateSnapshots from "../../../../../src/stratix-gateway/api/http/read/StateSnapshots.js"
 import { EventLog, StatusSync, type StatusSyncConfig } from "../../../../../src/stratix-gateway/index.js"
+import * as Filter from "../../../../../src/stratix-gateway/log/Filter.js"
 import { until } from "../../../../support/waiting.js"
 import { port, refusals, request } from "../../../support/gateway.js"
 import { overWs } from "../../../support/gateways.js"
@@ -24,6 +26,36 @@ const publish = (count: number, size: number) =>
 const settings: Partial<StatusSyncConfig.Settings> = { latestBytes: 50 * 1024 * 1024 }
 
 describe("GET /api/stratix/state", () => {
+  it.live("is made once for those who wait for it, though the log goes on meanwhile", () =>
+    Effect.gen(function* () {
+      yield* publish(3, 10)
+      const log = yield* EventLog.EventLog
+      const { notifyAgentStatus } = yield* StatusSync.StatusSync
+      let made = 0
+      const counting = EventLog.EventLog.of({
+        ...log,
+        latest: (filter) =>
+          Effect.suspend(() => {
+            made++
+            return Effect.zipRight(Effect.yieldNow(), log.latest(filter))
+          })
+      })
+      const read = yield* Effect.provideService(StateSnapshots.make, EventLog.EventLog, counting)
+      const one = Effect.gen(function* () {
+        const { body, head } = yield* read(Filter.all, new Net.Socket(), false)
+        // Once it is asked for by all.
+        yield* notifyAgentStatus("a", "busy")
+        return { head, text: yield* Stream.mkString(Stream.decodeText(body)) }
+      }).pipe(Effect.scoped)
+      const states = yield* Effect.all([one, one, one], { concurrency: "unbounded" })
+      assert.strictEqual(made, 1)
+      for (const state of states) assert.deepStrictEqual(state, states[0])
+      const later = yield* one
+      assert.notStrictEqual(later.head, states[0]?.head)
+      assert.strictEqual(made, 2)
+    }).pipe(Effect.provide(overWs()))
+  )
+
   it.live("is whole and in order, however many pieces it is made in, for all who read it at once", () =>
     Effect.gen(function* () {
       yield* publish(300, 10_000)
