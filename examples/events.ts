@@ -12,7 +12,7 @@ export const Zone = StatusEvent.define("stratix:zone_update", {
 
 /** What happens, and is the state of nothing: it has no key. */
 export const Alarm = StatusEvent.define("stratix:alarm", {
-  schema: Schema.Struct({ zoneId: Schema.String, at: Schema.DateFromString })
+  schema: Schema.Struct({ zoneId: Schema.String, at: Schema.Date })
 })
 
 /** What the gateway's own fibers publish. */

@@ -80,6 +80,20 @@ describe("a declared event type", () => {
     }).pipe(Effect.provide(StatusSyncTest.layerWith({ events })))
   )
 
+  it.effect("is refused in few words, however deep or long the value is that its Schema repeats", () =>
+    Effect.gen(function* () {
+      const service = yield* StatusSync.StatusSync
+      const refused = (load: unknown) =>
+        Effect.flip(service.broadcastUnknown({ eventType: Zone.eventType, payload: { zoneId: "z1", load } }))
+      const deep: unknown = JSON.parse(`${"[".repeat(20_000)}${"]".repeat(20_000)}`)
+      assert.deepInclude(yield* refused(deep), { reason: "NotJson", detail: "is nested deeper than 64 levels" })
+      const long = yield* refused("x".repeat(20_000))
+      assert.strictEqual(long.field, "payload.load")
+      assert.match(long.detail, /^Expected number, actual "x+…$/)
+      assert.isBelow(long.message.length, 300)
+    }).pipe(Effect.provide(StatusSyncTest.layerWith({ events })))
+  )
+
   it.effect("does not compile where its name is the protocol's, or its payload is another", () =>
     Effect.gen(function* () {
       // @ts-expect-error: the protocol names this type.

@@ -29,6 +29,9 @@ const decodePayload = (eventType: string, payload: unknown): Either.Either<objec
   return decode(payload)
 }
 
+const notJson = ({ detail, path }: JsonValue.Problem): PublishError =>
+  new PublishError({ reason: "NotJson", field: path, detail })
+
 /** A payload as JSON. */
 export const toJson = (payload: unknown): Either.Either<string, PublishError> =>
   Either.try({
@@ -40,11 +43,7 @@ export const toJson = (payload: unknown): Either.Either<string, PublishError> =>
     catch: (cause) =>
       new PublishError({ reason: "NotJson", field: "payload", detail: `cannot be read: ${String(cause)}` })
   }).pipe(
-    Either.flatMap((result) =>
-      typeof result === "string"
-        ? Either.right(result)
-        : Either.left(new PublishError({ reason: "NotJson", field: result.path, detail: result.detail }))
-    )
+    Either.flatMap((result) => (typeof result === "string" ? Either.right(result) : Either.left(notJson(result))))
   )
 
 /** A payload that was checked: what it says to the gateway, and what goes on the wire. */
@@ -93,7 +92,15 @@ export const check = (
       try: () => declared.read(specified),
       catch: (cause) => new PublishError({ reason: "InvalidField", field: "payload", detail: String(cause) })
     })
-    const { finished, key, specified: named } = yield* Either.mapLeft(reading, (error) => refusal(error, "payload"))
+    const {
+      finished,
+      key,
+      specified: named
+    } = yield* Either.mapLeft(reading, (error) => {
+      // A Schema of the author's shows the value that it refuses, and what is nested deeper than the stack goes cannot be shown.
+      const problem = JsonValue.problemIn(specified, "payload")
+      return problem === undefined ? refusal(error, "payload") : notJson(problem)
+    })
     if (key !== undefined) yield* decodeKey(key)
     return { payload: specified, specified: named, own: key, finished }
   })

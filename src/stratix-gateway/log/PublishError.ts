@@ -25,11 +25,16 @@ export class PublishError extends Schema.TaggedError<PublishError>("stratix/Publ
 export const invalid = (field: string, detail: string) =>
   Either.left(new PublishError({ reason: "InvalidField", field, detail }))
 
+/** Characters of what a Schema says: an author's may repeat the whole value. Its kind and its beginning fit a line of a log. */
+const MAX_DETAIL = 256
+
+const shorten = (text: string): string => (text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL)}…` : text)
+
 /** What a Schema has against a value, as a `PublishError` on `at` or a field below it. */
 export const refusal = (error: ParseResult.ParseError, at: string): PublishError => {
   const { kind, message, path } = ParseIssue.first(error)
   const detail =
-    kind === "Unexpected" ? "is not a field of this event type" : kind === "Missing" ? "is missing" : message
+    kind === "Unexpected" ? "is not a field of this event type" : kind === "Missing" ? "is missing" : shorten(message)
   return new PublishError({ reason: "InvalidField", field: path === "" ? at : `${at}.${path}`, detail })
 }
 
