@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Authenticator, EventLog, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import { Effect, Layer, Schema } from "effect"
+import { Authenticator, EventLog, StatusEvent, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { agentsOf } from "../support/authentication.js"
 import { bearer, quiet, request, secretOf, token } from "../support/gateway.js"
@@ -16,11 +16,16 @@ const authenticator = Authenticator.layerTokens([
   token("plain", every)
 ])
 
+const Zone = StatusEvent.define("stratix:zone_update", {
+  schema: Schema.Struct({ zoneId: Schema.String, by: Schema.String }),
+  key: ({ zoneId }) => zoneId
+})
+
 /** Milliseconds that no test comes near: an append may take as long as the machine takes it. */
 const patient = { eventLogTimeout: "60 seconds" } as const
 
 const over = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
-  Layer.provideMerge(StatusSyncTest.layerWs({ ...patient, ...settings }, authenticator), quiet)
+  Layer.provideMerge(StatusSyncTest.layerWs({ ...patient, ...settings, events: [Zone] }, authenticator), quiet)
 
 const put = (as: string, path: string, body: unknown, query = "") =>
   request("PUT", `/api/stratix/${path}${query}`, { body, token: secretOf(as) })
@@ -108,6 +113,36 @@ export const attacks = (name: string, settings: () => Partial<StatusSyncConfig.S
             yield* client.drop
           }
         }
+      }).pipe(Effect.provide(gateway))
+    )
+
+    it.live("keys of a declared type: neither replaced, ended nor named by the other, however they are written", () =>
+      Effect.gen(function* () {
+        const post = (as: string, eventType: string, payload: object) =>
+          request("POST", "/api/stratix/events", { body: { eventType, payload }, token: secretOf(as) })
+        const end = (as: string, key: string) =>
+          request("DELETE", `/api/stratix/events/${Zone.eventType}?key=${encodeURIComponent(key)}`, {
+            token: secretOf(as)
+          })
+        const keys = ["z1", `@left/${Zone.eventType}/z1`, "@left/z1", "../z1", "__proto__"]
+        for (const as of ["left", "right", "plain"])
+          for (const zoneId of keys)
+            assert.strictEqual((yield* post(as, Zone.eventType, { zoneId, by: as })).status, 202)
+        const zonesOf = (by: string) => keys.map((zoneId) => ({ zoneId, by }))
+        const screen = yield* TestClients.connect({ ...sync, ...bearer(secretOf("left")) })
+        for (const as of ["right", "plain"]) {
+          for (const key of keys) assert.strictEqual((yield* end(as, key)).status, 202)
+          const removal = { eventType: Zone.eventType, key: "z1" }
+          assert.strictEqual((yield* post(as, "stratix:key_remove", removal)).status, 202)
+          const scoped = { ...removal, eventType: `@left/${Zone.eventType}` }
+          assert.strictEqual((yield* post(as, "stratix:key_remove", scoped)).status, 400)
+          assert.deepStrictEqual(yield* stateOf(as), [])
+        }
+        assert.deepStrictEqual(yield* stateOf("left"), zonesOf("left"))
+        yield* post("left", Zone.eventType, { zoneId: "last", by: "left" })
+        while (!JSON.stringify(yield* screen.take).includes("last")) {}
+        const told = JSON.stringify(yield* screen.raw)
+        for (const theirs of ["right", "plain", "key_remove"]) assert.notInclude(told, theirs)
       }).pipe(Effect.provide(gateway))
     )
 
