@@ -125,8 +125,9 @@ const changedLines = (file, commit) => {
 }
 
 /** Runs the process for the mutants that are still open, until it says so, ends, or hangs.
- * @param {string} file @param {string} instrumented @param {ReadonlyArray<string>} tests @param {ReadonlyArray<Mutant>} open */
-const runOnce = async (file, instrumented, tests, open) => {
+ * @param {string} file @param {string} instrumented @param {ReadonlyArray<string>} tests @param {ReadonlyArray<Mutant>} open
+ * @param {import("./vitest.mjs").Coverage | undefined} known */
+const runOnce = async (file, instrumented, tests, open, known) => {
   const base = cachePath(file)
   const results = `${base}.lines`
   writeFileSync(`${base}.instrumented.ts`, instrumented)
@@ -139,7 +140,8 @@ const runOnce = async (file, instrumented, tests, open) => {
       tests,
       mutants: open.map(({ id }) => id),
       results,
-      timeout: TEST_TIMEOUT
+      timeout: TEST_TIMEOUT,
+      known
     })
   )
   const child = spawn(process.execPath, [new URL("vitest.mjs", import.meta.url).pathname, `${base}.job`], {
@@ -177,8 +179,8 @@ const runOnce = async (file, instrumented, tests, open) => {
     quiet = now.length === lines.length ? quiet + 500 : 0
     lines = now
     const last = lines.at(-1)
-    if (over || last?.["done"] || last?.["again"] || last?.["broken"]) break
-    if (quiet >= HANG_TIMEOUT) break
+    if (over || last?.["done"] || last?.["broken"]) break
+    if (quiet >= (lines.length === 0 ? 5 : 1) * HANG_TIMEOUT) break
   }
   end()
   process.off("exit", end)
@@ -223,10 +225,13 @@ const runFile = async (file, tests) => {
     if (known !== undefined) mutant.reason = known.reason
   }
   const started = performance.now()
+  /** @type {import("./vitest.mjs").Coverage | undefined} */
+  let known
   for (;;) {
     const open = chosen.filter(({ status }) => status === "")
     if (open.length === 0) break
-    const results = await runOnce(file, instrumented, tests, open)
+    const results = await runOnce(file, instrumented, tests, open, known)
+    known ??= results.find((line) => line["coverage"])?.["coverage"]
     for (const line of results) {
       const mutant = open.find(({ id }) => id === line["mutant"])
       if (mutant === undefined) continue

@@ -37,7 +37,7 @@ const testsIn = (task) => (task.type === "suite" ? task.tasks.flatMap((child) =>
 class Rerun extends VitestTestRunner {
   /** @type {ReadonlySet<string> | undefined} */
   wanted
-  /** @type {{ test: string, message: string, timedOut: boolean } | undefined} */
+  /** @type {{ test: string, message: string } | undefined} */
   failure
   /** Milliseconds by test.
    * @type {Map<string, number>} */
@@ -57,8 +57,7 @@ class Rerun extends VitestTestRunner {
     if (task.result?.state === "fail") {
       this.failure ??= {
         test: nameOf(task),
-        message: String(error?.message).slice(0, 300),
-        timedOut: /timed out in/.test(String(error?.message))
+        message: String(error?.message).slice(0, 300)
       }
     }
   }
@@ -103,15 +102,14 @@ class Rerun extends VitestTestRunner {
 export default class Runner extends VitestTestRunner {
   async onAfterRunFiles() {
     super.onAfterRunFiles()
-    const { tests, mutants, results } = /** @type {import("./vitest.mjs").Job} */ (this.injectValue("mutate"))
+    const { known, tests, mutants, results } = /** @type {import("./vitest.mjs").Job} */ (this.injectValue("mutate"))
     /** @type {(line: object) => void} */
     const tell = (line) => appendFileSync(results, `${JSON.stringify(line)}\n`)
     /** @type {Rerun | undefined} */
     let current
     /** @param {unknown} error */
     const stray = (error) => {
-      if (current !== undefined)
-        current.failure ??= { test: "no test", message: `Unhandled: ${error}`.slice(0, 300), timedOut: false }
+      if (current !== undefined) current.failure ??= { test: "no test", message: `Unhandled: ${error}`.slice(0, 300) }
     }
     process.on("uncaughtException", stray)
     process.on("unhandledRejection", stray)
@@ -132,11 +130,15 @@ export default class Runner extends VitestTestRunner {
       return rerun
     }
 
-    const started = performance.now()
-    const plain = await run(undefined)
-    if (plain.failure !== undefined) return tell({ broken: plain.failure })
-    const { static: atLoad, perTest } = stryker.mutantCoverage ?? { static: {}, perTest: {} }
-    tell({ tests: plain.durations.size, milliseconds: performance.now() - started })
+    let coverage = known
+    if (coverage === undefined) {
+      const plain = await run(undefined)
+      if (plain.failure !== undefined) return tell({ broken: plain.failure })
+      const { static: atLoad, perTest } = stryker.mutantCoverage ?? { static: {}, perTest: {} }
+      coverage = { atLoad, perTest, durations: [...plain.durations] }
+      tell({ coverage })
+    }
+    const { atLoad, durations, perTest } = coverage
 
     /** Mutants in what runs while the modules load come last: for each, the modules are loaded anew.
      * @type {(mutant: string) => boolean} */
@@ -158,9 +160,7 @@ export default class Runner extends VitestTestRunner {
       stryker.hitCount = 0
       stryker.hitLimit = HITS * (1000 + reached.reduce((sum, [, counts]) => sum + (counts[mutant] ?? 0), 0))
       stryker.activeMutant = mutant
-      const slowest = Math.max(
-        ...[...plain.durations].map(([name, millis]) => (wanted?.has(name) === false ? 0 : millis))
-      )
+      const slowest = Math.max(...durations.map(([name, millis]) => (wanted?.has(name) === false ? 0 : millis)))
       this.config.testTimeout = Math.max(LEAST_TIMEOUT, TIMES_AS_LONG * slowest)
       this.config.hookTimeout = this.config.testTimeout
       if (isStatic(mutant)) {
@@ -170,20 +170,18 @@ export default class Runner extends VitestTestRunner {
         }
       }
       const start = performance.now()
-      const { durations, failure } = await run(wanted).catch((error) => ({
-        failure: { test: "loading", message: String(error).slice(0, 300), timedOut: false },
+      const { durations: ran, failure } = await run(wanted).catch((error) => ({
+        failure: { test: "loading", message: String(error).slice(0, 300) },
         durations: new Map()
       }))
       stryker.activeMutant = undefined
       tell({
         mutant,
         status: failure === undefined ? "survived" : "killed",
-        ran: durations.size,
+        ran: ran.size,
         by: failure,
         milliseconds: performance.now() - start
       })
-      // What waits for ever goes on waiting in this process: the next mutant gets another.
-      if (failure?.timedOut === true) return tell({ again: true })
     }
     tell({ done: true })
   }

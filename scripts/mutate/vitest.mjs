@@ -3,7 +3,11 @@
 import { readFile } from "node:fs/promises"
 import { createVitest } from "vitest/node"
 
-/** @typedef {{ source: string, instrumented: string, tests: ReadonlyArray<string>, mutants: ReadonlyArray<string>, results: string, timeout: number }} Job */
+/** What the first run learnt.
+ * @typedef {{ atLoad: Counts, perTest: { [test: string]: Counts }, durations: ReadonlyArray<[string, number]> }} Coverage */
+/** @typedef {{ [mutant: string]: number }} Counts */
+/** @typedef {{ source: string, instrumented: string, tests: ReadonlyArray<string>, mutants: ReadonlyArray<string>, results: string, timeout: number,
+ *    known?: Coverage }} Job */
 
 const root = new URL("../../", import.meta.url).pathname
 /** @type {Job} */

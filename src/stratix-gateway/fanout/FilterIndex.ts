@@ -9,6 +9,8 @@ export interface FilterIndex<A> {
   readonly remove: (filter: Filter.Filter, value: A) => void
   /** Every value whose filter lets the event through, once. */
   readonly forEach: (event: Filter.Filterable, f: (value: A) => void) => void
+  /** Values and the names they stand under: none once every value is removed. */
+  readonly size: () => number
 }
 
 interface Entry<A> {
@@ -20,7 +22,7 @@ interface Entry<A> {
 type Slot<A> = Entry<A> | Set<Entry<A>>
 
 /** The filters of one tenant. */
-const ofTenant = <A>(): FilterIndex<A> & { readonly isEmpty: () => boolean } => {
+const ofTenant = <A>(): FilterIndex<A> => {
   const entries = new Map<A, Entry<A>>()
   const everything = new Set<Entry<A>>()
   const byCommand = new Map<string, Slot<A>>()
@@ -43,7 +45,7 @@ const ofTenant = <A>(): FilterIndex<A> & { readonly isEmpty: () => boolean } => 
   }
 
   return {
-    isEmpty: () => entries.size === 0,
+    size: () => entries.size + everything.size + byCommand.size + byAgent.size + byEvent.size,
     add: (filter, value) => {
       const entry = { filter, value }
       entries.set(value, entry)
@@ -75,7 +77,7 @@ const ofTenant = <A>(): FilterIndex<A> & { readonly isEmpty: () => boolean } => 
         if (slot instanceof Set) {
           slot.delete(entry)
           if (slot.size === 0) by.delete(name)
-        } else if (slot === entry) by.delete(name)
+        } else by.delete(name)
       }
     },
     forEach: (event, f) => {
@@ -102,9 +104,11 @@ export const make = <A>(): FilterIndex<A> => {
     },
     remove: (filter, value) => {
       const index = byTenant.get(filter.tenant)
-      index?.remove(filter, value)
-      if (index?.isEmpty() === true) byTenant.delete(filter.tenant)
+      if (index === undefined) return
+      index.remove(filter, value)
+      if (index.size() === 0) byTenant.delete(filter.tenant)
     },
-    forEach: (event, f) => byTenant.get(event.tenant)?.forEach(event, f)
+    forEach: (event, f) => byTenant.get(event.tenant)?.forEach(event, f),
+    size: () => [...byTenant.values()].reduce((sum, index) => sum + index.size(), byTenant.size)
   }
 }

@@ -52,4 +52,116 @@ describe("an index of filters", () => {
       assert.deepStrictEqual(find("t7"), [])
     })
   )
+
+  const filters: ReadonlyArray<Filter.Filter> = [
+    Filter.all,
+    Filter.none,
+    Filter.fromFields({ events: ["agent_status_update"] }),
+    Filter.fromFields({ events: ["agent_status_update", "x"] }),
+    Filter.fromFields({ agents: ["a"] }),
+    Filter.fromFields({ agents: ["a", "b"] }),
+    Filter.fromFields({ agents: ["a"], events: ["x"] }),
+    Filter.fromFields({ commands: ["c"] }),
+    Filter.fromFields({ commands: ["c", "d"], agents: ["a"] }),
+    Filter.fromFields({ commands: ["d"], events: ["x"] }),
+    Filter.inTenant(Filter.all, "other"),
+    Filter.inTenant(Filter.fromFields({ agents: ["a"] }), "other")
+  ]
+  const events: ReadonlyArray<Filter.Filterable> = ["default", "other", "third"].flatMap((tenant) =>
+    ["stratix:agent_status_update", "stratix:agent_remove", "stratix:x"].flatMap((eventType) =>
+      ["a", "b", undefined].flatMap((agentId) =>
+        ["c", "d", undefined].map((commandId) => ({ tenant, eventType, agentId, commandId }))
+      )
+    )
+  )
+  /** What it finds for each event, beside what the filters say by themselves. */
+  const agrees = (index: FilterIndex.FilterIndex<number>, present: ReadonlyArray<number>) => {
+    for (const event of events) {
+      const found: Array<number> = []
+      index.forEach(event, (value) => found.push(value))
+      assert.deepStrictEqual(
+        found.toSorted((a, b) => a - b),
+        present.filter((i) => Filter.matches(filters[i] ?? Filter.none, event))
+      )
+    }
+  }
+
+  it("finds exactly the filters that let an event through, each once, whichever others come and go", () => {
+    const index = FilterIndex.make<number>()
+    let present: ReadonlyArray<number> = []
+    const add = (i: number) => {
+      index.add(filters[i] ?? Filter.none, i)
+      present = [...present, i].toSorted((a, b) => a - b)
+      agrees(index, present)
+    }
+    const remove = (i: number) => {
+      index.remove(filters[i] ?? Filter.none, i)
+      present = present.filter((other) => other !== i)
+      agrees(index, present)
+    }
+    filters.forEach((_, i) => {
+      add(i)
+    })
+    filters.forEach((_, i) => {
+      remove(i)
+      add(i)
+    })
+    filters.forEach((_, i) => {
+      remove(i)
+    })
+  })
+
+  it("holds nothing of filters that have left", () => {
+    const index = FilterIndex.make<number>()
+    const add = (i: number) => index.add(filters[i] ?? Filter.none, i)
+    const remove = (i: number) => index.remove(filters[i] ?? Filter.none, i)
+    assert.strictEqual(index.size(), 0)
+    for (const i of filters.keys()) {
+      add(i)
+      assert.isAbove(index.size(), 0)
+      remove(i)
+      assert.strictEqual(index.size(), 0)
+    }
+    index.add(Filter.fromFields({ agents: ["a", "b"] }), 5)
+    // Its tenant, itself, and its two names.
+    assert.strictEqual(index.size(), 4)
+    index.remove(Filter.fromFields({ agents: ["a", "b"] }), 5)
+    for (const i of filters.keys()) add(i)
+    const full = index.size()
+    for (const i of filters.keys()) {
+      remove(i)
+      add(i)
+      assert.strictEqual(index.size(), full)
+    }
+    for (const i of filters.keys()) remove(i)
+    assert.strictEqual(index.size(), 0)
+  })
+
+  it("takes the removal of what it does not hold for nothing", () => {
+    const index = FilterIndex.make<number>()
+    index.remove(Filter.all, 0)
+    index.add(Filter.fromFields({ agents: ["a"] }), 4)
+    index.remove(Filter.fromFields({ agents: ["a"] }), 5)
+    index.remove(Filter.all, 0)
+    agrees(index, [4])
+  })
+
+  it("asks a filter of commands and agents only about events of its commands", () => {
+    const index = FilterIndex.make<number>()
+    let looks = 0
+    index.add(
+      {
+        ...Filter.fromFields({ agents: ["a"], commands: ["c"] }),
+        get events() {
+          looks++
+          return undefined
+        }
+      },
+      0
+    )
+    looks = 0
+    index.forEach({ tenant: "default", eventType: "stratix:x", agentId: "a", commandId: "d" }, () => {})
+    index.forEach({ tenant: "default", eventType: "stratix:x", agentId: "a", commandId: undefined }, () => {})
+    assert.strictEqual(looks, 0)
+  })
 })
