@@ -168,7 +168,7 @@ const make = Effect.gen(function* () {
     group: Group,
     pending: ReadonlyArray<EventLog.LogEntry>,
     from: Offset,
-    messages: EventBatch.Shared
+    encode: ReturnType<typeof EventBatch.forFlush>
   ) => {
     // Asked before the bytes are made: for those who do not read none are.
     for (let i = group.live.length - 1; i >= 0; i--) {
@@ -177,7 +177,7 @@ const make = Effect.gen(function* () {
         fallBehind(subscriber, from)
     }
     if (group.live.length === 0) return
-    const frames = group.encode(pending, messages)
+    const frames = encode(group.encode, pending)
     // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
     let written = 0
     for (let i = group.live.length - 1; i >= 0; i--) {
@@ -206,13 +206,15 @@ const make = Effect.gen(function* () {
 
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>, from: Offset) => {
     const before = { deliveries, bytes }
-    const touched = new Set<Group>()
+    const touched: Array<Group> = []
     const give = (group: Group, entry: EventLog.LogEntry) => {
       if (group.live.length === 0) return
-      touched.add(group)
+      if (group.pending.length === 0) touched.push(group)
       group.pending.push(entry)
     }
+    let encode: ReturnType<typeof EventBatch.forFlush>
     try {
+      encode = EventBatch.forFlush(TimeoutQueues.sentAt(clock), stamp.next, compressOnce)
       for (const entry of entries) {
         subscribers.forEachMatching(entry, (group) => give(group, entry))
         const { departure } = entry
@@ -228,16 +230,6 @@ const make = Effect.gen(function* () {
       everyoneBehind(from)
       return
     }
-    const stamps: Array<Stamps.Stamp> = []
-    const messages: EventBatch.Shared = {
-      now: TimeoutQueues.sentAt(clock),
-      // The n-th message of a flush is stamped the same for every group, so that equal messages are compressed once.
-      stampOf: (index) => {
-        stamps[index] ??= stamp.next()
-        return stamps[index]
-      },
-      compress: compressOnce
-    }
     let made = 0
     for (const group of touched) {
       const { pending } = group
@@ -250,7 +242,7 @@ const make = Effect.gen(function* () {
           continue
         }
         made += cost
-        writeGroup(group, pending, from, messages)
+        writeGroup(group, pending, from, encode)
       } catch (defect) {
         // Thrown before its first write: its connections have nothing of this flush.
         faults.record(defect)

@@ -61,24 +61,58 @@ const single = (entries: ReadonlyArray<LogEntry>): ReadonlyArray<string> => entr
 
 const NOTHING = Buffer.alloc(0)
 
+const inFrames =
+  (textsOf: typeof batches): Encode =>
+  (entries, shared, before) =>
+    Frame.texts(textsOf(entries, shared), before)
+
+const deflated =
+  (textsOf: typeof batches): Encode =>
+  (entries, shared, before = NOTHING) =>
+    Buffer.concat([before, ...textsOf(entries, shared).map(shared.compress)])
+
+const inStream: Encode = (entries, { now }, before = NOTHING) =>
+  Buffer.concat([
+    before,
+    Buffer.from(
+      Form.streamSentAt(now) + entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join("")
+    )
+  ])
+
 /** How events are encoded in each form, for plain clients and for sync clients. In a stream every event is a message, because its offset must be the message's id. */
-export const encoders: { readonly [Name in Form.Form["name"]]: (sync: boolean) => Encode } = {
-  frames: (sync) => {
-    const textsOf = sync ? batches : single
-    return (entries, shared, before) => Frame.texts(textsOf(entries, shared), before)
-  },
-  deflated: (sync) => {
-    const textsOf = sync ? batches : single
-    return (entries, shared, before = NOTHING) =>
-      Buffer.concat([before, ...textsOf(entries, shared).map(shared.compress)])
-  },
-  stream:
-    () =>
-    (entries, { now }, before = NOTHING) =>
-      Buffer.concat([
-        before,
-        Buffer.from(
-          Form.streamSentAt(now) + entries.map((entry) => Form.streamEvent(entry.offset, withOffset(entry))).join("")
-        )
-      ])
+export const encoders: {
+  readonly [Name in Form.Form["name"]]: { readonly plain: Encode; readonly sync: Encode }
+} = {
+  frames: { plain: inFrames(single), sync: inFrames(batches) },
+  deflated: { plain: deflated(single), sync: deflated(batches) },
+  stream: { plain: inStream, sync: inStream }
+}
+
+/** Encodes for the groups of one flush. Groups that get one and the same event share its bytes: filters of many agents overlap. */
+export const forFlush = (
+  now: number,
+  nextStamp: () => Stamp,
+  compress: Shared["compress"]
+): ((encode: Encode, entries: ReadonlyArray<LogEntry>) => Buffer) => {
+  const stamps: Array<Stamp> = []
+  const shared: Shared = {
+    now,
+    // The n-th message of a flush is stamped the same for every group, so that equal messages are compressed once.
+    stampOf: (index) => {
+      stamps[index] ??= nextStamp()
+      return stamps[index]
+    },
+    compress
+  }
+  // Bound: the events of the flush, in each form.
+  const singles = new Map<Encode, Map<LogEntry, Buffer>>()
+  return (encode, entries) => {
+    const [only] = entries
+    if (only === undefined || entries.length > 1) return encode(entries, shared)
+    const known = singles.get(encode) ?? new Map<LogEntry, Buffer>()
+    singles.set(encode, known)
+    const bytes = known.get(only) ?? encode(entries, shared)
+    known.set(only, bytes)
+    return bytes
+  }
 }

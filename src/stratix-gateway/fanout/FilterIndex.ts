@@ -15,6 +15,8 @@ export interface FilterIndex<A> {
 
 interface Entry<A> {
   readonly filter: Filter.Filter
+  /** Whether it stands under all that its filter asks for: then what is found there passes. */
+  readonly exact: boolean
   readonly value: A
 }
 
@@ -38,16 +40,17 @@ const ofTenant = <A>(): FilterIndex<A> => {
   const visit = (slot: Slot<A> | undefined, event: Filter.Filterable, f: (value: A) => void) => {
     if (slot === undefined) return
     if (!(slot instanceof Set)) {
-      if (Filter.matches(slot.filter, event)) f(slot.value)
+      if (slot.exact || Filter.matches(slot.filter, event)) f(slot.value)
       return
     }
-    for (const { filter, value } of slot) if (Filter.matches(filter, event)) f(value)
+    for (const { exact, filter, value } of slot) if (exact || Filter.matches(filter, event)) f(value)
   }
 
   return {
     size: () => entries.size + everything.size + byCommand.size + byAgent.size + byEvent.size,
     add: (filter, value) => {
-      const entry = { filter, value }
+      const fields = [filter.events, filter.agents, filter.commands].filter((names) => names !== undefined)
+      const entry = { filter, exact: fields.length === 1, value }
       entries.set(value, entry)
       const found = place(filter)
       if (found === undefined) {

@@ -33,7 +33,7 @@ export class Group {
     /** Unsent bytes above which its connections get nothing more. */
     readonly highWaterMark: number
   ) {
-    this.encode = EventBatch.encoders[form.name](sync)
+    this.encode = EventBatch.encoders[form.name][sync ? "sync" : "plain"]
   }
 }
 

@@ -1,8 +1,14 @@
 /**
- * One fiber that sleeps until something is due, and can be woken earlier.
+ * What sleeps until something is due, and can be woken earlier.
+ *
+ * One fiber for each sleep: one that races its sleep against being woken costs three, and a gateway of many
+ * connections wakes a thousand times a second.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 
 /** What a loop runs, and on which clock. */
@@ -21,6 +27,9 @@ export interface SleepLoop {
   readonly wake: (at: number) => void
 }
 
+/** Unlike `Effect.never` without a timer, which would keep the process alive. */
+const forever = Effect.async<never>(() => undefined)
+
 /** Runs until the scope closes. */
 export const make = ({
   longest = Number.POSITIVE_INFINITY,
@@ -28,26 +37,37 @@ export const make = ({
   run
 }: Options): Effect.Effect<SleepLoop, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const latch = Effect.unsafeMakeLatch(false)
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    let sleeping: Fiber.RuntimeFiber<void> | undefined
     let sleepsUntil = Number.NEGATIVE_INFINITY
 
-    yield* Effect.gen(function* () {
-      while (true) {
-        latch.unsafeClose()
-        sleepsUntil = run()
-        yield* sleepsUntil === Number.POSITIVE_INFINITY
-          ? latch.await
-          : Effect.raceFirst(
-              Effect.sleep(Duration.millis(Math.min(Math.ceil(sleepsUntil - now()), longest))),
-              latch.await
-            )
+    const pause = (until: number) => {
+      if (until === Number.POSITIVE_INFINITY) return forever
+      const millis = Math.min(Math.ceil(until - now()), longest)
+      // What is due runs in a later turn, as what is not.
+      return millis > 0 ? Effect.sleep(Duration.millis(millis)) : Effect.yieldNow()
+    }
+    const sleep = (until: number) => {
+      sleepsUntil = until
+      sleeping = runFork(Effect.flatMap(pause(until), () => Effect.sync(step)))
+    }
+    const step = () => {
+      sleepsUntil = Number.NEGATIVE_INFINITY
+      sleep(run())
+    }
+    sleep(Number.NEGATIVE_INFINITY)
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
         sleepsUntil = Number.NEGATIVE_INFINITY
-      }
-    }).pipe(Effect.interruptible, Effect.forkScoped)
+        return sleeping === undefined ? Effect.void : Fiber.interrupt(sleeping)
+      })
+    )
 
     return {
       wake: (at) => {
-        if (at < sleepsUntil) latch.unsafeOpen()
+        if (at >= sleepsUntil) return
+        sleeping?.unsafeInterruptAsFork(FiberId.none)
+        sleep(at)
       }
     }
   })

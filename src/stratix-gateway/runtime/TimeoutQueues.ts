@@ -41,10 +41,10 @@ export class TimeoutQueue<A> {
     this.millis = Duration.toMillis(duration)
   }
 
-  /** Starts or restarts a timeout. */
-  start(timeout: Timeout<A>): void {
+  /** Starts or restarts a timeout. `now` where the caller has just looked at the clock. */
+  start(timeout: Timeout<A>, now = this.now()): void {
     this.stop(timeout)
-    this.add(timeout, this.now() + this.millis)
+    this.add(timeout, now + this.millis)
   }
 
   /** Restarts a timeout from the moment it expired, so that a late sweep does not shift the rhythm. After a pause longer than the timeout it restarts from `now`: missed rounds are skipped. */

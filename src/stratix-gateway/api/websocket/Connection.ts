@@ -146,6 +146,8 @@ export class Connection implements SocketHandlers {
   private asked: Filter.Filter
   /** The last report of its screen, if it sends any. */
   screen: ScreenReport | undefined = undefined
+  /** When its last frame came in. */
+  private heardAt = 0
   /** When the unanswered ping was sent. */
   private pingedAt: number | undefined = undefined
   private strikes: Array<number> | undefined = undefined
@@ -186,9 +188,10 @@ export class Connection implements SocketHandlers {
   }
 
   onSignOfLife(): void {
-    this.liveness?.signOfLife()
     const { clock, inbound } = this.context
     const now = monotonicMillis(clock)
+    this.heardAt = now
+    this.liveness?.signOfLife(now)
     this.allowedAt = inbound.take(this.allowedAt, now, 1)
     const excess = inbound.excess(this.allowedAt, now)
     if (excess <= 0) return
@@ -198,13 +201,13 @@ export class Connection implements SocketHandlers {
   }
 
   onTaken(): void {
-    this.liveness?.signOfLife()
+    this.liveness?.signOfLife(monotonicMillis(this.context.clock))
   }
 
   onPong(): void {
     // A client may send unsolicited pongs.
     if (this.pingedAt === undefined) return
-    this.roundTripMillis = monotonicMillis(this.context.clock) - this.pingedAt
+    this.roundTripMillis = this.heardAt - this.pingedAt
     this.pingedAt = undefined
     Metrics.roundTrip.unsafeUpdate(this.roundTripMillis / 1000, [])
   }

@@ -18,7 +18,6 @@ import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import { CLOSING, CONNECTED, HEARTBEAT, WELCOME_MESSAGE } from "../../../stratix-core/stratix-protocol.js"
@@ -135,7 +134,7 @@ const make = Effect.gen(function* () {
   const runSync = Runtime.runSync(runtime)
 
   const changes = yield* Effect.acquireRelease(PubSub.sliding<ConnectionEvent>(CHANGES_CAPACITY), PubSub.shutdown)
-  const pool = new Map<Connection, Scope.CloseableScope>()
+  const pool = new Set<Connection>()
   // Bound: one for each tenant that has a connection.
   const byTenant = new Map<string, number>()
   // Bound: one for each connection.
@@ -225,22 +224,18 @@ const make = Effect.gen(function* () {
     else byTenant.set(tenant, count)
   }
 
-  /** Gives back everything that opening the connection acquired, however it ends. */
-  const release = (connection: Connection) =>
-    Effect.suspend(() => {
-      if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
-      connection.unwatch?.()
-      connection.liveness?.stop()
-      keepAlive.remove(connection)
-      if (connection.expiry !== undefined) expiryTimers.cancel(connection.expiry)
-      if (pool.delete(connection)) countTenant(connection, -1)
-      connection.admission.permit.release()
-      return draining && pool.size === 0 ? Deferred.succeed(emptied, undefined) : Effect.void
-    })
-
-  // A finalizer is added to the scope itself: `acquireRelease` would keep the fiber's references for as long as the connection, 1 KB each.
-  const scopeOf = (connection: Connection): Scope.CloseableScope =>
-    runSync(Effect.tap(Scope.make(), (scope) => Scope.addFinalizer(scope, release(connection))))
+  /** Gives back everything that opening the connection acquired, however it ends. Nothing of it waits, so a connection needs no scope of its own. */
+  const release = (connection: Connection) => {
+    pool.delete(connection)
+    countTenant(connection, -1)
+    connection.admission.permit.release()
+    if (draining && pool.size === 0) Deferred.unsafeDone(emptied, Exit.void)
+    if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
+    connection.unwatch?.()
+    connection.liveness?.stop()
+    keepAlive.remove(connection)
+    if (connection.expiry !== undefined) expiryTimers.cancel(connection.expiry)
+  }
 
   const changed = (event: ConnectionEvent) => {
     // Full: a consumer is as far behind as it may be, and now loses the oldest.
@@ -248,7 +243,7 @@ const make = Effect.gen(function* () {
   }
 
   const onOpened = (connection: Connection) => {
-    pool.set(connection, scopeOf(connection))
+    pool.add(connection)
     countTenant(connection, 1)
     const { expiresAt, visibility } = connection.admission.principal
     connection.unwatch = visibility?.onChange(() => connection.visibleChanged())
@@ -294,10 +289,9 @@ const make = Effect.gen(function* () {
       )
     },
     onClosed: (connection, code, reason) => {
-      const scope = pool.get(connection)
-      if (scope === undefined) return
+      if (!pool.has(connection)) return
       Metric.tagged(Metrics.leaves, "code", Metrics.leaveCode(code)).unsafeUpdate(1, [])
-      runFork(Scope.close(scope, Exit.void))
+      release(connection)
       changed({ _tag: "Left", connection: connection.info, code, reason })
       debug(connection, "client left", { code, reason })
     }
@@ -311,7 +305,7 @@ const make = Effect.gen(function* () {
 
   const closeAll = Effect.gen(function* () {
     let sent = 0
-    for (const connection of [...pool.keys()]) {
+    for (const connection of [...pool]) {
       if (connection.admission.sync) {
         const retryAfterMs = yield* retryAfter
         connection.reply(CLOSING, { reason: "the gateway is going away", retryAfterMs })
@@ -335,7 +329,7 @@ const make = Effect.gen(function* () {
       yield* closeAll
       yield* atMost(Deferred.await(emptied), Math.max(0, deadline - monotonicMillis(clock)))
       const left = pool.size
-      for (const connection of [...pool.keys()]) connection.socket.terminate()
+      for (const connection of [...pool]) connection.socket.terminate()
       // A terminated socket reports its end in a later turn, which closes its connection's scope.
       yield* atMost(Deferred.await(emptied), "1 second")
       yield* Effect.logInfo(
@@ -348,7 +342,7 @@ const make = Effect.gen(function* () {
   yield* Queue.take(revocations).pipe(
     Effect.zipRight(
       Effect.sync(() => {
-        for (const connection of [...pool.keys()]) {
+        for (const connection of [...pool]) {
           if (!authenticator.isStillValid(connection.admission.principal)) unauthorize(connection, "revoked")
         }
       })
@@ -379,7 +373,7 @@ const make = Effect.gen(function* () {
     count: Effect.sync(() => pool.size),
     countOf: (tenant) => Effect.sync(() => byTenant.get(tenant) ?? 0),
     accepting: Effect.sync(() => !draining),
-    all: Effect.sync(() => [...pool.keys()]),
+    all: Effect.sync(() => [...pool]),
     changes: Stream.fromPubSub(changes),
     decide,
     accept,

@@ -23,8 +23,8 @@ export interface Peer {
  * @since 0.1.0
  * @category models */
 export interface LivenessWatch {
-  /** A frame came in: restarts the timeout. */
-  readonly signOfLife: () => void
+  /** A frame came in: restarts the timeout. `now` is in milliseconds on the monotonic clock. */
+  readonly signOfLife: (now: number) => void
   /** Ends the watch. */
   readonly stop: () => void
 }
@@ -55,8 +55,8 @@ class Watched implements LivenessWatch {
     deaths.start(this.death)
   }
 
-  signOfLife(): void {
-    if (this.death.running) this.deaths.start(this.death)
+  signOfLife(now: number): void {
+    if (this.death.running) this.deaths.start(this.death, now)
   }
 
   stop(): void {
