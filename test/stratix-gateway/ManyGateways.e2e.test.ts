@@ -5,6 +5,7 @@ import { NodeServer, StatusSync, StatusSyncServer } from "../../src/stratix-gate
 import { quiet } from "./support/gateway.js"
 import { RedisServer } from "./support/redis.js"
 import { eventually, newNamespace } from "./support/redisLogs.js"
+import { Wire } from "./support/wire.js"
 
 let server: RedisServer
 beforeAll(async () => {
@@ -117,6 +118,36 @@ describe("clients of many gateways", () => {
       assert.deepStrictEqual([...screen.agents.keys()], ["b", "c"])
       const sync = screen.messages.find(({ eventType }) => eventType === "stratix:sync")
       assert.deepInclude(sync?.payload, { mode: "resume", count: 2, lost: 0 })
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a gateway whose Redis is slow", () => {
+  it.live("says nothing of it to screens: heartbeats come, and what is published is shown", () =>
+    Effect.gen(function* () {
+      const wire = yield* Effect.acquireRelease(
+        Effect.promise(() => Wire.open(server.port)),
+        (one) => Effect.promise(() => one.close())
+      )
+      const { port, sync } = yield* gateway(newNamespace(), {
+        eventLog: Redacted.make(wire.url),
+        keepAliveInterval: "100 millis"
+      })
+      const screen = yield* opened(port)
+      yield* eventually(
+        Effect.sync(() => newest(screen, "stratix:heartbeat")),
+        (heartbeat) => heartbeat !== undefined
+      )
+      wire.delay = 200
+      const heartbeats = () => screen.messages.filter(({ eventType }) => eventType === "stratix:heartbeat")
+      const { length } = heartbeats()
+      yield* sync.notifyAgentStatus("a", "busy")
+      yield* shows(screen, "a", "busy")
+      yield* eventually(
+        Effect.sync(() => heartbeats().length),
+        (count) => count > length + 2
+      )
+      assert.isTrue(heartbeats().every(({ payload }) => payload["staleMs"] === undefined))
     }).pipe(Effect.scoped)
   )
 })

@@ -161,7 +161,13 @@ export const inspect = (
     const address = yield* Address.parse(url)
     const journal = yield* Journal.open(address, { isLook: true })
     if (journal.isNew) return { path: address.path, events: undefined }
-    return { path: address.path, events: (yield* Restore.readAll(journal)).length }
+    let events = 0
+    yield* Restore.eachPage(journal, (page) =>
+      Effect.sync(() => {
+        events += page.length
+      })
+    )
+    return { path: address.path, events }
   }).pipe(
     Effect.scoped,
     Effect.mapError((error) => (typeof error === "string" ? error : error.detail))

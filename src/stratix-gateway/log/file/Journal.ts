@@ -2,9 +2,11 @@
  * The file of a log, as this thread sees it: questions to the thread that has it, answered in their order.
  */
 import { Worker } from "node:worker_threads"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import { EventLogStartError } from "../EventLog.js"
 import type { Retained } from "../mirror/Records.js"
@@ -37,6 +39,8 @@ interface Questions {
   readonly meta: { readonly request: { readonly name: string }; readonly value: string | undefined }
   readonly setMeta: { readonly request: { readonly name: string; readonly value: string }; readonly value: undefined }
   readonly rows: { readonly request: { readonly after: number }; readonly value: ReadonlyArray<string> }
+  /** Sequence number of the oldest event of the history, `undefined` where there is no event. */
+  readonly historyFrom: { readonly request: { readonly capacity: number }; readonly value: number | undefined }
   readonly keys: { readonly request: undefined; readonly value: ReadonlyArray<string> }
   readonly revoked: { readonly request: undefined; readonly value: ReadonlyArray<string> }
   /** Keeps no more than `most`. */
@@ -105,6 +109,18 @@ export const askAtStart = <Name extends keyof Questions>(
   name: Name,
   request: Questions[Name]["request"]
 ): Effect.Effect<Questions[Name]["value"], EventLogStartError> => Effect.mapError(ask(journal, name, request), refused)
+
+/** The same, asked now and answered later. */
+export const begin = <Name extends keyof Questions>(
+  journal: Journal,
+  name: Name,
+  request: Questions[Name]["request"]
+): Effect.Effect<Effect.Effect<Questions[Name]["value"], EventLogStartError>> =>
+  Effect.sync(() => {
+    const answered = Deferred.unsafeMake<Questions[Name]["value"], Failure>(FiberId.none)
+    journal.ask(name, request, (answer) => Deferred.unsafeDone(answered, answer))
+    return Effect.mapError(Deferred.await(answered), refused)
+  })
 
 /** Opens the file until the scope closes. `isLook`: without changing it. */
 export const open = (

@@ -292,6 +292,18 @@ const journal = ({ database, held }) => {
         if (text.slice(0, text.indexOf(" ")) !== String(row["seq"])) throw damaged(`event ${row["seq"]} is another one`)
         return text
       }),
+    /** @param {{ readonly capacity: number }} request */
+    historyFrom: ({ capacity }) => {
+      const newest = database.prepare("SELECT max(seq) AS seq FROM log").get()?.["seq"]
+      if (typeof newest !== "number") return undefined
+      const oldest = newest - capacity + 1
+      const gap = database
+        .prepare(
+          "SELECT seq FROM log AS a WHERE seq > ? AND NOT EXISTS (SELECT 1 FROM log WHERE seq = a.seq - 1) ORDER BY seq DESC LIMIT 1"
+        )
+        .get(oldest)?.["seq"]
+      return typeof gap === "number" ? gap : Math.max(1, oldest)
+    },
     keys: () =>
       database
         .prepare("SELECT key, value, sum FROM idem ORDER BY rowid")

@@ -6,14 +6,13 @@
  */
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import type { Settings } from "../../config/StatusSyncConfig.js"
 import { EventLogStartError } from "../EventLog.js"
-import type { Epoch } from "../mirror/Epochs.js"
+import { type Epoch, Epochs } from "../mirror/Epochs.js"
 import { Mirror } from "../mirror/Mirror.js"
-import { unpack } from "../mirror/Packed.js"
-import type { Kept, Recorded } from "../mirror/Records.js"
-import { askAtStart, type Journal } from "./Journal.js"
+import { seqOf, unpack } from "../mirror/Packed.js"
+import type { Origin, Recorded } from "../mirror/Records.js"
+import { askAtStart, begin, type Journal } from "./Journal.js"
 
 /** Epochs remembered: so many starts back an offset is still known. */
 const EPOCHS = 128
@@ -56,68 +55,66 @@ const nextEpochs = (text: string | undefined, seq: number): ReadonlyArray<Epoch>
   return [...used, { epoch: newName(), start: seq }].slice(-EPOCHS)
 }
 
-/** What is left of all events, in their order. */
-const keptOf = (all: ReadonlyArray<Recorded>, forgotten: number): Kept => {
-  const latest = new Map<string, Recorded>()
-  const marks: Array<Recorded> = []
-  let begin = 0
-  for (const [i, recorded] of all.entries()) {
-    const { draft, effects, place } = recorded
-    if (i > 0 && place.seq !== (all[i - 1]?.place.seq ?? 0) + 1) begin = i
-    for (const key of draft.removes) latest.delete(key)
-    if (place.seq >= forgotten) {
-      if (effects.moved !== undefined) marks.push({ ...recorded, effects: { ...effects, removed: false } })
-      if (effects.removed) marks.push(recorded)
-    }
-    if (draft.key === undefined) continue
-    latest.delete(draft.key)
-    latest.set(draft.key, recorded)
-  }
-  return { latest: [...latest.values()], marks, forgotten, history: all.slice(begin) }
-}
-
-/** All events of the file. */
-export const readAll = (journal: Journal): Effect.Effect<ReadonlyArray<string>, EventLogStartError> =>
+/** The events of the file in their order, page by page: the thread of the file reads the next one while a page is taken. */
+export const eachPage = (
+  journal: Journal,
+  take: (page: ReadonlyArray<string>) => Effect.Effect<void, EventLogStartError>
+): Effect.Effect<void, EventLogStartError> =>
   Effect.gen(function* () {
-    const all: Array<string> = []
-    let after = -1
+    let pending = yield* begin(journal, "rows", { after: -1 })
     while (true) {
-      const page = yield* askAtStart(journal, "rows", { after })
+      const page = yield* pending
       const last = page.at(-1)
-      if (last === undefined) return all
-      for (const packed of page) all.push(packed)
-      after = Number(last.slice(0, last.indexOf(" ")))
+      if (last === undefined) return
+      pending = yield* begin(journal, "rows", { after: seqOf(last) })
+      yield* take(page)
     }
   })
+
+/** Where the mirror begins: before the oldest event of the history, which has no gap. */
+const originOf = (journal: Journal, capacity: number): Effect.Effect<Origin, EventLogStartError> =>
+  Effect.gen(function* () {
+    const first = yield* askAtStart(journal, "historyFrom", { capacity })
+    const [oldest] = first === undefined ? [] : yield* askAtStart(journal, "rows", { after: first - 1 })
+    const read = oldest === undefined ? undefined : yield* unpacked(oldest)
+    const after = read === undefined ? { epoch: "", seq: 0, keyless: 0 } : { ...read.place, seq: read.place.seq - 1 }
+    return { after, index: after.seq, epochs: [] }
+  })
+
+const unpacked = (packed: string): Effect.Effect<Recorded, EventLogStartError> =>
+  Effect.try({ try: () => unpack(packed), catch: () => damaged("an event cannot be read") })
 
 /** Makes the mirror, and begins an epoch. */
 export const read = (journal: Journal, settings: Settings): Effect.Effect<Restored, EventLogStartError> =>
   Effect.gen(function* () {
-    const all: Array<Recorded> = []
+    const forgotten = Number((yield* askAtStart(journal, "meta", { name: "forgotten" })) ?? 0)
+    const mirror = new Mirror(settings, yield* originOf(journal, settings.historyCapacity))
+    const first = mirror.place.seq + 1
     let characters = 0
-    for (const packed of yield* readAll(journal)) {
-      const recorded = Either.try(() => unpack(packed))
-      if (Either.isLeft(recorded)) return yield* damaged("an event cannot be read")
-      characters += packed.length
-      all.push(recorded.right)
-    }
-    const newest = all.at(-1)
-    const seq = newest?.place.seq ?? 0
+    let at = 0
+    yield* eachPage(journal, (page) =>
+      Effect.try({
+        try: () => {
+          for (const packed of page) {
+            const recorded = unpack(packed)
+            characters += packed.length
+            at = recorded.now
+            mirror.replay(recorded, forgotten, recorded.place.seq >= first)
+          }
+        },
+        catch: () => damaged("an event cannot be read")
+      })
+    )
+    const { seq } = mirror.place
     const epochs = nextEpochs(yield* askAtStart(journal, "meta", { name: "epochs" }), seq)
     const epoch = epochs.at(-1)?.epoch ?? ""
     const known = yield* askAtStart(journal, "meta", { name: "id" })
-    if (known === undefined && newest !== undefined) return yield* damaged("its name is missing")
+    if (known === undefined && seq > 0) return yield* damaged("its name is missing")
     const id = known ?? newName()
-    const forgotten = Number((yield* askAtStart(journal, "meta", { name: "forgotten" })) ?? 0)
     if (known === undefined) yield* askAtStart(journal, "setMeta", { name: "id", value: id })
     yield* askAtStart(journal, "setMeta", { name: "epochs", value: JSON.stringify(epochs) })
     // Else a write-ahead log that is lost would make it a file that never had a log.
     if (known === undefined) yield* askAtStart(journal, "checkpoint", undefined)
-
-    const kept = keptOf(all, forgotten)
-    const [oldest] = kept.history
-    const after = oldest === undefined ? { epoch, seq: 0, keyless: 0 } : { ...oldest.place, seq: oldest.place.seq - 1 }
-    const mirror = new Mirror(settings, { after, index: after.seq, epochs })
-    mirror.restore(kept)
-    return { id, epoch, mirror, at: newest?.now ?? 0, characters }
+    mirror.epochs = new Epochs(epochs)
+    return { id, epoch, mirror, at, characters }
   })

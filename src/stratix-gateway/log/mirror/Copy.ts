@@ -1,23 +1,10 @@
 /**
  * What a mirror holds, for another process that makes the same one.
  */
-import type { LogEntry } from "../EventLog.js"
-import type * as Filter from "../Filter.js"
 import type { Epochs, Place } from "./Epochs.js"
 import type { History } from "./History.js"
 import type { Kept, Origin, Recorded } from "./Records.js"
-
-/** An event as a mirror holds it. */
-export interface Stored extends LogEntry, Place {
-  readonly appendedAt: number
-  readonly departure: Stored | undefined
-  /** Of a departure: what those are told who still see the command. */
-  readonly instead: Filter.Filterable | undefined
-  superseded: boolean
-}
-
-/** Whether it is a removal. */
-export const isMark = ({ key }: Stored): boolean => key === undefined
+import type { Stored } from "./Stored.js"
 
 /** Where a mirror begins, and what it holds. */
 export type MirrorCopy = Kept & Omit<Origin, "index">

@@ -19,15 +19,25 @@ import {
 import * as Filter from "../Filter.js"
 import type { Stamp } from "../Stamps.js"
 import * as Tenant from "../Tenant.js"
-import { copyOf, isMark, type MirrorCopy, recordedOf, type Stored } from "./Copy.js"
+import { copyOf, type MirrorCopy, recordedOf } from "./Copy.js"
 import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { FinishedCommands } from "./FinishedCommands.js"
 import { History } from "./History.js"
 import { agentKey, failedOf, Leases, offlineOf } from "./Leases.js"
-import { type Effects, effectsOf, type Kept, NOTHING, type Origin, type Recorded, type Retained } from "./Records.js"
+import {
+  type Effects,
+  effectsOf,
+  type Kept,
+  type Origin,
+  type Recorded,
+  type Restoration,
+  type Retained
+} from "./Records.js"
 import { removalOf } from "./Removals.js"
+import { type Restoration, restorationOf } from "./Restoration.js"
 import { RunningCommands } from "./RunningCommands.js"
 import { StatusCounts } from "./StatusCounts.js"
+import { isMark, type Stored, storedOf } from "./Stored.js"
 
 /** How many entries one `since` looks at before it lets others run, so that a narrow filter over a long history cannot hold the thread. */
 const SCAN_LIMIT = 8192
@@ -114,26 +124,40 @@ export class Mirror {
     effects: Effects = effectsOf(draft, (key) => this.byKey.get(key))
   ): LogEntry {
     const entry = this.record({ draft, place, now, effects })
-    for (const key of draft.removes) this.end(key)
-    if (entry.departure !== undefined) this.mark(entry.departure)
-    if (effects.removed) this.mark(entry)
-    if (entry.key !== undefined) this.hold(entry.key, entry)
+    this.change(entry, effects.removed, true)
     return entry
   }
 
   /** Takes what the owner of a log kept, once and before any event. */
   restore({ forgotten, history, latest, marks }: Kept): void {
-    const recent = new Map(history.map((kept) => [kept.place.seq, this.record(kept)]))
-    const states = latest.map((kept) => ({ kept, isState: true }))
-    const all = [...marks.map((kept) => ({ kept, isState: false })), ...states]
-    this.lastForgotten = forgotten
-    // Stable: of a command that moved, the removal comes first.
-    for (const { isState, kept } of all.sort((a, b) => a.kept.place.seq - b.kept.place.seq)) {
-      const entry = recent.get(kept.place.seq) ?? this.store(kept)
-      if (isState && entry.key !== undefined) this.hold(entry.key, entry)
-      else if (kept.effects.removed) this.mark(entry)
-      else if (entry.departure !== undefined) this.mark(entry.departure)
-    }
+    const restoration = this.restoring(history)
+    for (const kept of latest) restoration.state(kept)
+    for (const kept of marks) restoration.mark(kept)
+    restoration.done(forgotten)
+  }
+
+  /** As `restore`, of what comes bit by bit: the history here, and the rest in any order, until `done`. */
+  restoring(history: Iterable<Recorded>): Restoration {
+    for (const kept of history) this.record(kept)
+    const { first } = this.history
+    return restorationOf({
+      entryOf: (kept) => (kept.place.seq >= first ? this.history.at(kept.place.seq) : storedOf(kept, this.shift)),
+      begin: (forgotten) => {
+        this.lastForgotten = forgotten
+      },
+      hold: (entry) => {
+        if (entry.key !== undefined) this.hold(entry.key, entry)
+      },
+      mark: (entry) => this.mark(entry)
+    })
+  }
+
+  /** Takes an event that the owner of a log kept, before any other, and in their order. `isRecent`: it is of the history, as all after it are. */
+  replay(kept: Recorded, forgotten: number, isRecent: boolean): void {
+    const { effects, place } = kept
+    this.lastForgotten = Math.max(this.lastForgotten, forgotten)
+    const entry = isRecent ? this.record(kept) : storedOf(kept, this.shift)
+    this.change(entry, effects.removed, place.seq >= forgotten)
   }
 
   /** The lease of the agent whose status has this key runs its full length again. `false`: it has none. */
@@ -253,10 +277,18 @@ export class Mirror {
     return place.seq >= first && this.history.at(place.seq).keyless !== place.keyless ? undefined : place
   }
 
+  /** What an event does to the state. */
+  private change(entry: Stored, removed: boolean, isMarked: boolean): void {
+    for (const key of entry.removes) this.end(key)
+    if (isMarked && entry.departure !== undefined) this.mark(entry.departure)
+    if (isMarked && removed) this.mark(entry)
+    if (entry.key !== undefined) this.hold(entry.key, entry)
+  }
+
   /** Into the history. */
   private record(recorded: Recorded): Stored {
     this.newest = recorded.place
-    const entry = this.store(recorded)
+    const entry = storedOf(recorded, this.shift)
     this.history.add(entry)
     return entry
   }
@@ -272,41 +304,6 @@ export class Mirror {
     this.statuses.add(entry)
     this.lease(entry)
     if (entry.finished) this.finished.add(entry)
-  }
-
-  private store({ draft, effects: { moved }, now, place }: Recorded, instead?: Draft): Stored {
-    const departure =
-      moved === undefined
-        ? undefined
-        : this.store({ draft: removalOf(moved, draft.stamp), place, now, effects: NOTHING }, draft)
-    return {
-      tenant: draft.tenant,
-      eventType: draft.eventType,
-      agentId: draft.agentId,
-      commandId: draft.commandId,
-      key: draft.key,
-      own: draft.own,
-      removes: draft.removes,
-      status: draft.status,
-      finished: draft.finished,
-      lease: draft.lease,
-      stamp: draft.stamp,
-      json: draft.json,
-      offset: offsetOf(place),
-      index: place.seq + this.shift,
-      departure,
-      instead: instead && {
-        tenant: instead.tenant,
-        eventType: instead.eventType,
-        agentId: instead.agentId,
-        commandId: instead.commandId
-      },
-      epoch: place.epoch,
-      seq: place.seq,
-      keyless: place.keyless,
-      appendedAt: now,
-      superseded: false
-    }
   }
 
   /** A status of an agent begins or ends its lease. */

@@ -4,10 +4,16 @@
  *
  * JSON has no line breaks outside of strings, and escapes those within.
  */
-import * as Schema from "effect/Schema"
-import { AgentStatus, CommandStatus } from "../../../stratix-core/stratix-protocol.js"
+import {
+  AGENT_CREATE,
+  AGENT_STATUS_UPDATE,
+  AgentStatus,
+  COMMAND_STATUS_UPDATE,
+  CommandStatus
+} from "../../../stratix-core/stratix-protocol.js"
 import type { Draft } from "../EventLog.js"
-import type { Recorded } from "./Records.js"
+import { NOTHING, type Recorded } from "./Records.js"
+import type { Removed } from "./Removals.js"
 
 /** Everything of an event but its JSON. */
 export const headerOf = (draft: Draft): string =>
@@ -27,7 +33,19 @@ export const headerOf = (draft: Draft): string =>
     draft.own ?? null
   ])
 
-const isStatus = Schema.is(Schema.Union(AgentStatus, CommandStatus))
+const STATUSES = new Map([...AgentStatus.literals, ...CommandStatus.literals].map((status) => [String(status), status]))
+
+/** One list for all events that end nothing, and one string for all of an event type or an epoch: a state has many, and a start should not take long. */
+const NO_KEYS: ReadonlyArray<string> = []
+const EVENT_TYPES = new Map(
+  [AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, AGENT_CREATE].map((type) => [String(type), type])
+)
+let recentEpoch = ""
+
+const epochOf = (text: string): string => {
+  if (text !== recentEpoch) recentEpoch = text
+  return recentEpoch
+}
 
 const textOrNone = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
@@ -51,13 +69,13 @@ const draftOf = (header: ReadonlyArray<unknown>, json: string): Draft => {
   ] = header
   return {
     tenant: String(tenant),
-    eventType: String(eventType),
+    eventType: EVENT_TYPES.get(String(eventType)) ?? String(eventType),
     agentId: textOrNone(agentId),
     commandId: textOrNone(commandId),
     key: textOrNone(key),
     own: textOrNone(own),
-    removes: listOf(removes).map(String),
-    status: isStatus(status) ? status : undefined,
+    removes: Array.isArray(removes) && removes.length > 0 ? removes.map(String) : NO_KEYS,
+    status: STATUSES.get(String(status)),
     finished: finished === true,
     lease: typeof lease === "number" ? { millis: lease, endCommands: endCommands === true } : undefined,
     stamp: { timestamp: Number(timestamp), requestId: String(requestId) },
@@ -79,6 +97,23 @@ export const pack = ({ draft, effects: { moved, removed }, now, place: { epoch, 
   return `${numbers}\n${from}\n${headerOf(draft)}\n${draft.json}`
 }
 
+/** What the key of an event was before, by the line that says so. */
+const movedFrom = (from: string, draft: Draft): Removed | undefined => {
+  if (from === "") return undefined
+  const [agentId, commandId] = listOf(JSON.parse(from))
+  return {
+    tenant: draft.tenant,
+    eventType: draft.eventType,
+    agentId: textOrNone(agentId),
+    commandId: textOrNone(commandId),
+    key: draft.key ?? draft.removes[0],
+    own: draft.own
+  }
+}
+
+/** The sequence number in what was packed. */
+export const seqOf = (packed: string): number => Number(packed.slice(0, packed.indexOf(" ")))
+
 /** Reads what was packed. Without `now`, the time is that of the owner who appended it. Throws on what no owner wrote. */
 export const unpack = (packed: string, now?: number): Recorded => {
   const first = packed.indexOf("\n")
@@ -88,24 +123,10 @@ export const unpack = (packed: string, now?: number): Recorded => {
   if (first === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
   const from = packed.slice(first + 1, second)
   const draft = readDraft(packed.slice(second + 1, third), packed.slice(third + 1))
-  const [agentBefore, commandBefore] = from === "" ? [] : listOf(JSON.parse(from))
   return {
     draft,
-    place: { epoch, seq: Number(seq), keyless: Number(keyless) },
+    place: { epoch: epochOf(epoch), seq: Number(seq), keyless: Number(keyless) },
     now: now ?? Number(at),
-    effects: {
-      moved:
-        from === ""
-          ? undefined
-          : {
-              tenant: draft.tenant,
-              eventType: draft.eventType,
-              agentId: textOrNone(agentBefore),
-              commandId: textOrNone(commandBefore),
-              key: draft.key ?? draft.removes[0],
-              own: draft.own
-            },
-      removed: removed === "1"
-    }
+    effects: from === "" && removed !== "1" ? NOTHING : { moved: movedFrom(from, draft), removed: removed === "1" }
   }
 }

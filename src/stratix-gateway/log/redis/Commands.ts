@@ -205,7 +205,7 @@ export const make = (namespace: string, writer: string, settings: Settings) => {
       .send(["XRANGE", key("log"), from, String(to), "COUNT", String(count)])
       .pipe(Effect.map((reply) => entriesOf(reply, now)))
 
-  /** All values of a hash, page by page. */
+  /** All values of a hash, page by page, some of them twice. */
   const scan = (
     connection: Connection,
     name: string,

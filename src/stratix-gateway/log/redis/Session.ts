@@ -140,11 +140,11 @@ export const run = (
       return said
     })
 
-    const rebuild = ({ id, seq }: Answer) =>
+    const rebuild = ({ epoch, id, keyless, seq }: Answer) =>
       Effect.gen(function* () {
         const before = context.mirror()
         const index = before === undefined ? 0 : before.head.index + 1
-        const mirror = yield* Bootstrap.read(commands, reader, settings, seq, index, now())
+        const mirror = yield* Bootstrap.read(commands, reader, settings, { epoch, seq, keyless }, index, now())
         context.rebuilt(mirror, id)
         commit.replaced((place) => mirror.epochs.gave(place))
       })

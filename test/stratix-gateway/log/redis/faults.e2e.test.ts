@@ -224,7 +224,7 @@ describe("faults of the engine", () => {
       const server = yield* redis()
       const wire = yield* wireTo(server)
       const log = yield* openLog(wire.url, newNamespace())
-      wire.delay = 100
+      wire.delay = 200
       const numbers = Array.from({ length: 300 }, (_, n) => n)
       const offsets = yield* Effect.forEach(numbers, (n) => log.append([note(n)]), { concurrency: "unbounded" })
       assert.lengthOf(new Set(offsets.flat()), 300)
@@ -356,6 +356,44 @@ describe("replicas", () => {
       assert.strictEqual(staying.modes.at(-1), "resume")
       assert.lengthOf(new Set([...places, again]), 3)
       for (const reader of [before, past, staying]) assert.deepStrictEqual(reader.state, yield* stateOf(log))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("split brain: what only the old primary has is lost with a new epoch, and no offset is given twice", () =>
+    Effect.gen(function* () {
+      const first = yield* redis()
+      const second = yield* replicaOf(first)
+      const namespace = newNamespace()
+      const wire = yield* wireTo(first)
+      const left = yield* openLog(wire.url, namespace)
+      const readers = [new Reader(), new Reader()] as const
+      yield* left.append([agent("a"), note(1)])
+      for (const reader of readers) yield* reader.read(left)
+      yield* replicated(first, second)
+      yield* command(second, "REPLICAOF", "NO", "ONE")
+      const right = yield* openLog(second.url, namespace)
+      // Both sides take events, under the same numbers.
+      const lost = yield* left.append(Array.from({ length: 20 }, (_, n) => agent("left", n)))
+      const kept = yield* right.append(Array.from({ length: 30 }, (_, n) => agent("right", n)))
+      assert.lengthOf(new Set([...lost, ...kept]), 50)
+      yield* readers[0].read(left)
+      yield* readers[1].read(right)
+      assert.deepStrictEqual(readers[1].modes, ["snapshot", "resume"])
+      // The other side is reached again: it follows, and so does its gateway.
+      yield* command(first, "REPLICAOF", "127.0.0.1", String(second.port))
+      wire.cut()
+      wire.targets = [second.port]
+      wire.mend()
+      yield* rebuilt(left)
+      const truth = yield* stateOf(right)
+      yield* insist(left, [])
+      for (const reader of readers) {
+        yield* reader.read(left)
+        assert.deepStrictEqual(reader.state, truth)
+      }
+      assert.deepStrictEqual(readers[0].modes, ["snapshot", "resume", "snapshot"])
+      assert.strictEqual(readers[1].modes.at(-1), "resume")
+      assert.deepStrictEqual([...truth.keys()], ["agent:a", "agent:right"])
     }).pipe(Effect.scoped)
   )
 
