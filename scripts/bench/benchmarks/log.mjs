@@ -86,7 +86,7 @@ const open = async (layer) => {
   return { log: Context.get(context, EventLog.EventLog), end: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
 
-const load = async (name, { log }, { batched, concurrent, lone }, cpuSeconds) => {
+const load = async ({ log }, { batched, concurrent, lone }, cpuSeconds) => {
   const figures = {}
   const millis = []
   for (let n = 0; n < lone; n++) {
@@ -94,15 +94,14 @@ const load = async (name, { log }, { batched, concurrent, lone }, cpuSeconds) =>
     await Effect.runPromise(log.append([draft(`a${n % 1000}`, n)]))
     millis.push(performance.now() - began)
   }
-  figures[`${name}: one append after the other, p50 ms`] = quantile(millis, 0.5)
-  figures[`${name}: one append after the other, p99 ms`] = quantile(millis, 0.99)
+  figures["one append after the other, p50 ms"] = quantile(millis, 0.5)
+  figures["one append after the other, p99 ms"] = quantile(millis, 0.99)
   const timed = async (what, events, effect) => {
     const cpu = await cpuSeconds?.()
     const began = performance.now()
     await Effect.runPromise(effect)
-    figures[`${name}: ${what}, events/s`] = events / ((performance.now() - began) / 1000)
-    if (cpu !== undefined)
-      figures[`${name}: ${what}, engine CPU µs/event`] = (((await cpuSeconds()) - cpu) / events) * 1e6
+    figures[`${what}, events/s`] = events / ((performance.now() - began) / 1000)
+    if (cpu !== undefined) figures[`${what}, engine CPU µs/event`] = (((await cpuSeconds()) - cpu) / events) * 1e6
   }
   const numbers = (count) => Array.from({ length: count }, (_, n) => n)
   await timed(
@@ -121,31 +120,6 @@ const load = async (name, { log }, { batched, concurrent, lone }, cpuSeconds) =>
 
 /** As `problemWith` of log/file/Journal.ts. */
 const hasFiles = () => Number(process.versions.node.split(".")[0]) >= 24 || process.versions.node.startsWith("22.")
-
-/** The figures of a log in a file: written for a crash of the process, and for one of the machine. */
-const files = async (size) => {
-  const { EventLogFile } = await import("../../../dist/stratix-gateway/index.js")
-  const figures = {}
-  const folder = mkdtempSync(join(tmpdir(), "stratix-bench-"))
-  try {
-    for (const durability of /** @type {const} */ (["process", "disk"])) {
-      const one = await open(EventLogFile.layer({ path: join(folder, `${durability}.db`), durability }))
-      Object.assign(figures, await load(`file (${durability})`, one, size))
-      await one.end()
-    }
-    const path = join(folder, "keys.db")
-    const writer = await open(EventLogFile.layer({ path }))
-    await fill(writer, size.keys)
-    await writer.end()
-    const began = performance.now()
-    const reader = await open(EventLogFile.layer({ path }))
-    figures[`file: start with ${size.keys} keys, s`] = (performance.now() - began) / 1000
-    await reader.end()
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-  return figures
-}
 
 const fill = async ({ log }, keys) => {
   for (let n = 0; n < keys; n += BATCH)
@@ -166,43 +140,79 @@ const through = async (logs, samples) => {
   return millis
 }
 
+/** How long a log takes to start with keys: wall and CPU time, threads included. */
+const started = async (layer, { keys }, figures) => {
+  const writer = await open(layer)
+  await fill(writer, keys)
+  await writer.end()
+  const cpu = process.cpuUsage()
+  const began = performance.now()
+  const reader = await open(layer)
+  figures[`start with ${keys} keys, s`] = (performance.now() - began) / 1000
+  const { system, user } = process.cpuUsage(cpu)
+  figures[`start with ${keys} keys, CPU s`] = (user + system) / 1e6
+  await reader.end()
+}
+
+const memory = async (size) => {
+  const { EventLogMemory } = await import("../../../dist/stratix-gateway/index.js")
+  const one = await open(EventLogMemory.layer)
+  const figures = await load(one, size)
+  await one.end()
+  return figures
+}
+
+/** @param {"process" | "disk"} durability */
+const file = async (size, durability) => {
+  // Elsewhere the log says what it needs.
+  if (!hasFiles()) throw new Error(`no log in a file on Node ${process.versions.node}: use Node 22 or 24`)
+  const { EventLogFile } = await import("../../../dist/stratix-gateway/index.js")
+  const folder = mkdtempSync(join(tmpdir(), "stratix-bench-"))
+  try {
+    const one = await open(EventLogFile.layer({ path: join(folder, "load.db"), durability }))
+    const figures = await load(one, size)
+    await one.end()
+    if (durability === "process") await started(EventLogFile.layer({ path: join(folder, "keys.db") }), size, figures)
+    return figures
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const redis = async (size) => {
+  const { EventLogRedis } = await import("../../../dist/stratix-gateway/index.js")
+  const server = await startRedis()
+  try {
+    const layer = (namespace) => EventLogRedis.layer({ url: Redacted.make(server.url), namespace })
+    const one = await open(layer("load"))
+    const figures = await load(one, size, server.cpuSeconds)
+    await one.end()
+    for (const count of [1, 2, 4]) {
+      const logs = await Promise.all(Array.from({ length: count }, () => open(layer(`through-${count}`))))
+      const millis = await through(logs, size.samples)
+      const gateways = `${count} gateway${count > 1 ? "s" : ""}`
+      figures[`event at the last of ${gateways}, p50 ms`] = quantile(millis, 0.5)
+      figures[`event at the last of ${gateways}, p99 ms`] = quantile(millis, 0.99)
+      for (const { end } of logs) await end()
+    }
+    await started(layer("keys"), size, figures)
+    return figures
+  } finally {
+    server.end()
+  }
+}
+
+const measures = {
+  memory,
+  file: (size) => file(size, "process"),
+  fileDisk: (size) => file(size, "disk"),
+  redis
+}
+
 export const log = {
   title: "The log",
   about:
     "Appends of events of 230 bytes to a log in memory, to one in a file (Node 22 or 24) and to one in a Redis on the same machine that keeps nothing on disk, all in one process; how long until the last of 1, 2 and 4 gateways has an event; how long a gateway takes to read 100,000 keys from a Redis and from a file. Needs `redis-server`.",
-  peers: ["ours"],
-  measure: async (_peer, scale) => {
-    const size = sizes[scale]
-    const { EventLogMemory, EventLogRedis } = await import("../../../dist/stratix-gateway/index.js")
-    const memory = await open(EventLogMemory.layer)
-    const figures = await load("memory", memory, size)
-    await memory.end()
-    // Elsewhere the log says what it needs.
-    if (hasFiles()) Object.assign(figures, await files(size))
-    else console.error(`no log in a file on Node ${process.versions.node}: run the benchmark on Node 22 or 24`)
-    const redis = await startRedis()
-    try {
-      const shared = (namespace) => open(EventLogRedis.layer({ url: Redacted.make(redis.url), namespace }))
-      const one = await shared("load")
-      Object.assign(figures, await load("Redis", one, size, redis.cpuSeconds))
-      await one.end()
-      for (const count of [1, 2, 4]) {
-        const logs = await Promise.all(Array.from({ length: count }, () => shared(`through-${count}`)))
-        const millis = await through(logs, size.samples)
-        figures[`Redis: until ${count} gateway${count > 1 ? "s" : ""} have it, p50 ms`] = quantile(millis, 0.5)
-        figures[`Redis: until ${count} gateway${count > 1 ? "s" : ""} have it, p99 ms`] = quantile(millis, 0.99)
-        for (const { end } of logs) await end()
-      }
-      const writer = await shared("keys")
-      await fill(writer, size.keys)
-      const began = performance.now()
-      const reader = await shared("keys")
-      figures[`Redis: start with ${size.keys} keys, s`] = (performance.now() - began) / 1000
-      await reader.end()
-      await writer.end()
-    } finally {
-      redis.end()
-    }
-    return figures
-  }
+  peers: Object.keys(measures),
+  measure: (peer, scale) => measures[peer](sizes[scale])
 }

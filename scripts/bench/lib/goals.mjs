@@ -18,7 +18,28 @@ const metricsCost = (load) => ({
   atMost: 1.02
 })
 
+const ofLog = (peer, figure) => ({ benchmark: "log", peer, figure })
+const log = (peer, figure, limit) => ({
+  title: `${peers[peer].title}: ${figure}`,
+  figure: ofLog(peer, figure),
+  ...limit
+})
+
 export const goals = [
+  log("redis", "one append after the other, p50 ms", { atMost: 1 }),
+  log("redis", "one append after the other, p99 ms", { atMost: 5 }),
+  log("redis", "256 publishers, events/s", { atLeast: 10_000 }),
+  log("redis", "appends of 100, events/s", { atLeast: 50_000 }),
+  log("redis", "256 publishers, engine CPU µs/event", { atMost: 35 }),
+  log("redis", "appends of 100, engine CPU µs/event", { atMost: 10 }),
+  log("redis", "start with 100000 keys, s", { atMost: 1.5 }),
+  log("file", "start with 100000 keys, s", { atMost: 1.5 }),
+  {
+    title: "Redis: until the last of 4 gateways has an event against 1, p50",
+    figure: ofLog("redis", "event at the last of 4 gateways, p50 ms"),
+    against: ofLog("redis", "event at the last of 1 gateway, p50 ms"),
+    atMost: 1.5
+  },
   cpuAgainst("uws", "bursts of 10", 1),
   cpuAgainst("uws", "bursts of 100", 1),
   cpuAgainst("uws", "lone", 1.3),

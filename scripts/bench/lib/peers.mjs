@@ -51,5 +51,10 @@ export const peers = {
   httpLayerRouter: guest("`HttpLayerRouter`", "http-layer-router"),
   httpApi: guest("`HttpApiBuilder`", "http-api"),
   httpRouter: guest("`HttpRouter`", "http-router"),
-  platformUpgrade: guest("`request.upgrade`", "platform-upgrade")
+  platformUpgrade: guest("`request.upgrade`", "platform-upgrade"),
+  // Logs, which have no server.
+  memory: { title: "memory" },
+  file: { title: "file" },
+  fileDisk: { title: "file, `durability=disk`" },
+  redis: { title: "Redis" }
 }

@@ -24,15 +24,7 @@ import { Epochs, offsetOf, type Place, placeOf } from "./Epochs.js"
 import { FinishedCommands } from "./FinishedCommands.js"
 import { History } from "./History.js"
 import { agentKey, failedOf, Leases, offlineOf } from "./Leases.js"
-import {
-  type Effects,
-  effectsOf,
-  type Kept,
-  type Origin,
-  type Recorded,
-  type Restoration,
-  type Retained
-} from "./Records.js"
+import { type Effects, effectsOf, type Kept, type Origin, type Recorded, type Retained } from "./Records.js"
 import { removalOf } from "./Removals.js"
 import { type Restoration, restorationOf } from "./Restoration.js"
 import { RunningCommands } from "./RunningCommands.js"
