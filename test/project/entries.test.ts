@@ -11,7 +11,7 @@ const manifest = JSON.parse(await read("package.json"))
 /** By what an author does. */
 const tasks = {
   publish: ["StatusSync", "StatusEvent", "DeclaredEvents"],
-  run: ["StatusSyncServer", "StatusSyncConfig", "NodeServer", "Logging"],
+  run: ["StatusSyncServer", "StatusSyncWorkers", "StatusSyncConfig", "NodeServer", "Logging"],
   mount: ["StatusSyncService", "StatusSyncHttpServer", "StatusSyncRoutes", "GatewayHttp", "StratixApi"],
   admit: ["Authenticator", "Visibility", "Filter"],
   keep: ["EventLog", "EventLogMemory", "EventLogFile", "EventLogRedis"],
