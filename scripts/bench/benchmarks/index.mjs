@@ -5,6 +5,7 @@ import { frozen } from "./frozen.mjs"
 import { heartbeat } from "./heartbeat.mjs"
 import { hosts } from "./hosts.mjs"
 import { idle } from "./idle.mjs"
+import { joiners } from "./joiners.mjs"
 import { log } from "./log.mjs"
 import { metrics } from "./metrics.mjs"
 import { protocols } from "./protocols.mjs"
@@ -23,6 +24,7 @@ export const benchmarks = {
   heartbeat,
   filters,
   reconnect,
+  joiners,
   metrics,
   protocols,
   log

@@ -25,6 +25,8 @@ const MOST_BEHIND_MS = 5_000
 
 const MEMORY_SAMPLE_MS = 20
 
+const KEYS_PER_TURN = 500
+
 export const serve = (listen) => {
   /** Those that listen, in this order; `server` is the one that publishes. */
   const servers = []
@@ -63,6 +65,13 @@ export const serve = (listen) => {
       stride = turns.stride
     },
     publish: ({ count }) => server.publish(agentIds(count)),
+    /** As many events, a few in each turn: more than a history holds would leave it before they were written. */
+    fillKeys: async ({ count }) => {
+      for (let left = count; left > 0; left -= KEYS_PER_TURN) {
+        server.publish(agentIds(Math.min(left, KEYS_PER_TURN)))
+        await sleep(0)
+      }
+    },
 
     /** `count` times `size` events, `everyMs` apart whatever the clients do. */
     paced: async ({ count, size = 1, everyMs }) => {

@@ -35,11 +35,11 @@ const STEPS_AT_ONCE = 4
 /** Times in a row that a step of one connection may fail by a fault of the gateway's own; then it is closed, and may come back. */
 const MAX_FAULTS = 3
 
-/** Steps remembered at a time. */
+/** Steps remembered at a time, some 5 MB: as far as clients who read at the same pace are apart. */
 const STEPS_REMEMBERED = 64
 
-/** Milliseconds that a step is remembered: its messages say when they were sent, and a client measures its lag by that. */
-const STEP_LIFETIME = 100
+/** Milliseconds that a step is remembered: its messages say when they were sent, and a client measures its lag by that. A quarter of the lag at which a client calls itself behind. */
+const STEP_LIFETIME = 500
 
 /** What the log said, and all of it as it is written. */
 interface Step {
