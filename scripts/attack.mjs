@@ -4,22 +4,55 @@
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
 import { attacks, tokens } from "./attack/attacks.mjs"
 import { sleep } from "./attack/clients.mjs"
+import { environments } from "./attack/environments.mjs"
 import { startGateway } from "./lib/gateway-process.mjs"
+import { nodeOf } from "./lib/node-versions.mjs"
+import { seeded } from "./lib/seeded.mjs"
 import { thisMachine } from "./lib/this-machine.mjs"
 
-const USAGE = `usage: npm run attack -- [words]
+const USAGE = `usage: npm run attack -- [--only WORDS] [--seed S]
 
-  words   only the attacks whose names contain them
+  --only WORDS  only the attacks whose names contain the words, and with "environment" the surroundings in place of attacks
+  --seed S      a whole number, 1 if absent: the same order of attacks, and the same choices in each
 
 Everything stays on 127.0.0.0/8. Exit code 1: a bound was exceeded, or the gateway had an error.`
 
-const wanted = process.argv.slice(2).join(" ")
-if (wanted.startsWith("-")) {
+/** @returns {never} */
+const usage = (code) => {
   console.log(USAGE)
-  process.exit(wanted === "--help" || wanted === "-h" ? 0 : 2)
+  process.exit(code)
 }
+
+const parsed = () => {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: "string", default: "" },
+        seed: { type: "string", default: "1" },
+        help: { type: "boolean", short: "h", default: false }
+      }
+    }).values
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    return usage(2)
+  }
+}
+const { help, only, seed: given } = parsed()
+const seed = Number(given)
+if (help) usage(0)
+if (!Number.isInteger(seed) || seed < 0) usage(2)
+
+/** In an order that the seed decides. */
+const order = seeded(seed)
+const chosen = (only.includes("environment") ? environments : attacks)
+  .filter(({ name }) => name.includes(only))
+  .map((attack) => ({ attack, place: order.next() }))
+  .sort((a, b) => a.place - b.place)
+  .map(({ attack }) => attack)
+console.log(`seed ${seed}, ${chosen.length} of them`)
 
 const BYSTANDERS = 3
 
@@ -60,13 +93,20 @@ const rows = []
 let failed = 0
 const quiet = []
 const began = performance.now()
-for (const attack of attacks.filter(({ name }) => name.includes(wanted))) {
+for (const attack of chosen) {
   const errors = []
   const settings = { publishRate: 0, maxConnections: 5000 }
   const { ask, end, port } = await startGateway(
     file("gateway"),
-    { keys: attack.keys, settings, tokens: attack.tokens },
-    { error: (text) => errors.push(text) }
+    {
+      descriptors: attack.descriptors,
+      keys: attack.keys,
+      settings,
+      tokens: attack.tokens,
+      traces: attack.gateway?.traces
+    },
+    { error: (text) => errors.push(text) },
+    { ...attack.gateway, ...(attack.gateway?.node && { node: await nodeOf(attack.gateway.node) }) }
   )
   const bystanders = await startBystanders({ count: BYSTANDERS, port, token: attack.tokens && tokens[0]?.token })
   await ask("publish")
@@ -79,7 +119,7 @@ for (const attack of attacks.filter(({ name }) => name.includes(wanted))) {
   const before = await bystanders.report()
   quiet.push(before)
   const idle = await ask("report")
-  const { did, ended = "", fails = false } = await attack.run(port)
+  const { did, ended = "", fails = false } = await attack.run(port, seeded(seed))
   await sleep(300)
   const felt = await bystanders.report()
   const held = await ask("report")
@@ -128,7 +168,7 @@ console.log(
   `\nWithout an attack, at worst: p50 ${worst((q) => q.p50)}, p99 ${worst((q) => q.p99)}, max ${worst((q) => q.max)} ms`
 )
 console.log(
-  `${new Date().toISOString().slice(0, 10)}, ${thisMachine()}; ${Math.round((performance.now() - began) / 1000)} s`
+  `${new Date().toISOString().slice(0, 10)}, ${thisMachine()}; seed ${seed}, ${Math.round((performance.now() - began) / 1000)} s`
 )
 console.log(failed === 0 ? "All bounds held." : `${failed} of ${rows.length} exceeded a bound.`)
 process.exit(failed === 0 ? 0 : 1)

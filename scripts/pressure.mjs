@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url"
 import WebSocket from "ws"
+import { EventStream } from "./lib/event-stream.mjs"
 import { startGateway } from "./lib/gateway-process.mjs"
 import { numbers } from "./lib/numbers.mjs"
 import { thisMachine } from "./lib/this-machine.mjs"
@@ -56,8 +57,10 @@ const { ask, end, port } = await startGateway(
 // ---------------------------------------------------------------------------------------------------------------------
 // Readers
 
-const connect = async (query, onEvent) => {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/?${query}`, ["stratix.sync.v1"], { perMessageDeflate: false })
+const connect = async (query, onEvent, isStream = false) => {
+  const socket = isStream
+    ? new EventStream(port, `/api/stratix/stream?${query}`)
+    : new WebSocket(`ws://127.0.0.1:${port}/?${query}`, ["stratix.sync.v1"], { perMessageDeflate: false })
   socket.on("message", (data) => {
     const message = JSON.parse(data.toString())
     for (const event of message.eventType === "stratix:events" ? message.payload.events : [message]) onEvent(event)
@@ -71,17 +74,22 @@ const connect = async (query, onEvent) => {
 let leaving = false
 let throttled = true
 
-const reader = async () => {
+/** Every fourth reads an event stream. */
+const reader = async (_, i) => {
   const seen = { count: 0, last: -1, newest: new Map(), conflated: 0 }
-  const socket = await connect("events=command_status_update", ({ eventType, payload }) => {
-    if (eventType === "stratix:sync" && payload.mode === "conflated") seen.conflated++
-    if (eventType !== "stratix:command_status_update") return
-    const { commandId, result } = payload
-    if (result.n <= seen.last) breaks(`event ${result.n} came after ${seen.last}`)
-    seen.last = result.n
-    seen.newest.set(commandId, result.n)
-    if (++seen.count > published * SHARE && throttled) socket.pause()
-  })
+  const socket = await connect(
+    "events=command_status_update",
+    ({ eventType, payload }) => {
+      if (eventType === "stratix:sync" && payload.mode === "conflated") seen.conflated++
+      if (eventType !== "stratix:command_status_update") return
+      const { commandId, result } = payload
+      if (result.n <= seen.last) breaks(`event ${result.n} came after ${seen.last}`)
+      seen.last = result.n
+      seen.newest.set(commandId, result.n)
+      if (++seen.count > published * SHARE && throttled) socket.pause()
+    },
+    i % 4 === 3
+  )
   const throttle = setInterval(() => {
     if (socket.isPaused && (!throttled || seen.count <= published * SHARE)) socket.resume()
   }, 20)

@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
+import { attacks as heavy } from "./attack/attacks.mjs"
 import { startGateway } from "./lib/gateway-process.mjs"
 import { numbers } from "./lib/numbers.mjs"
 import { seeded } from "./lib/seeded.mjs"
@@ -12,16 +13,22 @@ import { Follower } from "./soak/follower.mjs"
 import { attacks, CUT_SHORT, cutShort } from "./soak/hostile.mjs"
 import { Ledger } from "./soak/ledger.mjs"
 
-const USAGE = `usage: npm run soak -- [--minutes N] [--clients N] [--rate R] [--seed S]
+const USAGE = `usage: npm run soak -- [--minutes N] [--clients N] [--rate R] [--seed S] [--limit MB]
 
   --minutes N   how long events are published, 30 if absent
   --clients N   well-behaved connections at a time, 300 if absent
   --rate R      events per second, 100 if absent
   --seed S      a whole number, 1 if absent: the same clients, attacks and events, though not at the same moments
+  --limit MB    memory that the gateway may have (prlimit --data, as in a container), without a limit if absent; with it, the attacks of
+                \`npm run attack\` that publish nothing go on meanwhile, one after the other
 
 Everything stays on 127.0.0.1. Exit code 1: a law was broken; what and where is printed.`
 
-const { clients, minutes, rate, seed } = numbers({ minutes: 30, clients: 300, rate: 100, seed: 1 }, USAGE)
+const NO_LIMIT = Number.POSITIVE_INFINITY
+const { clients, limit, minutes, rate, seed } = numbers(
+  { minutes: 30, clients: 300, rate: 100, seed: 1, limit: NO_LIMIT },
+  USAGE
+)
 const clientCount = Math.ceil(clients)
 
 /** Publishers inside the gateway, and over HTTP; each publishes as much as any other. */
@@ -34,6 +41,9 @@ const LARGE_SHARE = 1 / 15
 /** Attacks begin so often, and so many go on at once at the most. */
 const ATTACK_EVERY_MS = 250
 const ATTACKS_AT_ONCE = 60
+
+/** At the state, at the end; what is wrong in each of them is wrong. */
+const LOOKS = 5
 
 /** Less than the default, so that who is away for more than some 20 s at 100 events/s is conflated, and finished commands do leave. */
 const settings = { historyCapacity: 2048, finishedRetention: "1 minute", finishedCapacity: 500 }
@@ -84,7 +94,8 @@ const { ask, end, port } = await startGateway(
     message: ({ published }) => {
       for (const entry of published) ledger.add(entry)
     }
-  }
+  },
+  limit === NO_LIMIT ? {} : { shell: `prlimit --data=${Math.round(limit * 1024 ** 2)} --pid $$` }
 )
 const url = `http://127.0.0.1:${port}`
 
@@ -148,11 +159,15 @@ const filters = [
 ]
 const kindOf = (i) => {
   if (i < (clientCount * LARGE_SHARE) / 2) return { title: "sync, all", sync: true, filter: {} }
-  if (i < clientCount * LARGE_SHARE) return { title: "sync, all, slow", sync: true, slow: true, filter: {} }
+  if (i < clientCount * LARGE_SHARE)
+    return i % 2 === 0
+      ? { title: "sync, all, slow", sync: true, slow: true, filter: {} }
+      : { title: "stream, all, slow", sync: true, stream: true, slow: true, filter: {} }
   const filter = (random.chance(0.3) ? filters[0] : random.pick(filters))()
   const dice = random.next()
   if (dice < 0.1) return { title: "plain with snapshot", sync: false, snapshot: true, filter }
-  return dice < 0.5 ? { title: "plain", sync: false, filter } : { title: "sync", sync: true, filter }
+  if (dice < 0.45) return { title: "plain", sync: false, filter }
+  return dice < 0.6 ? { title: "stream", sync: true, stream: true, filter } : { title: "sync", sync: true, filter }
 }
 const followers = Array.from(
   { length: clientCount },
@@ -210,6 +225,18 @@ const attack = (name) => {
   })
   underWay.add(running)
 }
+/** What `npm run attack` does, without what the ledger cannot know. */
+const heavyAttacks = heavy.filter(({ alone }) => alone !== true)
+const heavyAttackers = async () => {
+  while (attacking && limit !== NO_LIMIT) {
+    const { name, run } = random.pick(heavyAttacks)
+    const { ended = "", fails = false } = await run(port, random)
+    const counts = outcomes.get(name) ?? {}
+    counts.over = (counts.over ?? 0) + 1
+    outcomes.set(name, counts)
+    if (fails) breaks(`attack "${name}" ended with ${ended}`)
+  }
+}
 const attackers = async () => {
   const names = Object.keys(attacks)
   while (attacking) {
@@ -237,7 +264,7 @@ const checking = setInterval(() => {
 await ask("publish")
 const overHttp = Array.from({ length: OVER_HTTP }, (_, i) => publisher(`h${i}`))
 const lives = followers.map(live)
-const attackersEnd = attackers()
+const attackersEnd = Promise.all([attackers(), heavyAttackers()])
 
 await sleep(RAMP_MS + windowMs / 2)
 await ask("report")
@@ -280,9 +307,16 @@ for (const follower of waiting)
   breaks(`${follower.name} (${follower.kind.title}) has not got everything: ${follower.whereabouts}`)
 clearInterval(checking)
 
-const { events: state } = await (await fetch(`${url}/api/stratix/state`)).json()
 let compared = 0
-for (const follower of followers) compared += follower.compare(state)
+// The log goes on: it removes finished commands, also between the answer and the look at it.
+for (let left = LOOKS; left > 0; left--) {
+  const { events: state } = await (await fetch(`${url}/api/stratix/state`)).json()
+  const seen = followers.map((follower) => ({ follower, ...follower.compare(state) }))
+  compared = seen.reduce((sum, { compared }) => sum + compared, 0)
+  if (seen.every(({ wrong }) => wrong.length === 0)) break
+  if (left === 1) for (const { follower, wrong } of seen) for (const text of wrong) follower.broken(text)
+  else await sleep(1000)
+}
 const metrics = await (await fetch(`${url}/metrics`)).text()
 
 for (const follower of followers) follower.leave(true)

@@ -4,7 +4,7 @@ import { answerTo, get, post, raw, read, repeat, sleep, statusOf, upgrade, webSo
 const MB = 1024 ** 2
 
 /** Milliseconds an attack goes on for. */
-const LONG = 4000
+const LONG = 3000
 
 const SECRET = "a-token-of-the-attack-script"
 export const tokens = [{ name: "good", token: SECRET, permissions: ["subscribe", "operator"] }]
@@ -28,8 +28,23 @@ const closeAll = (sockets) => {
 
 /**
  * `memory` is what may be held above idle, in MB; `p99` and `max` are the bystanders' latencies, in ms. `fails` says what else is wrong with how
- * it ended. Where nothing is said, 64 MB and 50 ms at the 99th percentile.
+ * it ended. `alone` says that it publishes, or needs what is published, so that a soak has no use for it. Where nothing is said, 64 MB and 50 ms at the 99th percentile.
+ *
+ * @typedef {object} Attack
+ * @property {string} name
+ * @property {(port: any, random: ReturnType<typeof import("../lib/seeded.mjs").seeded>) => Promise<{ readonly did: string, readonly ended?: string, readonly fails?: boolean }>} run
+ * @property {number} [keys]
+ * @property {typeof tokens} [tokens]
+ * @property {number} [memory]
+ * @property {number} [p99]
+ * @property {number} [max]
+ * @property {number} [stretch]
+ * @property {boolean} [alone]
+ * @property {number} [descriptors]
+ * @property {{ readonly shell?: string, readonly unshare?: boolean, readonly node?: string, readonly execArgv?: ReadonlyArray<string>, readonly traces?: string }} [gateway]
  */
+
+/** @type {ReadonlyArray<Attack>} */
 export const attacks = [
   {
     name: "1,477 pipelined GETs of the state in one packet, unread, twice a second",
@@ -81,6 +96,7 @@ export const attacks = [
   },
   {
     name: "300 MB of values in 1,200 keys",
+    alone: true,
     memory: 450,
     run: async (port) => {
       const pad = "x".repeat(250 * 1024)
@@ -96,10 +112,14 @@ export const attacks = [
   },
   {
     name: "4 MiB published for 256 unread connections with equivalent filters",
-    run: async (port) => {
+    alone: true,
+    // 64 MB, and what is published itself: the history keeps it.
+    memory: 64 + 40,
+    run: async (port, random) => {
       const sockets = await Promise.all(
-        Array.from({ length: 256 }, (_, n) => {
-          const names = Array.from({ length: 8 }, (_, i) => `a${(i + n) % 8}`)
+        Array.from({ length: 256 }, () => {
+          const from = random.between(0, 7)
+          const names = Array.from({ length: 8 }, (_, i) => `a${(i + from) % 8}`)
           return webSocket(port, { path: `/?agents=${names.join()}`, reads: false })
         })
       )
@@ -116,6 +136,9 @@ export const attacks = [
   },
   {
     name: "4 MiB published for 270 unread connections with different filters",
+    alone: true,
+    // Each has frames of its own, and may leave 256 KiB unread.
+    memory: 64 + 40 + 270 / 4,
     run: async (port) => {
       const sockets = await Promise.all(
         Array.from({ length: 270 }, (_, n) => webSocket(port, { path: `/?agents=all,own-${n}`, reads: false }))
@@ -128,6 +151,7 @@ export const attacks = [
   },
   {
     name: "2,500 connections with different filters, events for all of them",
+    alone: true,
     memory: 120,
     run: async (port) => {
       const sockets = []
@@ -145,7 +169,7 @@ export const attacks = [
   },
   {
     name: "forged offsets as `since`",
-    run: async (port) => {
+    run: async (port, random) => {
       const probe = await webSocket(port, { protocols: ["stratix.sync.v1"], reads: false })
       const welcome = new Promise((resolve) => probe.once("message", (data) => resolve(JSON.parse(data.toString()))))
       probe.resume()
@@ -155,7 +179,7 @@ export const attacks = [
       const sockets = await Promise.all(
         Array.from({ length: 50 }, async (_, n) => {
           const socket = await webSocket(port, {
-            path: `/?agents=none&since=${epoch}-${seq}-${(n + 7).toString(36)}`,
+            path: `/?agents=none&since=${epoch}-${seq}-${(n + random.between(7, 7000)).toString(36)}`,
             protocols: ["stratix.sync.v1"]
           })
           socket.on("message", (data) => {
@@ -234,6 +258,7 @@ export const attacks = [
   },
   {
     name: "60 unread GETs of a state of 20 MB",
+    alone: true,
     keys: 100_000,
     memory: 120,
     run: async (port) => {
@@ -257,9 +282,120 @@ export const attacks = [
     run: async (port) => ({ did: `${await repeat(LONG, 8, () => read(port, "/api/stratix/state"))} states` })
   },
   {
+    name: "4 MiB published for 200 event streams, a third of them unread, a third cut",
+    alone: true,
+    // As for WebSockets: what the history keeps, and what is unread.
+    memory: 64 + 40,
+    run: async (port, random) => {
+      const streams = await Promise.all(
+        Array.from({ length: 200 }, async () => {
+          const { connected, socket } = raw(port)
+          await connected
+          socket.write(get("/api/stratix/stream?agents=all"))
+          const kind = random.pick(["unread", "cut", "read"])
+          if (kind === "unread") socket.pause()
+          else socket.resume()
+          return { kind, socket }
+        })
+      )
+      await sleep(300)
+      const statuses = []
+      for (let n = 0; n < 4; n++) {
+        statuses.push(await post(port, large("all")))
+        for (const { kind, socket } of streams) if (kind === "cut") socket.resetAndDestroy()
+      }
+      await sleep(1000)
+      closeAll(streams.map(({ socket }) => socket))
+      return { did: "200 streams, 16 MiB", fails: statuses.some((status) => status !== 202) }
+    }
+  },
+  {
+    name: "GET of the history with a filter that nothing passes, over all of it, 16 clients",
+    keys: 20_000,
+    run: async (port, random) => {
+      const path = () => `/api/stratix/history?limit=1000&agents=none-${random.between(0, 999)}`
+      return { did: `${await repeat(LONG, 16, () => read(port, path()))} answers` }
+    }
+  },
+  {
+    name: "GET of the connections and of the diagnostics in a loop, with 2,000 connections",
+    memory: 120,
+    run: async (port) => {
+      const sockets = []
+      for (let n = 0; n < 2000; n += 100)
+        sockets.push(
+          ...(await Promise.all(Array.from({ length: 100 }, () => webSocket(port, { path: "/?agents=none" }))))
+        )
+      const lists = repeat(LONG, 4, () => read(port, "/api/stratix/connections"))
+      const looks = repeat(LONG, 4, () => read(port, "/api/stratix/diagnostics"))
+      const did = `${await lists} lists, ${await looks} diagnoses`
+      closeAll(sockets)
+      return { did }
+    }
+  },
+  {
+    name: "an Idempotency-Key with a URL of 12 KB for each event, as fast as they go",
+    alone: true,
+    run: async (port, random) => {
+      const body = json(event({ agentId: "a" }))
+      const done = await repeat(LONG, 16, (n) =>
+        post(port, body, `/api/stratix/events?${n}-${random.between(0, 999)}=${"x".repeat(12_000)}`, {
+          "idempotency-key": `key-${n}`
+        })
+      )
+      return { did: `${done} events` }
+    }
+  },
+  {
+    name: "50,000 leases that run out at the same moment",
+    alone: true,
+    memory: 150,
+    run: async (port) => {
+      const status = (agentId) => ({
+        eventType: "stratix:agent_status_update",
+        payload: { agentId, status: "busy" },
+        leaseMs: 5000
+      })
+      const statuses = []
+      for (let n = 0; n < 50; n++)
+        statuses.push(await post(port, json(Array.from({ length: 1000 }, (_, i) => status(`leased-${n}-${i}`)))))
+      await sleep(6000)
+      const left = await read(port, "/api/stratix/state?agents=leased-0-0")
+      return {
+        did: "50 bodies",
+        ended: `state of one: ${left} bytes`,
+        fails: statuses.some((status) => status !== 202)
+      }
+    }
+  },
+  {
+    name: "made-up tenants, keys and types: states, streams and removals",
+    alone: true,
+    run: async (port, random) => {
+      const name = () => `made-up-${random.between(0, 1e9)}`
+      const statuses = new Set()
+      const done = await repeat(LONG, 12, async (n) => {
+        const path = [
+          () => `/api/stratix/state?tenant=${name()}`,
+          () => `/api/stratix/stream?tenant=${name()}&since=${name()}`,
+          () => `/api/stratix/history?until=${name()}&events=${name()}`
+        ][n % 4]
+        if (path !== undefined)
+          statuses.add(statusOf(await answerTo(port, get(path(), "Connection: close\r\n"), /^HTTP/)))
+        else
+          statuses.add(
+            String(
+              await post(port, json({ eventType: "stratix:key_remove", payload: { eventType: name(), key: name() } }))
+            )
+          )
+      })
+      return { did: `${done} requests`, ended: [...statuses].sort().join(), fails: statuses.has("500") }
+    }
+  },
+  {
     name: "a GET pipelined before an upgrade",
     run: async (port) => {
-      const text = await answerTo(port, get("/api/stratix/state") + upgrade())
+      const text = await answerTo(port, get("/api/stratix/state") + upgrade(), /HTTP\/1\.1 101[\s\S]*Connected/)
       const at = text.indexOf("HTTP/1.1 101")
       const isWhole = at > 0 && text.startsWith("HTTP/1.1 200") && !text.slice(at + 12).includes("HTTP/1.1")
       return { did: "1 packet", ended: isWhole ? "200, then 101" : "mixed", fails: !isWhole }
@@ -267,6 +403,7 @@ export const attacks = [
   },
   {
     name: "an event of 4 MiB, 60 deep, again and again",
+    alone: true,
     run: async (port) => {
       const body = deep(4 * MB - 400)
       return { did: `${await repeat(LONG, 2, () => post(port, body))} bodies` }
@@ -274,6 +411,7 @@ export const attacks = [
   },
   {
     name: "4 MiB of events with thousands of fields each, again and again",
+    alone: true,
     run: async (port) => {
       const fields = Object.fromEntries(Array.from({ length: 16_000 }, (_, n) => [`k${n}`, n]))
       const body = json(Array.from({ length: 20 }, () => event(fields)))
@@ -308,6 +446,7 @@ export const attacks = [
   },
   {
     name: "junk upgrades without a token from 8 addresses, as fast as they go",
+    alone: true,
     tokens,
     run: async (port) => {
       let good = 0

@@ -26,11 +26,12 @@ export const raw = (port, { from, reads = false } = {}) => {
   return { socket, closed, text: () => text, connected: new Promise((resolve) => socket.once("connect", resolve)) }
 }
 
-/** What the gateway answers to this, until it ends the connection or `ms` are over. */
-export const answerTo = async (port, request, ms = 1000) => {
+/** What the gateway answers to this, until it ends the connection, the answer matches, or `ms` are over. */
+export const answerTo = async (port, request, until = /^$/, ms = 10_000) => {
   const { closed, socket, text } = raw(port, { reads: true })
+  const matches = new Promise((resolve) => socket.on("data", () => until.test(text()) && resolve(undefined)))
   socket.write(request)
-  await Promise.race([closed, sleep(ms)])
+  await Promise.race([closed, matches, sleep(ms)])
   socket.destroy()
   return text()
 }
@@ -56,10 +57,17 @@ export const webSocket = (port, { path = "/", protocols = [], reads = true, from
   })
 
 /** Publishes a body; its status. */
-export const post = (port, body, path = "/api/stratix/events") =>
+export const post = (port, body, path = "/api/stratix/events", headers = {}) =>
   new Promise((resolve) => {
     const sent = http.request(
-      { port, host: HOST, method: "POST", path, agent: false, headers: { "content-type": "application/json" } },
+      {
+        port,
+        host: HOST,
+        method: "POST",
+        path,
+        agent: false,
+        headers: { "content-type": "application/json", ...headers }
+      },
       (response) => response.resume().on("end", () => resolve(response.statusCode))
     )
     sent.on("error", (error) => resolve(error.message))

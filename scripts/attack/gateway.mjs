@@ -1,10 +1,13 @@
 /** The gateway under attack. It publishes for the bystanders by a timetable, and watches its own memory and its longest stretch of work. */
+import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { Effect, Redacted } from "effect"
+import { OtlpSerialization, OtlpTracer } from "@effect/opentelemetry"
+import { FetchHttpClient } from "@effect/platform"
+import { Effect, Layer, Redacted } from "effect"
 import { StatusSync } from "stratix-status-sync"
 import { given, run } from "../lib/gateway-child.mjs"
 
-const { keys, settings, tokens } = given
+const { descriptors, keys, settings, tokens, traces } = given
 
 /** So often an event for the bystanders. */
 const TICK_MS = 20
@@ -39,9 +42,15 @@ const publisher = Effect.gen(function* () {
 })
 
 const seed = Effect.gen(function* () {
+  if (descriptors !== undefined) execFileSync("prlimit", [`--nofile=${descriptors}`, "--pid", String(process.pid)])
   const { notifyAgentStatus } = yield* StatusSync.StatusSync
   for (let n = 0; n < (keys ?? 0); n++) yield* notifyAgentStatus(`agent-${n}`, "busy")
 })
+
+const tracesTo = (url) =>
+  OtlpTracer.layer({ url, resource: { serviceName: "stratix" }, exportInterval: "1 second" }).pipe(
+    Layer.provide([FetchHttpClient.layer, OtlpSerialization.layerJson])
+  )
 
 /** The highest figures since the last time. */
 const report = Effect.sync(() => {
@@ -55,5 +64,6 @@ run({
   news: () => undefined,
   publisher: Effect.zipRight(seed, publisher),
   report,
+  ...(traces !== undefined && { around: tracesTo(traces) }),
   settings: { ...settings, ...(tokens !== undefined && { tokens: Redacted.make(JSON.stringify(tokens)) }) }
 })

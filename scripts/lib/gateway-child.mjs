@@ -1,6 +1,6 @@
 /** The process of a gateway under test, composed as a user's application is. Its parent is `gateway-process.mjs`; it ends with SIGTERM. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Deferred, Effect, Fiber, Logger } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger } from "effect"
 import { NodeServer, StatusSyncServer } from "stratix-status-sync"
 import { portOf } from "./port.mjs"
 
@@ -24,9 +24,10 @@ const TELL_MS = 100
  *   readonly news: () => import("node:child_process").Serializable | undefined,
  *   readonly publisher: Effect.Effect<A, unknown, Services>,
  *   readonly report: Effect.Effect<B, unknown, Services>,
- *   readonly settings?: Settings
+ *   readonly settings?: Settings,
+ *   readonly around?: import("effect").Layer.Layer<never>
  * }} options */
-export const run = ({ news, publisher, report, settings = {} }) => {
+export const run = ({ around = Layer.empty, news, publisher, report, settings = {} }) => {
   const tell = () => {
     const message = news()
     if (message !== undefined) process.send?.(message)
@@ -64,7 +65,11 @@ export const run = ({ news, publisher, report, settings = {} }) => {
   }).pipe(Effect.scoped)
 
   NodeRuntime.runMain(
-    program.pipe(Effect.provide(StatusSyncServer.layerLoopback({ port: 0, ...settings })), Effect.provide(Logger.json)),
+    program.pipe(
+      Effect.provide(StatusSyncServer.layerLoopback({ port: 0, ...settings })),
+      Effect.provide(around),
+      Effect.provide(Logger.json)
+    ),
     { disablePrettyLogger: true }
   )
 }

@@ -5,6 +5,7 @@
  * publisher has heard of its place.
  */
 import WebSocket from "ws"
+import { EventStream } from "../lib/event-stream.mjs"
 import { admits, endedKeyOf, keyOf, seqOf } from "./ledger.mjs"
 
 const SYNC = "stratix.sync.v1"
@@ -46,7 +47,7 @@ export class Follower {
   /** Whether it was told the whole state for its filter: plain clients are only by a snapshot at the beginning. */
   #knowsAll = false
 
-  /** `kind`: `{ sync, snapshot, slow, filter }`; `broken(text)` is told what breaks a law. */
+  /** `kind`: `{ sync, stream, snapshot, slow, filter }`, where an event stream is a sync client; `broken(text)` is told what breaks a law. */
   constructor({ broken, kind, ledger, name, port }) {
     this.kind = kind
     this.name = name
@@ -70,9 +71,11 @@ export class Follower {
     const query = queryOf(this.#filter)
     if (since !== undefined) query.push(`since=${since}`)
     if (kind.snapshot) query.push("snapshot=true")
-    const socket = new WebSocket(`ws://127.0.0.1:${this.port}/?${query.join("&")}`, kind.sync ? [SYNC] : [], {
-      perMessageDeflate: false
-    })
+    const socket = kind.stream
+      ? new EventStream(this.port, `/api/stratix/stream?${query.join("&")}`)
+      : new WebSocket(`ws://127.0.0.1:${this.port}/?${query.join("&")}`, kind.sync ? [SYNC] : [], {
+          perMessageDeflate: false
+        })
     this.#socket = socket
     this.connections++
     this.#announced = 0
@@ -126,7 +129,8 @@ export class Follower {
   }
 
   refilter(filter) {
-    if (this.isOpen) this.#socket?.send(JSON.stringify({ type: "subscribe", ...filter }))
+    // What a stream is for is said in its URL.
+    if (this.isOpen && !this.kind.stream) this.#socket?.send(JSON.stringify({ type: "subscribe", ...filter }))
   }
 
   #onMessage(message) {
@@ -294,6 +298,7 @@ export class Follower {
 
   /** Compares what it folded with the state of the gateway: `[{ eventType, payload, requestId }]`. A plain client at the head knows only what it saw. */
   compare(events) {
+    const wrong = []
     const theirs = new Map()
     for (const event of events) {
       const { agentId, commandId } = event.payload
@@ -303,12 +308,12 @@ export class Follower {
     for (const [key, id] of theirs) {
       const ours = this.state.get(key)
       if (ours === undefined && !this.#knowsAll) continue
-      if (ours !== id) this.broken(`state: ${key} is ${ours}, should be ${id}`)
+      if (ours !== id) wrong.push(`state: ${key} is ${ours}, should be ${id}`)
     }
     for (const key of this.state.keys()) {
-      if (!theirs.has(key)) this.broken(`state: ${key} is not there`)
+      if (!theirs.has(key)) wrong.push(`state: ${key} is not there`)
     }
-    return theirs.size
+    return { compared: theirs.size, wrong }
   }
 
   /** What it waits for, for a report. */

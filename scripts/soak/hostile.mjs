@@ -168,9 +168,7 @@ export const attacks = {
     run: (port, random) =>
       webSocket(port, (socket) => {
         for (let i = 0; i < 12; i++) {
-          socket.send(
-            random.pick(["{", "null", "[]", '{"type":"nothing"}', '{"type":"subscribe","agents":7}', "[".repeat(9000)])
-          )
+          socket.send(random.pick(["{", "null", "[]", '{"type":"subscribe","agents":7}', "[".repeat(9000)]))
         }
       })
   },
