@@ -1,6 +1,6 @@
 /** The gateway under attack. It publishes for the bystanders by a timetable, and watches its own memory and its longest stretch of work. */
 import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { openSync, readSync } from "node:fs"
 import { OtlpSerialization, OtlpTracer } from "@effect/opentelemetry"
 import { FetchHttpClient } from "@effect/platform"
 import { Effect, Layer, Redacted } from "effect"
@@ -19,7 +19,13 @@ let rss = 0
 let longest = 0
 
 /** Milliseconds for which the thread of the event loop had a processor: other than the time that passes, it is not taken by others on the machine. */
-const worked = () => Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6
+const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`, "r")
+const worked = () => {
+  // Without a descriptor of its own for each look: there may be none.
+  const text = Buffer.alloc(64)
+  readSync(schedstat, text, 0, text.length, 0)
+  return Number(text.toString("latin1").split(" ")[0]) / 1e6
+}
 
 let before = worked()
 setInterval(() => {
