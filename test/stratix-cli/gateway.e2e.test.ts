@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
-import { chmodSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
@@ -8,6 +8,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { StatusSync } from "stratix-status-sync"
 import WebSocket from "ws"
+import { agent } from "../../src/stratix-testing/suites/drafts.js"
+import { isSupported, openFile } from "../stratix-gateway/log/file/files.js"
 import { RedisServer } from "../stratix-gateway/support/redis.js"
 import {
   background,
@@ -217,6 +219,28 @@ describe("doctor", () => {
       assert.match(evicts.out, /^problem +log +its maxmemory-policy is allkeys-lru/m)
       yield* Effect.promise(() => redis.kill())
       assert.match((yield* look).out, /^problem +log +Redis at 127\.0\.0\.1:\d+ does not answer/m)
+    })
+  )
+
+  it.scopedLive("looks at the file of a log, and changes nothing in it", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "log.db")
+      const look = run(["doctor", "--port", "0"], { env: { STRATIX_EVENT_LOG: `file:${path}` } })
+      if (!isSupported) return assert.match((yield* look).out, /^problem +log +a log in a file needs Node 22\.13/m)
+      assert.match((yield* look).out, /^ok +log +.*log\.db will be made/m)
+      assert.isFalse(existsSync(path))
+      yield* Effect.scoped(Effect.flatMap(openFile(path), (log) => log.append([agent("a"), agent("b")])))
+      const whole = readFileSync(path)
+      const fine = yield* look
+      assert.strictEqual(fine.code, 0, fine.out)
+      assert.match(fine.out, /^ok +log +.*log\.db is whole, with 2 events/m)
+      assert.deepStrictEqual(readFileSync(path), whole)
+      whole[whole.indexOf('{"agent":"b"') + 10] = 0x78
+      writeFileSync(path, whole)
+      const damaged = yield* look
+      assert.strictEqual(damaged.code, 1)
+      assert.match(damaged.out, /^problem +log +.*is damaged, and nothing of it is used/m)
+      assert.deepStrictEqual(readFileSync(path), whole)
     })
   )
 
