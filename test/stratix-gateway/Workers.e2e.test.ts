@@ -112,10 +112,10 @@ describe("a gateway with workers", () => {
   )
 
   it.live(
-    "tells its clients that it goes away, and ends with its workers",
+    "is one gateway to its operators and in its limits, tells its clients that it goes away, and ends with its workers",
     () =>
       Effect.gen(function* () {
-        const { port, program } = yield* gateway()
+        const { port, program } = yield* gateway({ STRATIX_MAX_CONNECTIONS: "6" })
         const codes: Array<number> = []
         const sockets = Array.from({ length: 6 }, () => new WebSocket(`ws://127.0.0.1:${port}/`))
         for (const socket of sockets) socket.on("close", (code) => codes.push(code))
@@ -123,6 +123,25 @@ describe("a gateway with workers", () => {
           Effect.sync(() => sockets.filter(({ readyState }) => readyState === WebSocket.OPEN).length),
           (count) => count === sockets.length
         )
+        const url = `http://127.0.0.1:${port}`
+        // Both workers answer, and either for both.
+        for (let i = 0; i < 4; i++) {
+          const { connections } = yield* Effect.promise(async () =>
+            (await fetch(`${url}/api/stratix/connections`, { headers: { connection: "close" } })).json()
+          )
+          const ids = new Set(connections.map(({ id }: { id: string }) => id))
+          assert.strictEqual(ids.size, 6)
+          const text = yield* Effect.promise(async () =>
+            (await fetch(`${url}/metrics`, { headers: { connection: "close" } })).text()
+          )
+          assert.match(text, /^stratix_connections\{state="live"\} 6$/m)
+          const refused = new WebSocket(`ws://127.0.0.1:${port}/`)
+          const error = yield* Effect.promise(
+            () =>
+              new Promise<Error>((resolve) => refused.on("error", resolve).on("open", () => resolve(new Error("open"))))
+          )
+          assert.match(error.message, /503/)
+        }
         const workers = workersOf(program)
         program.child.kill("SIGTERM")
         const { output } = yield* Effect.promise(() => program.ended)

@@ -338,11 +338,15 @@ const make = Effect.gen(function* () {
     addressOf,
     decide: (request, host) => {
       const address = addressOf(request)
-      const decide = () =>
-        Either.match(limits.acquire(address), {
-          onLeft: (over) => Exit.fail(full(over, address)),
-          onRight: (permit) => within(request, address, permit, host)
-        })
+      const decide = (): Effect.Effect<Admission, Refusal> => {
+        const acquired = limits.acquire(address)
+        const refused = (over: Limits.LimitExceeded) => Exit.fail(full(over, address))
+        const decided = (permit: Limits.Permit) => within(request, address, permit, host)
+        if (!isImmediate(acquired)) return Effect.matchEffect(acquired, { onFailure: refused, onSuccess: decided })
+        return Exit.isSuccess(acquired)
+          ? decided(acquired.value)
+          : Exit.mapError(Exit.failCause(acquired.cause), (over) => full(over, address))
+      }
       return tracer === undefined ? decide() : traced(request, address, Effect.suspend(decide))
     }
   })

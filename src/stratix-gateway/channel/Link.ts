@@ -29,7 +29,9 @@ export const Topic = {
   askAll: 11,
   report: 12,
   hello: 13,
-  say: 14
+  say: 14,
+  revoke: 15,
+  revoked: 16
 } as const
 
 /** A topic. */

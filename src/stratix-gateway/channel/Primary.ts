@@ -5,10 +5,12 @@ import { Socket } from "node:net"
 import * as Context from "effect/Context"
 import * as Channel from "./Channel.js"
 import { Link } from "./Link.js"
+import { Reports } from "./Reports.js"
 
 /** What a worker knows of its gateway. */
 export interface Worker {
   readonly link: Link
+  readonly reports: Reports
   /** No other worker of this gateway has it, or had it before. */
   readonly number: number
   /** Where the gateway listens, if the primary chose it for all. */
@@ -40,8 +42,10 @@ export const connect = (): Worker => {
   if (connected === undefined) {
     const [number, port] = (given ?? "").split(":")
     const socket = new Socket({ fd: DESCRIPTOR, readable: true, writable: true })
+    const link = new Link(Channel.overStream(socket))
     connected = {
-      link: new Link(Channel.overStream(socket)),
+      link,
+      reports: new Reports(link),
       number: Number(number),
       port: port === undefined || port === "" ? undefined : Number(port)
     }

@@ -9,6 +9,7 @@ import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Primary from "../channel/Primary.js"
 
 /** @since 0.1.0
  * @category models */
@@ -38,7 +39,11 @@ export const withRequestId =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.locally(effect, currentRequestId, Option.some(requestId))
 
-const make = Effect.map(Effect.clock, (clock) => {
+const make = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const worker = yield* Primary.Primary
+  // Workers of one gateway have the same clock.
+  const own = worker === undefined ? "" : `-w${worker.number}`
   let last = -1
   let repeated = 0
   return Stamps.of({
@@ -47,9 +52,9 @@ const make = Effect.map(Effect.clock, (clock) => {
       if (timestamp > last) {
         last = timestamp
         repeated = 0
-        return { timestamp, requestId: `stratix-req-${timestamp}` }
+        return { timestamp, requestId: `stratix-req-${timestamp}${own}` }
       }
-      return { timestamp, requestId: `stratix-req-${last}-${++repeated}` }
+      return { timestamp, requestId: `stratix-req-${last}${own}-${++repeated}` }
     }
   })
 })

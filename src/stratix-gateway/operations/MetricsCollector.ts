@@ -110,7 +110,7 @@ const reportMaxima = ({ events, millis }: EventLog.Lag, screenMillis: number): v
 }
 
 /** Metrics of the process, however many gateways it has. */
-const reportProcess = (): void => {
+export const reportProcess = (): void => {
   const active = performance.eventLoopUtilization().active / 1000
   Metrics.eventLoopActive.unsafeUpdate(active - Metrics.eventLoopActive.unsafeValue([]).count, [])
   Metrics.residentMemory.unsafeUpdate(process.memoryUsage.rss(), [])

@@ -9,6 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Limits from "../admission/Limits.js"
+import * as SharedLimits from "../admission/SharedLimits.js"
 import * as Channel from "../channel/Channel.js"
 import { Link, Topic } from "../channel/Link.js"
 import * as Primary from "../channel/Primary.js"
@@ -16,6 +18,7 @@ import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as LogFeed from "../log/channel/LogFeed.js"
 import type { EventLog } from "../log/EventLog.js"
 import { monotonicMillis } from "../runtime/TimeoutQueues.js"
+import { Answers } from "./Answers.js"
 
 /** A gateway with workers could not start.
  * @since 0.1.0
@@ -43,17 +46,13 @@ interface Running {
   isReady: boolean
 }
 
-/** What others do with the link of each new worker, before its frames are read. */
-export type Attach = (link: Link, number: number) => void
-
 /** Starts the workers, and completes once all are ready. They run until the scope closes, which lets them drain. */
 export const make = (options: {
   readonly port?: number | undefined
-  readonly attach?: Attach
 }): Effect.Effect<void, WorkersError, EventLog | StatusSyncConfig.StatusSyncConfig | Scope.Scope> =>
   Effect.gen(function* () {
     const { drainTimeout, workers: count } = yield* StatusSyncConfig.StatusSyncConfig
-    const { attach = () => undefined, port } = options
+    const { port } = options
     if (!cluster.isPrimary) {
       return yield* new WorkersError({
         reason: "Nested",
@@ -61,7 +60,9 @@ export const make = (options: {
       })
     }
     const feed = yield* LogFeed.make
+    const counts = yield* Limits.counts
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const answers = new Answers(feed.tell, runFork)
     const clock = yield* Effect.clock
     const now = () => monotonicMillis(clock)
     const running = new Set<Running>()
@@ -115,6 +116,7 @@ export const make = (options: {
       link.on(Topic.hello, () => {
         if (worker.isReady) return
         worker.isReady = true
+        answers.add(link)
         if (++ready === count) Deferred.unsafeDone(started, Effect.void)
         if (ready > count) runFork(Effect.logInfo(`worker ${number} is ready (pid ${process.process.pid})`))
       })
@@ -125,7 +127,8 @@ export const make = (options: {
         runFork(Effect.zipRight(Effect.ignore(Deferred.await(started)), Effect.logInfo(text)))
       })
       feed.add(link)
-      attach(link, number)
+      SharedLimits.serve(counts, link)
+      answers.serve(link)
       link.open()
     }
 

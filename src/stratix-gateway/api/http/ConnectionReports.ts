@@ -1,7 +1,9 @@
 /** Every connection and how far behind it is, for operators. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
+import type { Worker } from "../../channel/Primary.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import type { SubscriberStatus } from "../../fanout/Subscribers.js"
 import * as EventLog from "../../log/EventLog.js"
@@ -61,10 +63,10 @@ const NOT_SUBSCRIBED: SubscriberStatus = {
   catchUps: 0
 }
 
-/** A `ConnectionReports` of the connections that see a tenant, encoded in pieces while it is read. */
-export const stream = (
-  tenant: string
-): Effect.Effect<Stream.Stream<Uint8Array>, never, Connections.Connections | EventLog.EventLog | Broadcast.Broadcast> =>
+type Services = Connections.Connections | EventLog.EventLog | Broadcast.Broadcast
+
+/** The connections of this process that see a tenant: pieces with commas between their connections, made while they are read. */
+const pieces = (tenant: string): Effect.Effect<Stream.Stream<string>, never, Services> =>
   Effect.gen(function* () {
     const log = yield* EventLog.EventLog
     const broadcast = yield* Broadcast.Broadcast
@@ -72,15 +74,44 @@ export const stream = (
     const all = yield* Effect.flatMap(Connections.Connections, (connections) => connections.all)
     const own = all.filter(({ admission }) => admission.tenant === tenant)
     const step = EventLoop.makeStep()
-    const opening = `{"head":${JSON.stringify(broadcast.head())},"connections":[`
     return Stream.unfoldEffect(0, (from) => {
-      if (from > own.length) return Effect.succeedNone
+      if (from >= own.length) return Effect.succeedNone
       const now = clock.unsafeCurrentTimeMillis()
       const texts = own
         .slice(from, from + BATCH)
         .map((connection) => JSON.stringify(reportOf(connection, broadcast, log, now, monotonicMillis(clock))))
-      const next = from + BATCH
-      const text = `${from === 0 ? opening : ","}${texts.join()}${next >= own.length ? "]}" : ""}`
-      return Effect.as(step, Option.some([Buffer.from(text), next >= own.length ? own.length + 1 : next] as const))
+      return Effect.as(step, Option.some([texts.join(), from + BATCH] as const))
+    })
+  })
+
+/** What a worker is asked for. */
+const QUESTION = "connections"
+
+/** A `ConnectionReports` of the connections that see a tenant, encoded in pieces while it is read: of all workers, where there are any. */
+export const stream = (tenant: string, worker?: Worker): Effect.Effect<Stream.Stream<Uint8Array>, never, Services> =>
+  Effect.gen(function* () {
+    const { head } = yield* Broadcast.Broadcast
+    const opening = `{"head":${JSON.stringify(head())},"connections":[`
+    const parts =
+      worker === undefined
+        ? yield* pieces(tenant)
+        : Stream.fromIterable(yield* worker.reports.ask(QUESTION, tenant)).pipe(Stream.filter((part) => part !== ""))
+    return Stream.make(opening).pipe(
+      Stream.concat(Stream.intersperse(parts, ",")),
+      Stream.concat(Stream.make("]}")),
+      Stream.encodeText
+    )
+  })
+
+/** Answers for the connections of this worker. */
+export const answer = (worker: Worker): Effect.Effect<void, never, Services> =>
+  Effect.map(Effect.runtime<Services>(), (runtime) => {
+    worker.reports.on(QUESTION, ([tenant = ""], reply) => {
+      Runtime.runFork(runtime)(
+        pieces(tenant).pipe(
+          Effect.flatMap(Stream.runCollect),
+          Effect.map((parts) => reply([[...parts].join()]))
+        )
+      )
     })
   })

@@ -6,18 +6,16 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
-import * as CloseCodes from "../../../stratix-core/close-codes.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import * as EventLog from "../../log/EventLog.js"
 import * as Diagnostics from "../../operations/Diagnostics.js"
-import * as MetricsCollector from "../../operations/MetricsCollector.js"
 import { version } from "../../runtime/Version.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import * as Connections from "../websocket/Connections.js"
 import * as ConnectionReports from "./ConnectionReports.js"
 import { CurrentPrincipal } from "./CurrentPrincipal.js"
+import * as OperatorAnswers from "./OperatorAnswers.js"
 import * as Problem from "./Problem.js"
 import * as PublishRoutes from "./PublishRoutes.js"
 import * as RouteAuth from "./RouteAuth.js"
@@ -40,40 +38,35 @@ const stream = <Id extends string>(id: Id, group: typeof StreamGroup) =>
     handlers.handleRaw("stream", () => StreamRoute.serve())
   )
 
-/** Prefix of the gateway's own metrics: a host application has others in the same registry, and an exporter of its own for them. */
-const OWN_METRICS = "stratix_"
-
 const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.operations", (handlers) =>
-    handlers
-      .handleRaw("connections", () =>
-        Effect.gen(function* () {
-          const { tenant } = yield* CurrentPrincipal
-          const body = yield* ConnectionReports.stream(yield* tenant)
-          return HttpServerResponse.stream(body, { contentType: "application/json" })
-        }).pipe(Problem.answered)
-      )
-      .handleRaw("disconnect", ({ path }) =>
-        Effect.gen(function* () {
-          const tenant = yield* Effect.flatMap(CurrentPrincipal, (current) => current.tenant)
-          const all = yield* Effect.flatMap(Connections.Connections, (connections) => connections.all)
-          const connection = all.find(({ info }) => info.id === path.connectionId && info.tenant === tenant)
-          if (connection === undefined) return Problem.response(404, "NotFound", "no connection has this id")
-          connection.end(CloseCodes.SERVICE_RESTART, "disconnected by an operator")
-          return HttpServerResponse.empty({ status: 204 })
-        }).pipe(Problem.answered)
-      )
-      .handle("diagnostics", () => Effect.map(Diagnostics.findings, (findings) => ({ findings })))
-      .handleRaw("metrics", () =>
-        Effect.gen(function* () {
-          const { metrics } = yield* StatusSyncConfig.StatusSyncConfig
-          if (!metrics) return Problem.response(404, "NotFound", "metrics are switched off: STRATIX_METRICS is false")
-          yield* Effect.flatMap(MetricsCollector.MetricsCollector, ({ collect }) => collect)
-          return HttpServerResponse.text(Prometheus.render(yield* Metric.snapshot, OWN_METRICS), {
-            contentType: Prometheus.CONTENT_TYPE
+    Effect.map(OperatorAnswers.make, ({ disconnect, metrics, worker }) =>
+      handlers
+        .handleRaw("connections", () =>
+          Effect.gen(function* () {
+            const { tenant } = yield* CurrentPrincipal
+            const body = yield* ConnectionReports.stream(yield* tenant, worker)
+            return HttpServerResponse.stream(body, { contentType: "application/json" })
+          }).pipe(Problem.answered)
+        )
+        .handleRaw("disconnect", ({ path }) =>
+          Effect.gen(function* () {
+            const tenant = yield* Effect.flatMap(CurrentPrincipal, (current) => current.tenant)
+            return (yield* disconnect(path.connectionId, tenant))
+              ? HttpServerResponse.empty({ status: 204 })
+              : Problem.response(404, "NotFound", "no connection has this id")
+          }).pipe(Problem.answered)
+        )
+        .handle("diagnostics", () => Effect.map(Diagnostics.findings, (findings) => ({ findings })))
+        .handleRaw("metrics", () =>
+          Effect.gen(function* () {
+            const config = yield* StatusSyncConfig.StatusSyncConfig
+            if (!config.metrics)
+              return Problem.response(404, "NotFound", "metrics are switched off: STRATIX_METRICS is false")
+            return HttpServerResponse.text(yield* metrics, { contentType: Prometheus.CONTENT_TYPE })
           })
-        })
-      )
+        )
+    )
   )
 
 const health = <Id extends string>(id: Id, group: typeof HealthGroup) =>

@@ -78,7 +78,7 @@ const make = Effect.gen(function* () {
     if (!principal.permissions.has(permission)) return yield* refuse(forbidden(permission, principal.name, address))
     const spend = (events: number) =>
       Effect.suspend(() =>
-        Either.mapLeft(limits.takePublishes(principal, address, events), (over) => exceeded(over, address))
+        Effect.mapError(limits.takePublishes(principal, address, events), (over) => exceeded(over, address))
       )
     // A principal that has published too much is refused before its next body is read.
     if (permission === "publish") yield* Effect.catchAll(spend(0), refuse)

@@ -25,6 +25,7 @@ import type { Admission } from "../../admission/Admission.js"
 import * as Handshake from "../../admission/Handshake.js"
 import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
+import * as Primary from "../../channel/Primary.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import * as Withdrawals from "../../fanout/Withdrawals.js"
@@ -156,6 +157,8 @@ const make = Effect.gen(function* () {
   )
   const emptied = yield* Deferred.make<void>()
   let draining = false
+  const worker = yield* Primary.Primary
+  const prefix = worker === undefined ? "conn-" : `conn-w${worker.number}-`
   let opened = 0
 
   // Joins, leaves and errors are logged at debug level: a thousand dashboards that reconnect at once must not cost a thousand lines,
@@ -366,7 +369,7 @@ const make = Effect.gen(function* () {
     })
   }
   const accept = (socket: Transport.TransportSocket, admission: Admission) =>
-    new Connection(`conn-${++opened}`, socket, admission, context)
+    new Connection(`${prefix}${++opened}`, socket, admission, context)
   yield* transport.serve({ decide: (request) => decide(request), accept })
 
   return Connections.of({

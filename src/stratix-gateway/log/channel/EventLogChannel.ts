@@ -14,6 +14,7 @@ import { EventLog, EventLogError, healthy } from "../EventLog.js"
 import { Epochs, placeOf } from "../mirror/Epochs.js"
 import { Mirror } from "../mirror/Mirror.js"
 import * as Replica from "../Replica.js"
+import * as Revocations from "./Revocations.js"
 import * as Wire from "./Wire.js"
 
 /** Characters of events that were sent to the log and are not answered. Above it appends fail. */
@@ -99,6 +100,7 @@ const make = (link: Link) =>
       stateAt = now()
     })
 
+    const revocations = Revocations.make(link)
     link.open()
 
     yield* Effect.addFinalizer(() =>
@@ -151,6 +153,7 @@ const make = (link: Link) =>
       append: (drafts, options) => ask(Topic.append, Wire.appendOf(drafts, options?.idempotencyKey)),
       renew: (agentId, tenant) =>
         Effect.map(ask(Topic.renew, tenant === undefined ? [agentId] : [agentId, tenant]), ([held]) => held === "1"),
+      revocations,
       ...served.reads,
       reached: (offset) => (isAhead(offset) ? Effect.ignore(Effect.timeout(arrival(offset), REACH)) : Exit.void),
       stats: () => ({

@@ -17,6 +17,7 @@ import { EventLog, EventLogError } from "../EventLog.js"
 import type { Mirror } from "../mirror/Mirror.js"
 import { pack } from "../mirror/Packed.js"
 import * as Replica from "../Replica.js"
+import * as Revocations from "./Revocations.js"
 import * as Wire from "./Wire.js"
 
 /** Events in one frame: 300 KB, and less than a turn of the event loop should take. */
@@ -65,6 +66,7 @@ export const make: Effect.Effect<LogFeed, never, EventLog | Scope.Scope> = Effec
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const feeds = new Set<Feed>()
   const announced = yield* log.subscribe
+  const relayRevocations = yield* Revocations.relay(log, runFork)
 
   // The newest frame, for the next copy at the same place.
   let made: { readonly mirror: Mirror; readonly from: number; readonly to: number; readonly bytes: Buffer } | undefined
@@ -216,6 +218,7 @@ export const make: Effect.Effect<LogFeed, never, EventLog | Scope.Scope> = Effec
       feeds.add(feed)
       link.closed(() => feeds.delete(feed))
       link.drained(schedule)
+      relayRevocations(link)
       link.on(Topic.append, (texts, number) => {
         const idempotencyKey = Wire.keyOf(texts)
         answerWith(feed, number, log.append(Wire.draftsOf(texts), { idempotencyKey }), (offsets) => offsets)
