@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, Schema, Stream, TestClock } from "effect"
-import * as ConnectionReports from "../../../../src/stratix-gateway/api/http/ConnectionReports.js"
+import * as ConnectionReports from "../../../../src/stratix-gateway/api/http/operators/ConnectionReports.js"
 import { Authenticator, StatusSync, type StatusSyncConfig, StratixApi } from "../../../../src/stratix-gateway/index.js"
 import { Broadcast, Metrics } from "../../../../src/stratix-gateway/internals.js"
 import * as Prometheus from "../../../../src/stratix-gateway/telemetry/Prometheus.js"

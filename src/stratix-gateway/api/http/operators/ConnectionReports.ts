@@ -3,16 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
-import type { Worker } from "../../channel/Primary.js"
-import * as Broadcast from "../../fanout/Broadcast.js"
-import type { SubscriberStatus } from "../../fanout/Subscribers.js"
-import * as EventLog from "../../log/EventLog.js"
-import * as Filter from "../../log/Filter.js"
-import * as EventLoop from "../../runtime/EventLoop.js"
-import { monotonicMillis } from "../../runtime/TimeoutQueues.js"
-import type { Connection } from "../websocket/Connection.js"
-import * as Connections from "../websocket/Connections.js"
-import type { ConnectionReport } from "./StratixApi.js"
+import type { Worker } from "../../../channel/Primary.js"
+import * as Broadcast from "../../../fanout/Broadcast.js"
+import type { SubscriberStatus } from "../../../fanout/Subscribers.js"
+import * as EventLog from "../../../log/EventLog.js"
+import * as Filter from "../../../log/Filter.js"
+import * as EventLoop from "../../../runtime/EventLoop.js"
+import { monotonicMillis } from "../../../runtime/TimeoutQueues.js"
+import type { Connection } from "../../websocket/Connection.js"
+import * as Connections from "../../websocket/Connections.js"
+import type { ConnectionReport } from "../StratixApi.js"
 
 /** Connections reported at a time, between two looks at the time that it takes: made in about 1 ms. */
 const BATCH = 64
@@ -65,8 +65,12 @@ const NOT_SUBSCRIBED: SubscriberStatus = {
 
 type Services = Connections.Connections | EventLog.EventLog | Broadcast.Broadcast
 
-/** The connections of this process that see a tenant: pieces with commas between their connections, made while they are read. */
-const pieces = (tenant: string): Effect.Effect<Stream.Stream<string>, never, Services> =>
+/** The connections of this process that see a tenant, with commas between them and `opening` and `closing` around them: in pieces, made while they are read. */
+const pieces = (
+  tenant: string,
+  opening: string,
+  closing: string
+): Effect.Effect<Stream.Stream<string>, never, Services> =>
   Effect.gen(function* () {
     const log = yield* EventLog.EventLog
     const broadcast = yield* Broadcast.Broadcast
@@ -75,14 +79,18 @@ const pieces = (tenant: string): Effect.Effect<Stream.Stream<string>, never, Ser
     const own = all.filter(({ admission }) => admission.tenant === tenant)
     const step = EventLoop.makeStep()
     return Stream.unfoldEffect(0, (from) => {
-      if (from >= own.length) return Effect.succeedNone
+      if (from > own.length) return Effect.succeedNone
       const now = clock.unsafeCurrentTimeMillis()
       const texts = own
         .slice(from, from + BATCH)
         .map((connection) => JSON.stringify(reportOf(connection, broadcast, log, now, monotonicMillis(clock))))
-      return Effect.as(step, Option.some([texts.join(), from + BATCH] as const))
+      const next = from + BATCH
+      const text = `${from === 0 ? opening : ","}${texts.join()}${next >= own.length ? closing : ""}`
+      return Effect.as(step, Option.some([text, next >= own.length ? own.length + 1 : next] as const))
     })
   })
+
+const bytesOf = (text: string): Uint8Array => Buffer.from(text)
 
 /** What a worker is asked for. */
 const QUESTION = "connections"
@@ -92,15 +100,12 @@ export const stream = (tenant: string, worker?: Worker): Effect.Effect<Stream.St
   Effect.gen(function* () {
     const { head } = yield* Broadcast.Broadcast
     const opening = `{"head":${JSON.stringify(head())},"connections":[`
-    const parts =
-      worker === undefined
-        ? yield* pieces(tenant)
-        : Stream.fromIterable(yield* worker.reports.ask(QUESTION, tenant)).pipe(Stream.filter((part) => part !== ""))
-    return Stream.make(opening).pipe(
-      Stream.concat(Stream.intersperse(parts, ",")),
-      Stream.concat(Stream.make("]}")),
-      Stream.encodeText
+    if (worker === undefined) return Stream.map(yield* pieces(tenant, opening, "]}"), bytesOf)
+    const parts = Stream.fromIterable(yield* worker.reports.ask(QUESTION, tenant)).pipe(
+      Stream.filter((part) => part !== ""),
+      Stream.intersperse(",")
     )
+    return Stream.map(Stream.concat(Stream.make(opening), Stream.concat(parts, Stream.make("]}"))), bytesOf)
   })
 
 /** Answers for the connections of this worker. */
@@ -108,9 +113,9 @@ export const answer = (worker: Worker): Effect.Effect<void, never, Services> =>
   Effect.map(Effect.runtime<Services>(), (runtime) => {
     worker.reports.on(QUESTION, ([tenant = ""], reply) => {
       Runtime.runFork(runtime)(
-        pieces(tenant).pipe(
+        pieces(tenant, "", "").pipe(
           Effect.flatMap(Stream.runCollect),
-          Effect.map((parts) => reply([[...parts].join()]))
+          Effect.map((parts) => reply([[...parts].join("")]))
         )
       )
     })

@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Runtime from "effect/Runtime"
-import * as CloseCodes from "../../../stratix-core/close-codes.js"
-import * as Primary from "../../channel/Primary.js"
-import * as MetricsCollector from "../../operations/MetricsCollector.js"
-import * as Prometheus from "../../telemetry/Prometheus.js"
-import * as Connections from "../websocket/Connections.js"
+import * as CloseCodes from "../../../../stratix-core/close-codes.js"
+import * as Primary from "../../../channel/Primary.js"
+import * as MetricsCollector from "../../../operations/MetricsCollector.js"
+import * as Prometheus from "../../../telemetry/Prometheus.js"
+import * as Connections from "../../websocket/Connections.js"
 import * as ConnectionReports from "./ConnectionReports.js"
 
 /** Ends one of this process's connections; `false`: it has none with this id. */
