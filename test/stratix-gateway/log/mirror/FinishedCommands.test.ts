@@ -1,0 +1,35 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FinishedCommands } from "../../../../src/stratix-gateway/log/mirror/FinishedCommands.js"
+
+describe("finished commands", () => {
+  it("are told oldest first, those aside that were superseded", () => {
+    const commands = new FinishedCommands<{ name: number; superseded: boolean }>()
+    assert.isUndefined(commands.oldest())
+    const all = [0, 1, 2].map((name) => ({ name, superseded: false }))
+    for (const command of all) commands.add(command)
+    assert.strictEqual(commands.live, 3)
+    assert.strictEqual(commands.oldest(), all[0])
+    assert.strictEqual(commands.oldest(), all[0])
+    for (const i of [1, 0]) Object.assign(all[i] ?? {}, { superseded: true })
+    assert.strictEqual(commands.oldest(), all[2])
+  })
+
+  it("hold no more superseded ones than others and a slack", () => {
+    const commands = new FinishedCommands<{ superseded: boolean }>()
+    const kept = { superseded: false }
+    for (let i = 0; i < 1000; i++) {
+      const command = { superseded: false }
+      commands.add(command)
+      command.superseded = true
+      commands.oldest()
+      assert.isAtMost(commands["commands"].length, 131)
+    }
+    commands.add(kept)
+    assert.strictEqual(commands.oldest(), kept)
+    // The front moves with what was cut off.
+    const next = { superseded: false }
+    commands.add(next)
+    kept.superseded = true
+    assert.strictEqual(commands.oldest(), next)
+  })
+})
