@@ -66,6 +66,12 @@ describe("subscribers", () => {
     assert.deepStrictEqual([first.group.sync, others[1]?.group.sync], [true, false])
   })
 
+  it("begin away from the head, with nothing of a catch-up behind them", () => {
+    const subscriber = byHand().subscribers.add(socket, Filter.all, true)
+    assert.deepInclude(subscriber, { state: "behind", slot: -1, queued: false, joined: false, catchingUp: false })
+    assert.deepStrictEqual([subscriber.group.live, subscriber.group.pending], [[], []])
+  })
+
   it("leave no group behind, and no group before its last", () => {
     const { subscribers } = byHand()
     const entry = { tenant: "default", eventType: "stratix:x", agentId: "a", commandId: undefined } as LogEntry
