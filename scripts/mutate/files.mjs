@@ -10,8 +10,13 @@ const handshake = ["admission/Handshake.test.ts", "admission/Host.test.ts", "adm
 /** Below src/stratix-gateway, and below test/stratix-gateway; of the tests those that exist.
  * @type {{ readonly [source: string]: ReadonlyArray<string> }} */
 export const files = {
-  "fanout/CatchUps.ts": ["fanout/CatchUps.test.ts"],
-  "fanout/Broadcast.ts": [...fanout, "fanout/CatchUps.test.ts", "fanout/FanoutFaults.test.ts"],
+  "fanout/CatchUps.ts": ["fanout/CatchUps.test.ts", "fanout/CatchUpSteps.test.ts"],
+  "fanout/Broadcast.ts": [
+    ...fanout,
+    "fanout/CatchUps.test.ts",
+    "fanout/CatchUpSteps.test.ts",
+    "fanout/FanoutFaults.test.ts"
+  ],
   "fanout/Subscribers.ts": ["fanout/Subscribers.test.ts"],
   "fanout/FilterIndex.ts": ["fanout/FilterIndex.test.ts"],
   "fanout/EventBatch.ts": ["fanout/EventBatch.test.ts", ...fanout],

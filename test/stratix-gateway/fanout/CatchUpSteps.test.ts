@@ -1,0 +1,174 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option, TestClock, Tracer } from "effect"
+import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
+import { until } from "../../support/waiting.js"
+import { aFewTurns, answer, entry, over, world } from "./scriptedLog.js"
+
+describe("steps that are remembered", () => {
+  const counted = Effect.map(
+    world(() => Effect.succeed(answer("resume", "h5", false))),
+    ({ asked, catchUps, client, ...rest }) => {
+      /** How often the log is asked for one that comes with this cursor. */
+      const asks = (cursor: string, options: Parameters<typeof client>[0] = {}) =>
+        Effect.gen(function* () {
+          const before = asked.length
+          const { announced, subscriber } = client(options)
+          catchUps.begin(subscriber, cursor)
+          yield* until(() => subscriber.state === "live")
+          assert.strictEqual(announced().length, 1)
+          return asked.length - before
+        })
+      return { ...rest, asks, catchUps }
+    }
+  )
+
+  it.effect("serve all that come with the same filter and cursor to the same head", () =>
+    Effect.gen(function* () {
+      const { asks, at, catchUps } = yield* counted
+      assert.strictEqual(yield* asks("h1"), 1)
+      assert.strictEqual(yield* asks("h1"), 0)
+      assert.strictEqual(yield* asks("h2"), 1)
+      assert.strictEqual(yield* asks("h1", { filter: Filter.fromFields({ agents: ["a"] }) }), 1)
+      catchUps.headMoved()
+      assert.strictEqual(yield* asks("h1"), 1)
+      assert.strictEqual(at.head, "h5")
+    }).pipe(over())
+  )
+
+  it.effect("are forgotten after half a second", () =>
+    Effect.gen(function* () {
+      const { asks } = yield* counted
+      assert.strictEqual(yield* asks("h1"), 1)
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(yield* asks("h1"), 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* asks("h1"), 1)
+      yield* TestClock.adjust("50 millis")
+      assert.strictEqual(yield* asks("h1"), 0)
+    }).pipe(over())
+  )
+
+  it.effect("are 64, of which the one made first leaves", () =>
+    Effect.gen(function* () {
+      const { asks } = yield* counted
+      for (let i = 0; i < 64; i++) assert.strictEqual(yield* asks(`c${i}`), 1)
+      assert.strictEqual(yield* asks("c0"), 0)
+      yield* TestClock.adjust("501 millis")
+      // Made anew, it is the youngest.
+      assert.strictEqual(yield* asks("c0"), 1)
+      assert.strictEqual(yield* asks("c64"), 1)
+      assert.strictEqual(yield* asks("c0"), 0)
+      for (let i = 65; i < 127; i++) assert.strictEqual(yield* asks(`c${i}`), 1)
+      assert.strictEqual(yield* asks("c0"), 0)
+      assert.strictEqual(yield* asks("c127"), 1)
+      assert.strictEqual(yield* asks("c0"), 1)
+    }).pipe(over())
+  )
+
+  it.effect("are forgotten once no client is behind", () =>
+    Effect.gen(function* () {
+      const { asks, subscribers, waiting } = yield* counted
+      assert.strictEqual(yield* asks("h1"), 1)
+      subscribers.remove(waiting.subscriber)
+      assert.strictEqual(yield* asks("h1"), 0)
+      yield* aFewTurns
+      assert.strictEqual(yield* asks("h1"), 1)
+    }).pipe(over())
+  )
+})
+
+describe("the turns of the event loop", () => {
+  /** How many steps of how many bytes are taken in the first turn. */
+  const inOneTurn = (clients: number, bytes: number) =>
+    Effect.gen(function* () {
+      let turn = 0
+      const turns: Array<number> = []
+      const { catchUps, client } = yield* world(() =>
+        Effect.sync(() => {
+          turns.push(turn)
+          // Before the next step of this kind, if that is in another turn.
+          setImmediate(() => {
+            turn = turns.length
+          })
+          return answer("resume", "h5", false, { entries: [entry("x".repeat(bytes))] })
+        })
+      )
+      const all = Array.from({ length: clients }, () => client())
+      all.forEach(({ subscriber }, i) => {
+        catchUps.begin(subscriber, `c${i}`)
+      })
+      yield* until(() => all.every(({ subscriber }) => subscriber.state === "live"))
+      assert.strictEqual(turns.length, clients)
+      return turns.filter((taken) => taken === turns[0]).length
+    })
+
+  it.effect("are shared with others after sixteen steps, or after a megabyte", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* inOneTurn(40, 1), 16)
+      assert.strictEqual(yield* inOneTurn(40, 300_000), 4)
+      assert.strictEqual(yield* inOneTurn(3, 1), 3)
+    }).pipe(over())
+  )
+})
+
+describe("the span of a catch-up", () => {
+  it.effect("begins with the first step and ends at the head, with what was lost", () =>
+    Effect.gen(function* () {
+      const spans: Array<Tracer.Span> = []
+      const ends: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        context: (f) => f(),
+        span: (name, parent, context, links, startTime, kind, options) => {
+          const attributes = new Map<string, unknown>()
+          const span: Tracer.Span = {
+            _tag: "Span",
+            name,
+            spanId: String(spans.length),
+            traceId: "t",
+            parent,
+            context,
+            status: { _tag: "Started", startTime },
+            attributes,
+            links,
+            sampled: true,
+            kind,
+            end: () => {
+              ends.push(span)
+            },
+            attribute: (key, value) => {
+              attributes.set(key, value)
+            },
+            event: () => {},
+            addLinks: () => {}
+          }
+          assert.deepStrictEqual([parent, options?.root], [Option.none(), true])
+          spans.push(span)
+          return span
+        }
+      })
+      const answers = [answer("resume", "h2", false), answer("conflated", "h5", false, { lost: 7 })]
+      const { catchUps, client } = yield* world(() =>
+        Effect.succeed(answers.shift() ?? answer("resume", "h5", false))
+      ).pipe(Effect.withTracer(tracer))
+      const { subscriber } = client()
+      catchUps.begin(subscriber, "h1")
+      yield* until(() => subscriber.state === "live")
+      const mine = () => spans.filter(({ name }) => name.includes("catch"))
+      assert.strictEqual(mine().length, 1)
+      assert.deepStrictEqual(ends, mine())
+      assert.deepStrictEqual([...(mine()[0]?.attributes ?? [])].sort(), [
+        ["client.address", "127.0.0.1"],
+        ["stratix.live", true],
+        ["stratix.lost", 7],
+        ["stratix.mode", "conflated"]
+      ])
+      const another = client({ unsent: 2000 })
+      catchUps.begin(another.subscriber, "h1")
+      yield* until(() => another.subscriber.state === "stalled")
+      assert.deepStrictEqual([mine().length, ends.length], [2, 1])
+      catchUps.abandon(another.subscriber)
+      catchUps.abandon(another.subscriber)
+      assert.deepStrictEqual([ends.length, ends[1]?.attributes.get("stratix.live")], [2, false])
+    }).pipe(over())
+  )
+})
