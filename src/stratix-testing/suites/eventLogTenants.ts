@@ -149,7 +149,8 @@ export const eventLogTenants = <E>({
             else if (t === "finish")
               yield* log.append([inTenant(tenant, { ...commandOf(`${id}`, `${of}`, n), finished: true })])
             else if (t === "run") yield* log.append([inTenant(tenant, running(`${id}`, `${of}`, n))])
-            else if (t === "lease") yield* log.append([inTenant(tenant, leased(`${id}`, 15_000, n))])
+            // No two end in the same millisecond, whose order nothing says.
+            else if (t === "lease") yield* log.append([inTenant(tenant, leased(`${id}`, 15_000 + n, n))])
             else if (t === "remove") yield* log.append([inTenant(tenant, removal(`${id}`))])
             else if (t === "note") yield* log.append([inTenant(tenant, note(n))])
             else yield* pass("20 seconds")
