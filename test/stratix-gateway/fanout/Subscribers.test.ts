@@ -158,6 +158,14 @@ describe("subscribers", () => {
     assert.strictEqual(marks(1000, { ...Filter.all, weight: 990_000 }), 1000)
   })
 
+  it("with the largest filter there is may leave unread only what is left of the default mark", () => {
+    // 1,000 values, in a message of 64 KiB: 149 KB of heap on Node 20.
+    const largest = agent(...Array.from({ length: 1000 }, (_, i) => `agent-${i}`.padEnd(58, "x")))
+    const { highWaterMark } = byHand(256 * 1024).subscribers.add(socket, largest, true).group
+    assert.isAtMost(highWaterMark + 149_000, 256 * 1024)
+    assert.isAtLeast(highWaterMark, 64 * 1024)
+  })
+
   it.effect("are all caught up while none is away", () =>
     Effect.gen(function* () {
       const { subscribers } = byHand()

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, TestClock } from "effect"
+import { Clock, Effect, Layer, Logger, TestClock } from "effect"
 import * as StatusSyncConfig from "../../../../src/stratix-gateway/config/StatusSyncConfig.js"
 import { StatusSync } from "../../../../src/stratix-gateway/index.js"
 import { StatusSyncTest, TestClients } from "../../../../src/stratix-testing/index.js"
@@ -152,4 +152,56 @@ describe("silent clients in the log", () => {
       assert.deepStrictEqual(lines.slice(1), [`INFO terminated 2 more connections for the same reason: ${why}`])
     }).pipe(Effect.provide(StatusSyncTest.layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
+})
+
+describe("a wall clock that is set", () => {
+  const HOUR = 3_600_000
+
+  it.scoped(
+    "an hour ahead and back again ends no connection and no lease before its time, and neither lasts longer",
+    () =>
+      Effect.gen(function* () {
+        let setBy = 2 * HOUR
+        const clock = yield* Effect.clock
+        const jumping: Clock.Clock = {
+          [Clock.ClockTypeId]: Clock.ClockTypeId,
+          unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() + setBy,
+          unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+          currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis + setBy),
+          currentTimeNanos: clock.currentTimeNanos,
+          sleep: (duration) => clock.sleep(duration)
+        }
+        const gateway = yield* Effect.withClock(Layer.build(StatusSyncTest.layer), jumping)
+        yield* Effect.gen(function* () {
+          const sync = yield* StatusSync.StatusSync
+          const clients = yield* Effect.all([
+            TestClients.connect(),
+            TestClients.connect({ protocols: ["stratix.sync.v1"] }),
+            TestClients.connect({ stream: true })
+          ])
+          const silent = yield* TestClients.connect({ answersPings: false })
+          yield* sync.notifyAgentStatus("renewed", "busy", { lease: "15 seconds" })
+          yield* sync.notifyAgentStatus("left", "busy", { lease: "55 seconds" })
+          const offline = Effect.map(clients[0].received, (messages) =>
+            messages.flatMap(({ payload }) =>
+              "status" in payload && payload.status === "offline" && "agentId" in payload ? [payload.agentId] : []
+            )
+          )
+          for (const hours of [3, 2, 1, 3, 1]) {
+            yield* TestClock.adjust("10 seconds")
+            setBy = hours * HOUR
+            assert.isTrue(yield* sync.renewLease("renewed"))
+          }
+          yield* TestClock.adjust("4999 millis")
+          assert.deepStrictEqual(yield* offline, [])
+          yield* TestClock.adjust("1 millis")
+          assert.deepStrictEqual(yield* offline, ["left"])
+          yield* TestClock.adjust("4999 millis")
+          assert.isTrue(yield* silent.isOpen)
+          yield* TestClock.adjust("1 millis")
+          assert.isFalse(yield* silent.isOpen)
+          for (const client of clients) assert.isTrue(yield* client.isOpen)
+        }).pipe(Effect.provide(gateway))
+      })
+  )
 })
