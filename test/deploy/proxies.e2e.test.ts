@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { WebSocket } from "ws"
 import { selfSigned } from "../stratix-gateway/support/certificate.js"
+import { RedisServer } from "../stratix-gateway/support/redis.js"
 import { type Program, portOf, startGateway, startProgram } from "../stratix-gateway/support/standAlone.js"
 
 const HOST = "status.example.org"
@@ -25,7 +26,8 @@ const freePort = () =>
 interface Front {
   readonly folder: string
   readonly port: number
-  readonly upstream: number
+  /** Ports of the gateways. */
+  readonly upstreams: ReadonlyArray<number>
 }
 
 interface Answer {
@@ -127,47 +129,58 @@ const eventStream = (port: number) =>
     request.on("error", reject)
   })
 
-const proxySuite = (name: string, start: (front: Front) => Promise<Program>) =>
+type StartProxy = (front: Front) => Promise<Program>
+
+const SETTINGS = {
+  STRATIX_TOKENS: JSON.stringify([
+    { name: "operator", token: TOKEN, permissions: ["subscribe", "publish", "operator"] }
+  ]),
+  STRATIX_ALLOWED_ORIGINS: ORIGIN,
+  STRATIX_TRUSTED_PROXIES: "127.0.0.1"
+}
+
+/** Gateways with a proxy in front of them, which answers. */
+const startAll = async (startProxy: StartProxy, environments: ReadonlyArray<Record<string, string>>) => {
+  const folder = await mkdtemp(join(tmpdir(), "stratix-proxy-"))
+  const { cert, key } = selfSigned(HOST)
+  await writeFile(join(folder, "fullchain.pem"), cert)
+  await writeFile(join(folder, "privkey.pem"), key)
+  const gateways = await Promise.all(environments.map((each) => startGateway({ ...SETTINGS, ...each })))
+  const upstreams = await Promise.all(gateways.map(portOf))
+  const port = await freePort()
+  const proxy = await startProxy({ folder, port, upstreams })
+  const isUp = () =>
+    ask(port, "GET", "/stratix/readyz").then(
+      ({ status }) => status === 200,
+      () => false
+    )
+  let failure: string | undefined
+  void proxy.ended.then(({ output }) => {
+    failure = output
+  })
+  while (!(await isUp())) {
+    if (failure !== undefined) throw new Error(`the proxy ended: ${failure}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const end = async () => {
+    for (const { child } of [proxy, ...gateways]) child.kill("SIGTERM")
+    await Promise.all([proxy, ...gateways].map(({ ended }) => ended))
+    await rm(folder, { recursive: true, force: true })
+  }
+  return { end, gateways, port, upstreams }
+}
+
+const proxySuite = (name: string, startProxy: StartProxy) =>
   describe(`deploy/${name}, run for real`, () => {
-    let folder = ""
     let port = 0
-    let gateway: Program | undefined
-    let proxy: Program | undefined
+    let end = async () => {}
 
     beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), "stratix-proxy-"))
-      const { cert, key } = selfSigned(HOST)
-      await writeFile(join(folder, "fullchain.pem"), cert)
-      await writeFile(join(folder, "privkey.pem"), key)
-      gateway = await startGateway({
-        STRATIX_TOKENS: JSON.stringify([
-          { name: "operator", token: TOKEN, permissions: ["subscribe", "publish", "operator"] }
-        ]),
-        STRATIX_ALLOWED_ORIGINS: ORIGIN,
-        STRATIX_TRUSTED_PROXIES: "127.0.0.1"
-      })
-      port = await freePort()
-      proxy = await start({ folder, port, upstream: await portOf(gateway) })
-      const isUp = () =>
-        ask(port, "GET", "/stratix/readyz").then(
-          ({ status }) => status === 200,
-          () => false
-        )
-      let failure: string | undefined
-      void proxy.ended.then(({ output }) => {
-        failure = output
-      })
-      while (!(await isUp())) {
-        if (failure !== undefined) throw new Error(`the proxy ended: ${failure}`)
-        await new Promise((resolve) => setImmediate(resolve))
-      }
+      const all = await startAll(startProxy, [{}])
+      port = all.port
+      end = all.end
     })
-    afterAll(async () => {
-      proxy?.child.kill("SIGTERM")
-      gateway?.child.kill("SIGTERM")
-      await Promise.all([proxy?.ended, gateway?.ended])
-      await rm(folder, { recursive: true, force: true })
-    })
+    afterAll(() => end())
 
     it("a page of the listed origin is live through TLS and the path prefix", async () => {
       const page = dashboard(port, ORIGIN)
@@ -211,9 +224,109 @@ const proxySuite = (name: string, start: (front: Front) => Promise<Program>) =>
     })
   })
 
-proxySuite("nginx.conf", async ({ folder, port, upstream }) => {
+/** A sync client that comes back where it was, once for each connection that it loses. */
+class Screen {
+  readonly statuses: Array<string> = []
+  readonly modes: Array<string> = []
+  failure: Error | undefined
+  private cursor: string | undefined
+  private socket: WebSocket | undefined
+  private isOver = false
+  private changed = () => {}
+
+  constructor(private readonly port: number) {
+    this.connect()
+  }
+
+  private connect(): void {
+    const query = this.cursor === undefined ? "" : `?since=${this.cursor}`
+    const url = `wss://127.0.0.1:${this.port}/stratix/${query}`
+    const protocols = [`stratix.bearer.${TOKEN}`, "stratix.sync.v1"]
+    const socket = new WebSocket(url, protocols, { rejectUnauthorized: false, origin: ORIGIN, headers: { host: HOST } })
+    this.socket = socket
+    let isOpen = false
+    socket.on("open", () => {
+      isOpen = true
+    })
+    socket.on("error", (error) => {
+      if (!isOpen) this.failure = error
+      this.changed()
+    })
+    socket.on("close", () => {
+      if (isOpen && !this.isOver) this.connect()
+    })
+    socket.on("message", (data) => {
+      const { eventType, payload } = JSON.parse(String(data))
+      if (eventType === "stratix:sync") {
+        this.modes.push(payload.mode)
+        if (payload.count === 0) this.cursor = payload.to
+      }
+      for (const event of eventType === "stratix:events" ? payload.events : []) {
+        this.statuses.push(event.payload.status)
+        this.cursor = event.offset
+      }
+      this.changed()
+    })
+  }
+
+  /** Fails if it was refused once. */
+  until(isSo: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.changed = () => {
+        if (this.failure !== undefined) reject(this.failure)
+        else if (isSo()) resolve()
+      }
+      this.changed()
+    })
+  }
+
+  end(): void {
+    this.isOver = true
+    this.socket?.terminate()
+  }
+}
+
+const balancingSuite = (name: string, startProxy: StartProxy) =>
+  it(`deploy/${name} balances two gateways, and a client notices nothing of one that is killed -9 but a resume`, async () => {
+    const redis = await RedisServer.start()
+    const log = { STRATIX_EVENT_LOG: redis.url, STRATIX_EVENT_LOG_TIMEOUT: "30 seconds" }
+    const { end, gateways, port, upstreams } = await startAll(startProxy, [log, log])
+    const publish = async (status: string) => {
+      const path = "/stratix/api/stratix/agents/agent-1/status"
+      // A request that the killed gateway had already is the publisher's to repeat: a status twice is the same status.
+      while ((await ask(port, "PUT", path, JSON.stringify({ status }))).status !== 202);
+    }
+    const clientsOf = async (upstream: number) => {
+      const headers = { authorization: `Bearer ${TOKEN}` }
+      const answer = await fetch(`http://127.0.0.1:${upstream}/api/stratix/connections`, { headers })
+      return (await answer.text()).split('"address"').length - 1
+    }
+    const screens = [1, 2, 3, 4].map(() => new Screen(port))
+    try {
+      await Promise.all(screens.map((screen) => screen.until(() => screen.modes.length === 1)))
+      await publish("online")
+      await Promise.all(screens.map((screen) => screen.until(() => screen.statuses.includes("online"))))
+      for (const clients of await Promise.all(upstreams.map(clientsOf))) assert.isAbove(clients, 0)
+
+      gateways[0]?.child.kill("SIGKILL")
+      await gateways[0]?.ended
+      for (let n = 0; n < 20; n++) assert.strictEqual((await ask(port, "GET", "/stratix/readyz")).status, 200)
+      await publish("busy")
+      await Promise.all(screens.map((screen) => screen.until(() => screen.statuses.includes("busy"))))
+      assert.deepStrictEqual([...new Set(screens.flatMap(({ modes }) => modes))], ["snapshot", "resume"])
+      for (const { statuses } of screens) assert.strictEqual(statuses.filter((status) => status === "online").length, 1)
+    } finally {
+      for (const screen of screens) screen.end()
+      await end()
+      await redis.end()
+    }
+  })
+
+const nginx: StartProxy = async ({ folder, port, upstreams }) => {
   const conf = (await recipe("nginx.conf"))
-    .replace("server 127.0.0.1:3001;", `server 127.0.0.1:${upstream};`)
+    .replace(/server 127\.0\.0\.1:3001(.*)/, (_, rest) =>
+      upstreams.map((each) => `server 127.0.0.1:${each}${rest}`).join("\n")
+    )
     .replace("listen 443 ssl;", `listen 127.0.0.1:${port} ssl;`)
     .replaceAll("/etc/ssl/stratix/", `${folder}/`)
   await writeFile(
@@ -221,18 +334,26 @@ proxySuite("nginx.conf", async ({ folder, port, upstream }) => {
     `daemon off; user root; pid ${folder}/pid; error_log stderr; events {} http { access_log off; ${conf} }`
   )
   return startProgram("nginx", ["-p", folder, "-c", join(folder, "nginx.conf")], {})
-})
+}
 
-proxySuite("Caddyfile", async ({ folder, port, upstream }) => {
+const caddy: StartProxy = async ({ folder, port, upstreams }) => {
   const file = (await recipe("Caddyfile")).replace(
     "{$STRATIX_DOMAIN} {",
     `{\n admin off\n auto_https off\n default_sni ${HOST}\n}\nhttps://${HOST}:${port} {\n tls ${folder}/fullchain.pem ${folder}/privkey.pem`
   )
   await writeFile(join(folder, "Caddyfile"), file)
   return startProgram("caddy", ["run", "--adapter", "caddyfile", "--config", join(folder, "Caddyfile")], {
-    STRATIX_UPSTREAM: `127.0.0.1:${upstream}`,
+    STRATIX_UPSTREAM: upstreams.map((each) => `127.0.0.1:${each}`).join(" "),
     HOME: folder,
     XDG_CONFIG_HOME: folder,
     XDG_DATA_HOME: folder
   })
-})
+}
+
+for (const [name, startProxy] of [
+  ["nginx.conf", nginx],
+  ["Caddyfile", caddy]
+] as const) {
+  proxySuite(name, startProxy)
+  balancingSuite(name, startProxy)
+}

@@ -11,7 +11,8 @@ export class Wire {
   isCut = false
   /** Called with every request; `true`: the answer to it is lost, and the connection with it. */
   losesAnswerTo: (request: string) => boolean = () => false
-  private connections = 0
+  /** Connections so far that it did not refuse. */
+  accepted = 0
   private readonly pairs = new Set<readonly [Socket, Socket]>()
 
   private constructor(
@@ -41,7 +42,7 @@ export class Wire {
       near.destroy()
       return
     }
-    const far = connect(this.targets[this.connections++ % this.targets.length] ?? 0, "127.0.0.1")
+    const far = connect(this.targets[this.accepted++ % this.targets.length] ?? 0, "127.0.0.1")
     const pair = [near, far] as const
     this.pairs.add(pair)
     let isLost = false

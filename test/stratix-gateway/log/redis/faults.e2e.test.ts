@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, type Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, type Scope, TestClock } from "effect"
 import type { EventLog } from "../../../../src/stratix-gateway/index.js"
 import { agent, note } from "../../../../src/stratix-testing/suites/drafts.js"
 import { type Options, RedisServer } from "../../support/redis.js"
@@ -93,6 +93,36 @@ describe("faults of the engine", () => {
       assert.lengthOf(reader.heard, heard.size)
       assert.strictEqual(log.health().epochChanges, 1)
       assert.strictEqual(log.health().rebuilds, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("kill -9, and away for long: an append is taken within two seconds after the port opens", () =>
+    Effect.gen(function* () {
+      const server = yield* redis({ persistence: "always" })
+      const wire = yield* wireTo(server)
+      const log = yield* openLog(wire.url, newNamespace())
+      yield* log.append([agent("a")])
+      yield* Effect.promise(() => server.kill())
+      // Two connections for each attempt: after ten in vain the pauses between them are as long as they get.
+      const enough = wire.accepted + 20
+      const clock = yield* Effect.clock
+      yield* eventually(
+        Effect.withClock(TestClock.adjust("100 millis"), clock).pipe(Effect.map(() => wire.accepted)),
+        (accepted) => accepted >= enough
+      )
+      yield* Effect.promise(() => server.run())
+      const opened = yield* Clock.currentTimeMillis
+      yield* TestClock.adjust("1 second")
+      // An attempt that was under way when the port opened may fail only now, and then the pause begins now.
+      let asked = 0
+      yield* eventually(
+        Effect.sync(() => log.health().staleMillis === 0 || ++asked > 200),
+        (isOver) => isOver
+      )
+      if (log.health().staleMillis > 0) yield* TestClock.adjust("1 second")
+      yield* insist(log, [agent("b")])
+      assert.isAtMost((yield* Clock.currentTimeMillis) - opened, 2000)
+      assert.deepStrictEqual([...(yield* stateOf(log)).keys()], ["agent:a", "agent:b"])
     }).pipe(Effect.scoped)
   )
 
