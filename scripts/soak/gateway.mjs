@@ -88,7 +88,7 @@ const publisher = (name, index) =>
     }
   })
 
-/** The log publishes as well: it removes finished commands that are too old or too many. */
+/** The log publishes as well, also after all publishers have stopped: it removes finished commands that are too old or too many. */
 const remover = Effect.gen(function* () {
   const log = yield* EventLog.EventLog
   const subscription = yield* log.subscribe
@@ -123,6 +123,6 @@ const report = Effect.gen(function* () {
 
 const names = Array.from({ length: publishers }, (_, i) => `p${i}`)
 
-const all = [remover, ...names.map(publisher)]
+const publish = Effect.all(names.map(publisher), { concurrency: "unbounded" })
 
-run({ news, publisher: Effect.all(all, { concurrency: "unbounded" }), report, settings })
+run({ news, publisher: Effect.zipRight(Effect.forkDaemon(remover), publish), report, settings })
