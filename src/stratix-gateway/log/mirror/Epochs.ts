@@ -19,9 +19,9 @@ export interface Epoch {
   readonly start: number
 }
 
-/** The offset of a place. */
+/** The offset of a place. Joined, it is one string of 40 bytes; a template would be a tree of its parts, of 120. */
 export const offsetOf = ({ epoch, keyless, seq }: Place): Offset =>
-  `${epoch}-${seq.toString(36)}-${keyless.toString(36)}`
+  [epoch, seq.toString(36), keyless.toString(36)].join("-")
 
 /** The place that an offset is the text of; `undefined` where it is none. */
 export const placeOf = (offset: Offset): Place | undefined => {
