@@ -10,5 +10,26 @@ export const equal = [
     from: ["event.commandId !== undefined", "event.agentId !== undefined"],
     to: ["true"],
     reason: "nothing stands under `undefined`: the look finds nothing"
+  },
+  {
+    file: "fanout/Subscribers.ts",
+    line: "change = Effect.unsafeMakeLatch(",
+    from: ["false"],
+    to: ["true"],
+    reason: "a wait for the next change closes it first"
+  },
+  {
+    file: "fanout/Subscribers.ts",
+    line: "last !== undefined",
+    from: ["last !== undefined"],
+    to: ["true"],
+    reason: "one that leaves the head stands in the list, which therefore has a last"
+  },
+  {
+    file: "fanout/Subscribers.ts",
+    line: "!== undefined) this.s",
+    from: ["subscriber.stall !== undefined", "subscriber.slow !== undefined"],
+    to: ["true"],
+    reason: "what is stalled has both: only the types do not know"
   }
 ]

@@ -26,9 +26,18 @@ const root = new URL("../../", import.meta.url).pathname
 const cache = `${root}.cache/mutate/`
 mkdirSync(cache, { recursive: true })
 
+// A signal ends the process as a last line does, so that what ends the tests with it is run.
+for (const [signal, code] of /** @type {const} */ ([
+  ["SIGHUP", 129],
+  ["SIGINT", 130],
+  ["SIGTERM", 143]
+])) {
+  process.once(signal, () => process.exit(code))
+}
+
 /** Milliseconds for a test without a mutant. */
 const TEST_TIMEOUT = 60_000
-/** Of one mutant that hangs its process, which no timer in it can end. */
+/** Of one mutant that hangs its process without work: endless loops are ended by their processor time, in watchdog.mjs. */
 const HANG_TIMEOUT = 60_000
 
 const { values: options, positionals: words } = parseArgs({
@@ -214,16 +223,6 @@ const runFile = async (file, tests) => {
   }
   const lines = options.since ? changedLines(`src/stratix-gateway/${file}`, options.since) : undefined
   const chosen = mutants.filter((mutant) => lines === undefined || lines.has(mutant.line))
-  for (const mutant of chosen) {
-    const known = equal.find(
-      (entry) =>
-        entry.file === file &&
-        mutant.text.includes(entry.line) &&
-        entry.from.includes(mutant.original) &&
-        entry.to.includes(mutant.replacement)
-    )
-    if (known !== undefined) mutant.reason = known.reason
-  }
   const started = performance.now()
   /** @type {import("./vitest.mjs").Coverage | undefined} */
   let known
@@ -247,6 +246,22 @@ const runFile = async (file, tests) => {
   return result
 }
 
+/** With the reasons of those that behave the same.
+ * @type {(result: Result) => Result} */
+const judged = (result) => ({
+  ...result,
+  mutants: result.mutants.map((mutant) => {
+    const known = equal.find(
+      (entry) =>
+        entry.file === result.file &&
+        mutant.text.includes(entry.line) &&
+        entry.from.includes(mutant.original) &&
+        entry.to.includes(mutant.replacement)
+    )
+    return known === undefined ? mutant : { ...mutant, reason: known.reason }
+  })
+})
+
 /** @param {Result} result */
 const show = ({ file, mutants }) => {
   if (mutants.length === 0) return
@@ -266,12 +281,13 @@ for (const file of options.report ? [] : selected) {
   const tests = (files[file] ?? [])
     .map((test) => `${root}test/stratix-gateway/${test}`)
     .filter((test) => existsSync(test))
-  show(await runFile(file, tests))
+  show(judged(await runFile(file, tests)))
 }
 writeReport(
   root,
   Object.keys(files).flatMap((file) => {
     const path = `${cachePath(file)}.json`
-    return existsSync(path) ? [/** @type {Result} */ (JSON.parse(readFileSync(path, "utf8")))] : []
-  })
+    return existsSync(path) ? [judged(/** @type {Result} */ (JSON.parse(readFileSync(path, "utf8"))))] : []
+  }),
+  Object.keys(files)
 )

@@ -7,6 +7,7 @@
 import { appendFileSync } from "node:fs"
 import { startTests } from "@vitest/runner"
 import { VitestTestRunner } from "vitest/runners"
+import { watchdog } from "./watchdog.mjs"
 
 /** @typedef {import("@vitest/runner").Task} Task */
 /** @typedef {{ activeMutant?: string, currentTestId?: string, hitCount?: number, hitLimit?: number,
@@ -19,6 +20,11 @@ const HITS = 100
 /** Milliseconds that a test has at least, and how many times as long as it took without a mutant: the machine may be busy. */
 const LEAST_TIMEOUT = 3000
 const TIMES_AS_LONG = 5
+
+/** Milliseconds of processor time above that, after which a mutant counts as an endless loop. */
+const LEAST_PROCESSOR_TIME = 4000
+
+const allow = watchdog({ group: false })
 
 /** @type {Namespace} */
 const stryker = {}
@@ -169,6 +175,8 @@ export default class Runner extends VitestTestRunner {
           if (!path.includes("/node_modules/")) moduleCache.delete(path)
         }
       }
+      const usual = durations.reduce((sum, [name, millis]) => sum + (wanted?.has(name) === false ? 0 : millis), 0)
+      allow(LEAST_PROCESSOR_TIME + TIMES_AS_LONG * usual)
       const start = performance.now()
       const { durations: ran, failure } = await run(wanted).catch((error) => ({
         failure: { test: "loading", message: String(error).slice(0, 300) },

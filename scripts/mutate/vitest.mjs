@@ -2,6 +2,7 @@
 /** One vitest for one source file: serves it with its mutants in it, and starts runner.mjs in one process that stays warm. */
 import { readFile } from "node:fs/promises"
 import { createVitest } from "vitest/node"
+import { watchdog } from "./watchdog.mjs"
 
 /** What the first run learnt.
  * @typedef {{ atLoad: Counts, perTest: { [test: string]: Counts }, durations: ReadonlyArray<[string, number]> }} Coverage */
@@ -10,6 +11,8 @@ import { createVitest } from "vitest/node"
  *    known?: Coverage }} Job */
 
 const root = new URL("../../", import.meta.url).pathname
+watchdog({ group: true })
+
 /** @type {Job} */
 const job = JSON.parse(await readFile(process.argv[2] ?? "", "utf8"))
 

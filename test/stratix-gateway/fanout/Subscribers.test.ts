@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import * as EventBatch from "../../../src/stratix-gateway/fanout/EventBatch.js"
 import { type Subscriber, Subscribers } from "../../../src/stratix-gateway/fanout/Subscribers.js"
 import type { LogEntry } from "../../../src/stratix-gateway/log/EventLog.js"
 import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
@@ -64,6 +65,12 @@ describe("subscribers", () => {
     assert.strictEqual(new Set([first, ...others].map(({ group }) => group)).size, 4)
     assert.strictEqual(subscribers.groups.size, 4)
     assert.deepStrictEqual([first.group.sync, others[1]?.group.sync], [true, false])
+    const { deflated, frames } = EventBatch.encoders
+    assert.strictEqual(first.group.encode, frames.sync)
+    assert.deepStrictEqual(
+      others.map(({ group }) => group.encode),
+      [frames.sync, frames.plain, deflated.sync]
+    )
   })
 
   it("begin away from the head, with nothing of a catch-up behind them", () => {
@@ -83,6 +90,7 @@ describe("subscribers", () => {
     const [first, second] = [subscribers.add(socket, agent("a"), true), subscribers.add(socket, agent("a"), true)]
     subscribers.remove(first)
     assert.deepStrictEqual([subscribers.groups.size, subscribers.members, matching()], [1, 1, 1])
+    assert.strictEqual(subscribers.stalled, 0)
     subscribers.move(second, agent("b"))
     assert.deepStrictEqual([...subscribers.groups.values()], [second.group])
     assert.deepStrictEqual([second.group.filter.key, second.group.members, matching()], [agent("b").key, 1, 0])

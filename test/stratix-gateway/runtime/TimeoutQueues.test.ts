@@ -158,6 +158,21 @@ describe("timeout queues on one fiber", () => {
     })
   )
 
+  it.scoped("go on to the next of each queue after one expired", () =>
+    Effect.gen(function* () {
+      const expired: Array<string> = []
+      const queues = yield* TimeoutQueues.make
+      const expire = (value: string, now: number) => expired.push(`${value} ${now}`)
+      const [first, second] = [queues.queue("1 second", expire), queues.queue("5 seconds", expire)]
+      second.start(new TimeoutQueues.Timeout("long"))
+      first.start(new TimeoutQueues.Timeout("one"))
+      yield* TestClock.adjust("500 millis")
+      first.start(new TimeoutQueues.Timeout("two"))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(expired, ["one 1000", "two 1500", "long 5000"])
+    })
+  )
+
   it.effect("tell the time of a message in whole milliseconds", () =>
     Effect.gen(function* () {
       const clock = yield* Effect.clock
