@@ -21,7 +21,7 @@ export {
   WorkersError
 } from "./workers/Supervisor.js"
 
-/** Whether this process serves clients: true in a worker, and where there are none.
+/** Whether this process is a worker: it serves clients, and the one that started it holds the log.
  * @since 0.1.0
  * @category guards */
 export const isWorker: boolean = Primary.isWorker

@@ -124,16 +124,22 @@ describe("a gateway with workers", () => {
           (count) => count === sockets.length
         )
         const url = `http://127.0.0.1:${port}`
+        const get = (path: string) => Effect.promise(() => fetch(`${url}${path}`, { headers: { connection: "close" } }))
+        const json = (path: string) => Effect.flatMap(get(path), (answer) => Effect.promise(() => answer.json()))
         // Both workers answer, and either for both.
         for (let i = 0; i < 4; i++) {
-          const { connections } = yield* Effect.promise(async () =>
-            (await fetch(`${url}/api/stratix/connections`, { headers: { connection: "close" } })).json()
-          )
+          const { connections } = yield* json("/api/stratix/connections")
           const ids = new Set(connections.map(({ id }: { id: string }) => id))
           assert.strictEqual(ids.size, 6)
-          const text = yield* Effect.promise(async () =>
-            (await fetch(`${url}/metrics`, { headers: { connection: "close" } })).text()
-          )
+          const { findings } = yield* json("/api/stratix/diagnostics")
+          const found = findings.map(({ what }: { what: string }) => what)
+          assert.includeMembers(found, ["2 of 2 answer", "6 of at most 6 are open (STRATIX_MAX_CONNECTIONS)"])
+          for (const path of ["/healthz", "/readyz"]) {
+            const { status, worker } = yield* json(path)
+            assert.strictEqual(status, "ok")
+            assert.include([1, 2], worker)
+          }
+          const text = yield* Effect.flatMap(get("/metrics"), (answer) => Effect.promise(() => answer.text()))
           assert.match(text, /^stratix_connections\{state="live"\} 6$/m)
           const refused = new WebSocket(`ws://127.0.0.1:${port}/`)
           const error = yield* Effect.promise(

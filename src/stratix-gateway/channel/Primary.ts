@@ -13,6 +13,8 @@ export interface Worker {
   readonly reports: Reports
   /** No other worker of this gateway has it, or had it before. */
   readonly number: number
+  /** How many workers the gateway has. */
+  readonly count: number
   /** Where the gateway listens, if the primary chose it for all. */
   readonly port: number | undefined
 }
@@ -40,13 +42,14 @@ let connected: Worker | undefined
 /** The worker that this process was started as. */
 export const connect = (): Worker => {
   if (connected === undefined) {
-    const [number, port] = (given ?? "").split(":")
+    const [number, count, port] = (given ?? "").split(":")
     const socket = new Socket({ fd: DESCRIPTOR, readable: true, writable: true })
     const link = new Link(Channel.overStream(socket))
     connected = {
       link,
       reports: new Reports(link),
       number: Number(number),
+      count: Number(count),
       port: port === undefined || port === "" ? undefined : Number(port)
     }
   }

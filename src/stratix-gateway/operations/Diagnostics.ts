@@ -6,8 +6,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
 import * as Connections from "../api/websocket/Connections.js"
 import * as Authenticator from "../auth/Authenticator.js"
+import * as Primary from "../channel/Primary.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
 import * as EventLog from "../log/EventLog.js"
@@ -18,6 +20,7 @@ import * as BehindProxy from "./diagnosis/BehindProxy.js"
 import * as Certificate from "./diagnosis/Certificate.js"
 import * as Files from "./diagnosis/Files.js"
 import { type Finding, ok, problem, warning } from "./diagnosis/Finding.js"
+import * as Workers from "./diagnosis/Workers.js"
 
 /** The part of `maxConnections` above which the next crowd that comes back may be refused. */
 const NEARLY_FULL = 0.9
@@ -80,14 +83,14 @@ const ofCapacity = (count: number, most: number): Finding =>
       )
     : ok("connections", `${count} of at most ${most} are open`)
 
-/** All findings, in the order in which they are worth reading. */
-export const findings = Effect.gen(function* () {
+/** What this process finds, but for what is counted over all of them. */
+const here = Effect.gen(function* () {
   const given = yield* StatusSyncConfig.StatusSyncConfig
   const { open } = yield* Authenticator.Authenticator
   const connections = yield* Connections.Connections
   const isGuest = Option.isNone(yield* Effect.serviceOption(NodeServer.NodeServer))
   const now = yield* Clock.currentTimeMillis
-  const all = [
+  return [
     ...((yield* connections.accepting)
       ? []
       : [
@@ -95,11 +98,41 @@ export const findings = Effect.gen(function* () {
         ]),
     ofFanout(yield* Broadcast.Broadcast),
     ofLog(yield* EventLog.EventLog, Redacted.value(given.eventLog)),
-    ofCapacity(yield* connections.count, given.maxConnections),
     ...(isGuest ? asGuest(given, open) : onItsOwn(given, open, now)),
     ...Files.secrets(given),
     ...Files.limit(given)
   ]
-  const rank = { problem: 0, warning: 1, ok: 2 } as const
-  return all.sort((one, other) => rank[one.level] - rank[other.level])
 })
+
+type Services =
+  | StatusSyncConfig.StatusSyncConfig
+  | Authenticator.Authenticator
+  | Connections.Connections
+  | Broadcast.Broadcast
+  | EventLog.EventLog
+
+const QUESTION = "diagnostics"
+
+const RANK = { problem: 0, warning: 1, ok: 2 } as const
+
+/** All findings of the gateway, in the order in which they are worth reading: where it has workers, what they find together. */
+export const make: Effect.Effect<Effect.Effect<ReadonlyArray<Finding>, never, Services>, never, Services> = Effect.gen(
+  function* () {
+    const worker = yield* Primary.Primary
+    const { maxConnections } = yield* StatusSyncConfig.StatusSyncConfig
+    const { count } = yield* Connections.Connections
+    const runFork = Runtime.runFork(yield* Effect.runtime<Services>())
+    worker?.reports.on(QUESTION, (_args, reply) => {
+      runFork(Effect.map(here, (findings) => reply([Workers.encode({ worker: worker.number, findings })])))
+    })
+    const found =
+      worker === undefined
+        ? here
+        : Effect.map(worker.reports.ask(QUESTION), (answers) =>
+            Workers.merged(answers.map(Workers.decode), worker.count)
+          )
+    return Effect.map(Effect.all([found, count], { concurrency: 2 }), ([findings, connected]) =>
+      [...findings, ofCapacity(connected, maxConnections)].sort((one, other) => RANK[one.level] - RANK[other.level])
+    )
+  }
+)

@@ -98,7 +98,7 @@ export const make = (options: {
     const start = () => {
       if (stopping) return
       const number = ++numbers
-      const process = cluster.fork({ [Primary.VARIABLE]: `${number}:${port ?? ""}` })
+      const process = cluster.fork({ [Primary.VARIABLE]: `${number}:${count}:${port ?? ""}` })
       const worker: Running = { number, process, since: now(), isReady: false }
       running.add(worker)
       allEnded.unsafeClose()

@@ -6,10 +6,10 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Primary from "../../channel/Primary.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import * as EventLog from "../../log/EventLog.js"
-import * as Diagnostics from "../../operations/Diagnostics.js"
 import { version } from "../../runtime/Version.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import * as Connections from "../websocket/Connections.js"
@@ -40,7 +40,7 @@ const stream = <Id extends string>(id: Id, group: typeof StreamGroup) =>
 
 const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.operations", (handlers) =>
-    Effect.map(OperatorAnswers.make, ({ disconnect, metrics, worker }) =>
+    Effect.map(OperatorAnswers.make, ({ diagnostics, disconnect, metrics, worker }) =>
       handlers
         .handleRaw("connections", () =>
           Effect.gen(function* () {
@@ -57,7 +57,7 @@ const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
               : Problem.response(404, "NotFound", "no connection has this id")
           }).pipe(Problem.answered)
         )
-        .handle("diagnostics", () => Effect.map(Diagnostics.findings, (findings) => ({ findings })))
+        .handle("diagnostics", () => Effect.map(diagnostics, (findings) => ({ findings })))
         .handleRaw("metrics", () =>
           Effect.gen(function* () {
             const config = yield* StatusSyncConfig.StatusSyncConfig
@@ -69,13 +69,16 @@ const operations = <Id extends string>(id: Id, group: typeof OperationsGroup) =>
     )
   )
 
+/** Which worker answers: a probe that reached one knows nothing of the others. */
+const answering = Effect.map(Primary.Primary, (worker) => (worker === undefined ? {} : { worker: worker.number }))
+
 const health = <Id extends string>(id: Id, group: typeof HealthGroup) =>
   HttpApiBuilder.group(HttpApi.make(id).add(group), "stratix.health", (handlers) =>
     handlers
       .handle("healthz", () =>
         Effect.gen(function* () {
           const { isFailing } = yield* Broadcast.Broadcast
-          const said = { version, ...EventLog.staleness((yield* EventLog.EventLog).health()) }
+          const said = { version, ...(yield* answering), ...EventLog.staleness((yield* EventLog.EventLog).health()) }
           return isFailing()
             ? yield* Effect.fail({ status: "failing" as const, ...said })
             : { status: "ok" as const, ...said }
@@ -84,12 +87,13 @@ const health = <Id extends string>(id: Id, group: typeof HealthGroup) =>
       .handle("readyz", () =>
         Effect.gen(function* () {
           const connections = yield* Connections.Connections
-          if (!(yield* connections.accepting)) return yield* Effect.fail({ status: "draining" as const })
+          const who = yield* answering
+          if (!(yield* connections.accepting)) return yield* Effect.fail({ status: "draining" as const, ...who })
           const { eventLogStaleness } = yield* StatusSyncConfig.StatusSyncConfig
           const log = yield* EventLog.EventLog
           return log.health().staleMillis > Duration.toMillis(eventLogStaleness)
-            ? yield* Effect.fail({ status: "stale" as const })
-            : { status: "ok" as const }
+            ? yield* Effect.fail({ status: "stale" as const, ...who })
+            : { status: "ok" as const, ...who }
         })
       )
   )

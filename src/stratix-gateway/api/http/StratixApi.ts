@@ -139,9 +139,14 @@ export const ConnectionReports = Schema.Struct({
  * @category schemas */
 export type ConnectionReports = typeof ConnectionReports.Type
 
+const worker = Schema.optionalWith(
+  Schema.NonNegativeInt.annotations({ description: "the worker that answers, for itself; absent without workers" }),
+  { exact: true }
+)
 const Health = Schema.Struct({
   status: Schema.Literal("ok", "failing"),
   version: Schema.String,
+  worker,
   staleMs: Schema.optionalWith(
     Schema.NonNegativeInt.annotations({
       description: "milliseconds for which the log has been out of reach; absent while it is not"
@@ -149,7 +154,7 @@ const Health = Schema.Struct({
     { exact: true }
   )
 }).annotations({ identifier: "Health" })
-const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining", "stale") }).annotations({
+const Readiness = Schema.Struct({ status: Schema.Literal("ok", "draining", "stale"), worker }).annotations({
   identifier: "Readiness"
 })
 

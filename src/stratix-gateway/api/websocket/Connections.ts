@@ -26,6 +26,7 @@ import * as Handshake from "../../admission/Handshake.js"
 import { TokenBucket } from "../../admission/TokenBucket.js"
 import * as Authenticator from "../../auth/Authenticator.js"
 import * as Primary from "../../channel/Primary.js"
+import * as Tally from "../../channel/Tally.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as Broadcast from "../../fanout/Broadcast.js"
 import * as Withdrawals from "../../fanout/Withdrawals.js"
@@ -62,11 +63,13 @@ export type ConnectionEvent =
 export class Connections extends Context.Tag("stratix/Connections")<
   Connections,
   {
+    /** How many connections the gateway has, in all its processes. */
     readonly count: Effect.Effect<number>
     /** Those that see this tenant. */
     readonly countOf: (tenant: string) => Effect.Effect<number>
     /** Whether it accepts connections: `false` from the start of the drain. */
     readonly accepting: Effect.Effect<boolean>
+    /** Those of this process. */
     readonly all: Effect.Effect<ReadonlyArray<Connection>>
     /** Joins, leaves and errors from now on. A consumer more than 1,024 behind loses the oldest. */
     readonly changes: Stream.Stream<ConnectionEvent>
@@ -372,9 +375,10 @@ const make = Effect.gen(function* () {
     new Connection(`${prefix}${++opened}`, socket, admission, context)
   yield* transport.serve({ decide: (request) => decide(request), accept })
 
+  const count = Tally.make(worker, "connected", () => pool.size)
   return Connections.of({
-    count: Effect.sync(() => pool.size),
-    countOf: (tenant) => Effect.sync(() => byTenant.get(tenant) ?? 0),
+    count: count(""),
+    countOf: Tally.make(worker, "clients", (tenant) => byTenant.get(tenant) ?? 0),
     accepting: Effect.sync(() => !draining),
     all: Effect.sync(() => [...pool]),
     changes: Stream.fromPubSub(changes),

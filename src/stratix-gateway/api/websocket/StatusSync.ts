@@ -114,7 +114,7 @@ export interface Service {
   readonly subscribe: Effect.Effect<Stream.Stream<SubscribedEvent>, never, Scope.Scope>
   /** `subscribe` as a bare stream: it begins with its first pull, and what is published before that is not in it. */
   readonly events: Stream.Stream<SubscribedEvent>
-  /** How many clients are connected, of those that see this tenant. */
+  /** How many clients are connected, of those that see this tenant: to the whole gateway, where it has workers. One that hangs is left out after 2 s. */
   readonly clientCount: Effect.Effect<number>
   /**
    * The same service for the events of another tenant: `Effect.provideService(program, StatusSync, sync.forTenant("acme"))`. What is no name of a

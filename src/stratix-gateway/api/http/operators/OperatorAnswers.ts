@@ -4,6 +4,7 @@ import * as Metric from "effect/Metric"
 import * as Runtime from "effect/Runtime"
 import * as CloseCodes from "../../../../stratix-core/close-codes.js"
 import * as Primary from "../../../channel/Primary.js"
+import * as Diagnostics from "../../../operations/Diagnostics.js"
 import * as MetricsCollector from "../../../operations/MetricsCollector.js"
 import * as Prometheus from "../../../telemetry/Prometheus.js"
 import * as Connections from "../../websocket/Connections.js"
@@ -25,13 +26,14 @@ const DISCONNECT = "disconnect"
 /** Answers of this gateway, asked of the process that an operator has reached. */
 export const make = Effect.gen(function* () {
   const worker = yield* Primary.Primary
+  const diagnostics = yield* Diagnostics.make
   const { collect } = yield* MetricsCollector.MetricsCollector
   const runtime = yield* Effect.runtime<Connections.Connections>()
   const families = Effect.map(Effect.zipRight(collect, Metric.snapshot), (pairs) =>
     Prometheus.read(pairs, Prometheus.OWN)
   )
   if (worker === undefined) {
-    return { worker, disconnect: disconnectHere, metrics: Effect.map(families, Prometheus.text) }
+    return { worker, diagnostics, disconnect: disconnectHere, metrics: Effect.map(families, Prometheus.text) }
   }
   const { reports } = worker
   const runFork = Runtime.runFork(runtime)
@@ -44,6 +46,7 @@ export const make = Effect.gen(function* () {
   })
   return {
     worker,
+    diagnostics,
     disconnect: (id: string, tenant: string) =>
       Effect.map(reports.ask(DISCONNECT, id, tenant), (found) => found.length > 0),
     metrics: Effect.map(reports.ask(Prometheus.QUESTION), ([text = ""]) => text)
