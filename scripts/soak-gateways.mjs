@@ -69,7 +69,9 @@ class Client {
   connect() {
     if (this.isOver) return
     const query = this.cursor === undefined ? "?snapshot=true" : `?since=${encodeURIComponent(this.cursor)}`
-    const socket = new WebSocket(`ws://127.0.0.1:${random.pick(ports)}/${query}`, "stratix.sync.v1")
+    const socket = new WebSocket(`ws://127.0.0.1:${random.pick(ports)}/${query}`, "stratix.sync.v1", {
+      handshakeTimeout: 10_000
+    })
     this.socket = socket
     this.connections++
     socket.on("error", () => undefined)

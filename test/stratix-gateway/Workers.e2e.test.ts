@@ -8,6 +8,9 @@ import { type Program, portOf, startGateway } from "./support/standAlone.js"
 /** Milliseconds for tests that start programs, on a machine that does much else. */
 const PATIENCE = 180_000
 
+/** Milliseconds after which a client gives up a request, and tries again. */
+const UNANSWERED = 10_000
+
 /** A gateway with workers, and where it listens. */
 const gateway = (environment: Record<string, string> = {}) =>
   Effect.acquireRelease(
@@ -41,7 +44,10 @@ class Screen {
 
   private connect(): void {
     const query = this.cursor === undefined ? "" : `?since=${this.cursor}`
-    const socket = new WebSocket(`ws://127.0.0.1:${this.port}/${query}`, "stratix.sync.v1")
+    // A connection that was on its way to a worker when it was killed may never be answered.
+    const socket = new WebSocket(`ws://127.0.0.1:${this.port}/${query}`, "stratix.sync.v1", {
+      handshakeTimeout: UNANSWERED
+    })
     this.socket = socket
     socket.on("error", () => undefined)
     socket.on("close", () => {
@@ -68,7 +74,8 @@ const publish = (port: number, n: number) =>
     const answer = await fetch(`http://127.0.0.1:${port}/api/stratix/events`, {
       method: "POST",
       headers: { "content-type": "application/json", "idempotency-key": `note-${n}` },
-      body: JSON.stringify({ eventType: "stratix:note", payload: { n } })
+      body: JSON.stringify({ eventType: "stratix:note", payload: { n } }),
+      signal: AbortSignal.timeout(UNANSWERED)
     })
     if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`)
     await answer.text()
