@@ -27,6 +27,10 @@ const { clients, every, minutes, rate, seed, workers } = numbers(
 
 const PUBLISHERS = 5
 const AGENTS = 20
+
+/** For what was killed before to be back. */
+const PATIENCE_MS = 60_000
+
 const random = seeded(seed)
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -174,7 +178,7 @@ const endsAt = Date.now() + minutes * 60_000
 const kills = new Map()
 while (Date.now() + every * 1000 < endsAt) {
   await sleep(every * 1000)
-  const killed = await deployment.kill(AbortSignal.timeout(every * 1000))
+  const killed = await deployment.kill(AbortSignal.timeout(PATIENCE_MS))
   console.log(`${new Date().toISOString()} kill -9 of ${killed}`)
   kills.set(killed, (kills.get(killed) ?? 0) + 1)
 }
