@@ -26,6 +26,8 @@ export const bundlePrograms = async (entries, folder) => {
     format: "esm",
     platform: "node",
     target: "node20",
+    // Examples import the package: its source, so that no build is needed first.
+    conditions: ["stratix-source", "module"],
     // An optional peer, 12 MB: those have it installed whose log is in a Redis.
     external: ["@redis/client"],
     // Names stay, for readers of stack traces.
