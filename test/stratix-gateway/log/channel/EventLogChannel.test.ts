@@ -82,7 +82,7 @@ const withSettings = (settings: Partial<StatusSyncConfig.Settings> = {}) =>
 
 eventLogSuite(Vitest, "in another process", layer, {
   settle: Effect.flatMap(EventLog.EventLog, (log) => Effect.asVoid(log.append([]))),
-  runs: 10
+  runs: 4
 })
 
 describe("copies of one log", () => {
@@ -124,7 +124,7 @@ describe("copies of one log", () => {
           Effect.runPromise
         )
       ),
-      { numRuns: 30 }
+      { numRuns: 10 }
     ))
 
   it.effect("who is answered reads the event, and one that waits for a place of another copy gets there", () =>
