@@ -12,6 +12,34 @@ export const equal = [
     reason: "nothing stands under `undefined`: the look finds nothing"
   },
   {
+    file: "log/Filter.ts",
+    line: "Id !== undefined && filter.",
+    from: ["event.agentId !== undefined", "event.commandId !== undefined"],
+    to: ["true"],
+    reason: "no set has `undefined` in it: only the types do not know"
+  },
+  {
+    file: "log/Filter.ts",
+    line: "catch {",
+    from: ["{ return undefined }"],
+    to: ["{}"],
+    reason: "a function returns `undefined` by itself"
+  },
+  {
+    file: "log/mirror/History.ts",
+    line: "new Array(capacity)",
+    from: ["new Array(capacity)"],
+    to: ["new Array()"],
+    reason: "it grows as it is written: what is reserved is time saved"
+  },
+  {
+    file: "admission/Limits.ts",
+    line: "network !== undefined",
+    from: ["network !== undefined", "this.network !== undefined"],
+    to: ["true"],
+    reason: "an address of this machine has no budget, and always counts as known: only the types do not know"
+  },
+  {
     file: "fanout/Subscribers.ts",
     line: "change = Effect.unsafeMakeLatch(",
     from: ["false"],

@@ -28,7 +28,7 @@ export const files = {
   "runtime/SleepLoop.ts": [
     "runtime/SleepLoop.test.ts",
     "runtime/ExpiryTimers.test.ts",
-    "api/websocket/Heartbeat.test.ts"
+    "runtime/TimeoutQueues.test.ts"
   ],
   "log/mirror/Mirror.ts": mirror("Mirror"),
   "log/mirror/History.ts": ["log/mirror/History.test.ts"],
@@ -51,7 +51,7 @@ export const files = {
   "admission/Origin.ts": ["admission/Origin.test.ts"],
   "admission/Host.ts": ["admission/Host.test.ts"],
   "admission/ClientAddress.ts": ["admission/ClientAddress.test.ts"],
-  "admission/AddressBudgets.ts": ["admission/AddressBudgets.test.ts", "admission/Limits.handshakes.test.ts"],
+  "admission/AddressBudgets.ts": ["admission/AddressBudgets.test.ts", "admission/Limits.test.ts"],
   "admission/Limits.ts": ["admission/Limits.test.ts"],
   "admission/TokenBucket.ts": ["admission/TokenBucket.test.ts"]
 }

@@ -9,9 +9,8 @@ import * as IpAddress from "../runtime/IpAddress.js"
  */
 export const of = (peer: string, forwardedFor: string | undefined, proxies: IpAddress.NetworkList): string => {
   let client = IpAddress.parse(peer) ?? peer
-  const hops = forwardedFor === undefined ? [] : forwardedFor.split(",")
-  for (let i = hops.length - 1; i >= 0 && proxies.includes(client); i--) {
-    const hop = IpAddress.parse((hops[i] ?? "").trim())
+  for (const entry of (forwardedFor ?? "").split(",").reverse()) {
+    const hop = proxies.includes(client) ? IpAddress.parse(entry.trim()) : undefined
     if (hop === undefined) break
     client = hop
   }

@@ -217,7 +217,7 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
   let snapshot = false
   let since: string | undefined
   let token: string | undefined
-  for (const pair of query === "" ? [] : query.split("&")) {
+  for (const pair of query.split("&")) {
     const cut = pair.indexOf("=")
     const name = cut === -1 ? pair : pair.slice(0, cut)
     const raw = cut === -1 ? "" : pair.slice(cut + 1)
@@ -261,7 +261,7 @@ export const fromQuery = (query: string): Either.Either<Query, string> => {
 
 /** The tenant that a query string chooses, if it does. */
 export const tenantIn = (query: string): Either.Either<string | undefined, string> => {
-  const given = query === "" ? [] : query.split("&").filter((pair) => pair === "tenant" || pair.startsWith("tenant="))
+  const given = query.split("&").filter((pair) => pair === "tenant" || pair.startsWith("tenant="))
   if (given.length > 1) return Either.left('"tenant" is there twice: one tenant is seen at a time')
   const [pair] = given
   if (pair === undefined) return Either.right(undefined)

@@ -147,6 +147,23 @@ describe("the rate of handshakes", () => {
     })
   )
 
+  it.effect(
+    "is shared by all alike while no address has had a connection: what came to nothing is none, nor is this machine",
+    () =>
+      Effect.gen(function* () {
+        const { permit, refusal } = yield* counts({ ...MANY, handshakeRate: 2 })
+        permit("10.0.0.1").release()
+        const undecided = permit("10.0.0.2")
+        undecided.handshakeDone("undecided")
+        undecided.release()
+        const local = permit("127.0.0.1")
+        local.handshakeDone("admitted")
+        local.release()
+        for (let n = 0; n < 7; n++) permit("10.0.0.3")
+        assert.isDefined(refusal("10.0.0.3"))
+      })
+  )
+
   it.effect("of one address is as many at once as it may have connections; refused, one counts for ten", () =>
     Effect.gen(function* () {
       const { permit, refusal } = yield* counts({ ...MANY, maxConnectionsPerAddress: 20, handshakeRate: 1000 })

@@ -27,6 +27,12 @@ describe("the Origin policy", () => {
     assert.isTrue(local("http://[::1]:5173", "localhost:3001"))
     assert.isTrue(local("http://app.localhost:5173", "localhost:3001"))
     assert.isFalse(remote("http://localhost:5173", "gateway.example"))
+    // Through a forwarded port the request comes from elsewhere, and asks for this machine.
+    assert.isTrue(remote("http://localhost:5173", "localhost:3001"))
+    const listed = { host: "gateway.example", local: true, hostListed: true }
+    assert.isTrue(isAllowed({ ...listed, origin: "http://localhost:5173" }, []))
+    assert.isTrue(isAllowed({ ...listed, origin: "https://gateway.example" }, []))
+    assert.isFalse(isAllowed({ ...listed, origin: "https://evil.example" }, []))
   })
 
   it("is not fooled by names that look like this machine's", () => {
@@ -51,7 +57,8 @@ describe("the Origin policy", () => {
       assert.isFalse(remote(origin, "gateway.example"), origin)
       assert.isFalse(local(origin, "localhost:3001"), origin)
     }
-    assert.isFalse(remote("https://gateway.example", undefined))
+    for (const origin of ["https://gateway.example", "https://undefined"]) assert.isFalse(remote(origin, undefined))
+    assert.isFalse(remote("file://", ""))
   })
 
   it("lets in what is listed, to the letter but for its case; * lets in all", () => {

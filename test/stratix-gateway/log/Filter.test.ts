@@ -75,6 +75,12 @@ describe("a filter", () => {
   })
 })
 
+describe("fields that limit nothing", () => {
+  it("are the one filter of all", () => {
+    assert.strictEqual(Filter.fromFields({}), Filter.all)
+  })
+})
+
 describe("the key of a filter", () => {
   const key = (fields: Parameters<typeof Filter.fromFields>[0]) => Filter.fromFields(fields).key
   it("is equal exactly for equal filters", () => {

@@ -17,13 +17,16 @@ describe("finished commands", () => {
   it("hold no more superseded ones than others and a slack", () => {
     const commands = new FinishedCommands<{ superseded: boolean }>()
     const kept = { superseded: false }
+    let longest = 0
     for (let i = 0; i < 1000; i++) {
       const command = { superseded: false }
       commands.add(command)
       command.superseded = true
       commands.oldest()
-      assert.isAtMost(commands["commands"].length, 131)
+      longest = Math.max(longest, commands["commands"].length)
     }
+    // Cut off so rarely that each costs the same, however many there are.
+    assert.strictEqual(longest, 128)
     commands.add(kept)
     assert.strictEqual(commands.oldest(), kept)
     // The front moves with what was cut off.

@@ -45,7 +45,7 @@ describe("a history", () => {
     assert.deepStrictEqual([history.first, history.size, history.characters], [4, 3, 20])
     history.add(entry(7, 50))
     assert.deepStrictEqual([history.first, history.size, history.characters], [7, 1, 50])
-    assert.throws(() => history.at(6))
+    assert.throws(() => history.at(6), "history has no entry 6")
     history.add(entry(8, 1))
     assert.deepStrictEqual([history.first, history.characters], [8, 1])
     // What left gave its memory back.
