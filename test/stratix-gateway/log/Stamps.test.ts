@@ -24,7 +24,7 @@ describe("stamps", () => {
 
   it.effect("of a worker have its number in them", () => {
     const link = new Link(Channel.memory()[0])
-    const worker = { link, reports: new Reports(link), number: 3, port: undefined }
+    const worker = { link, reports: new Reports(link), number: 3, count: 4, port: undefined }
     return Effect.gen(function* () {
       const { next } = yield* Stamps.Stamps
       assert.deepStrictEqual([next().requestId, next().requestId], ["stratix-req-0-w3", "stratix-req-0-w3-1"])
