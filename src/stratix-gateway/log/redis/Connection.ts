@@ -3,7 +3,7 @@
  */
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address, HostAndPort } from "./Address.js"
@@ -79,7 +79,7 @@ const openTo = (
     const inTime =
       (patience: Duration.DurationInput) =>
       <A>(effect: Effect.Effect<A, RedisFailure>) =>
-        Effect.timeoutFail(effect, { duration: patience, onTimeout: () => lost(`no answer in ${String(patience)}`) })
+        Effect.timeoutFail(effect, { duration: patience, onTimeout: () => lost(`no answer in ${Duration.format(patience)}`) })
     yield* inTime(PATIENCE)(Effect.tryPromise({ try: () => client.connect(), catch: failureOf }))
     return {
       send: (args, patience = PATIENCE) =>

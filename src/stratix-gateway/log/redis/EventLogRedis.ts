@@ -148,9 +148,11 @@ const make = ({ namespace = "default", time, url }: Options) =>
           const wasThere = isThere
           isThere = false
           if (error._tag === "EventLogStartError") Deferred.unsafeDone(started, Effect.fail(error))
-          if (wasThere || now() - saidAt >= SAY_EVERY) {
+          // Before the gateway has started it ends of that, and says so itself.
+          const isEnd = error._tag === "EventLogStartError" && replica === undefined
+          if (!isEnd && (wasThere || now() - saidAt >= SAY_EVERY)) {
             saidAt = now()
-            const hasAnswered = error.reason === "Replied"
+            const hasAnswered = error._tag === "EventLogStartError" || error.reason === "Replied"
             yield* Effect.logWarning(
               `${where} ${hasAnswered ? "cannot be used yet" : "does not answer"}, and is tried again: ${error.message}`
             )

@@ -68,9 +68,15 @@ describe("a gateway does not start", () => {
   it.live("on a Redis that evicts", () =>
     Effect.gen(function* () {
       yield* Effect.promise(() => server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"))
-      const error = yield* failure(patient)
+      const lines: Array<string> = []
+      const error = yield* openLog(server.url, newNamespace(), patient, recorded(lines)).pipe(
+        Effect.flip,
+        Effect.scoped
+      )
       yield* Effect.promise(() => server.command("CONFIG", "SET", "maxmemory-policy", "noeviction"))
       assert.include(error.message, "maxmemory-policy is allkeys-lru")
+      // Nothing is tried again: the program ends, and says why.
+      assert.deepStrictEqual(lines, [])
     })
   )
 
