@@ -79,7 +79,10 @@ const openTo = (
     const inTime =
       (patience: Duration.DurationInput) =>
       <A>(effect: Effect.Effect<A, RedisFailure>) =>
-        Effect.timeoutFail(effect, { duration: patience, onTimeout: () => lost(`no answer in ${Duration.format(patience)}`) })
+        Effect.timeoutFail(effect, {
+          duration: patience,
+          onTimeout: () => lost(`no answer in ${Duration.format(patience)}`)
+        })
     yield* inTime(PATIENCE)(Effect.tryPromise({ try: () => client.connect(), catch: failureOf }))
     return {
       send: (args, patience = PATIENCE) =>
