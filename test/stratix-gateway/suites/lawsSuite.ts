@@ -195,6 +195,7 @@ export const lawsSuite = (
       yield* StatusSyncTest.settled
       // One more event for every filter, now that all are at the head: its arrival tells that all before it have arrived.
       for (const id of [0, 2]) for (const t of ["note", "agent", "command"] as const) yield* publish(t, id)
+      for (const t of ["create", "zone"] as const) yield* publish(t, 1)
       yield* StatusSyncTest.settled
 
       const { entries: latest } = yield* log.latest()
