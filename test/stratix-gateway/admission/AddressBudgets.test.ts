@@ -49,6 +49,22 @@ describe("the budget of an address", () => {
     assert.isFalse(budgets.isKnown("b", 0))
   })
 
+  it("knows it no longer by a handshake that is still under way when its connections have ended", () => {
+    const budgets = make()
+    for (let n = 0; n < 2; n++) budgets.begin("a", 0)
+    budgets.admit("a", 0)
+    budgets.release("a", true, 0)
+    assert.strictEqual(budgets.permits("a"), 1)
+    assert.isFalse(budgets.isKnown("a", 10 * MINUTE))
+  })
+
+  it("knows one that had left by the time it was let in", () => {
+    const budgets = make()
+    budgets.admit("a", 0)
+    assert.isTrue(budgets.isKnown("a", 0))
+    assert.strictEqual(budgets.permits("a"), 0)
+  })
+
   it("forgets of 10,000 known addresses the one that was here least lately", () => {
     const budgets = make()
     const come = (address: string, now: number) => {

@@ -26,7 +26,8 @@ describe("the Host policy", () => {
       "127.0.0.1.evil.example",
       "",
       "a b",
-      "@localhost"
+      "@localhost",
+      "localhost/evil.example"
     ]) {
       assert.isFalse(isAllowed({ host, local: true }, policy({})), host)
     }
@@ -42,6 +43,8 @@ describe("the Host policy", () => {
     }
     assert.isFalse(isAllowed({ host: "other.example", local: true }, listed))
     assert.isTrue(isAllowed({ host: "any.example", local: true }, policy({ allowedHosts: ["*"] })))
+    assert.isFalse(isAllowed({ host: "a b", local: true }, listed))
+    assert.isFalse(isAllowed({ host: "a.example", local: true }, policy({ allowedOrigins: ["no origin"] })))
   })
 
   it("of another bind asks only where hosts are listed", () => {
