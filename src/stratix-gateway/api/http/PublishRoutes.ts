@@ -16,6 +16,7 @@ import {
 import * as Limits from "../../admission/Limits.js"
 import * as StatusSyncConfig from "../../config/StatusSyncConfig.js"
 import * as EventLog from "../../log/EventLog.js"
+import * as EventLoop from "../../runtime/EventLoop.js"
 import * as JsonBody from "../../runtime/JsonBody.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import * as StatusSync from "../websocket/StatusSync.js"
@@ -186,9 +187,10 @@ const renewLeases = (request: HttpServerRequest.HttpServerRequest) =>
     if (!isStrings(agents) || agents.length < 1 || agents.length > MAX_EVENTS)
       return yield* invalid(`agents: must be a list of 1 to ${MAX_EVENTS} agent ids`, "agents")
     yield* spend(agents.length)
-    const missing = yield* Effect.filter(agents, (agentId) => Effect.negate(sync.renewLease(agentId))).pipe(
-      Effect.mapError((error) => notPublished(error, true))
-    )
+    const step = EventLoop.makeStep()
+    const missing = yield* Effect.filter(agents, (agentId) =>
+      Effect.zipLeft(Effect.negate(sync.renewLease(agentId)), step)
+    ).pipe(Effect.mapError((error) => notPublished(error, true)))
     return HttpServerResponse.unsafeJson({ epoch: yield* epoch, missing })
   }).pipe(Problem.answered)
 

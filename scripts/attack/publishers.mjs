@@ -1,0 +1,168 @@
+/** Attacks of those who may publish, on the routes beside `POST /api/stratix/events`. A soak has no use for them: its ledger knows its own publishers only. */
+import http from "node:http"
+import { answerTo, get, post, repeat, statusOf } from "./clients.mjs"
+
+/** Milliseconds an attack goes on for. */
+const LONG = 3000
+
+/** Agents that have a lease. */
+const LEASED = 20_000
+
+/** Events, or agents, of one request, at the most. */
+const AT_ONCE = 1000
+
+const json = (value) => JSON.stringify(value)
+
+/** Any request without a body; its status. */
+const ask = (port, method, path, lines = "") =>
+  answerTo(port, get(path, `Connection: close\r\n${lines}`).replace("GET", method), /^HTTP/).then(statusOf)
+
+/** Publishes, and reads the answer. */
+const asked = (port, path, body, headers = {}) =>
+  new Promise((resolve) => {
+    const sent = http.request(
+      {
+        port,
+        host: "127.0.0.1",
+        method: "POST",
+        path,
+        agent: false,
+        headers: { "content-type": "application/json", ...headers }
+      },
+      (response) => {
+        let text = ""
+        response
+          .setEncoding("utf8")
+          .on("data", (data) => (text += data))
+          .on("end", () => resolve({ status: response.statusCode, body: JSON.parse(text) }))
+      }
+    )
+    sent.on("error", (error) => resolve({ status: error.message, body: {} }))
+    sent.end(json(body))
+  })
+
+const status = (agentId, more = {}) => ({
+  eventType: "stratix:agent_status_update",
+  payload: { agentId, status: "busy" },
+  ...more
+})
+
+/** Statuses of requests, each with how often it came. */
+const tally = () => {
+  const counts = new Map()
+  return {
+    add: (outcome) => counts.set(outcome, (counts.get(outcome) ?? 0) + 1),
+    has: (outcome) => counts.has(outcome),
+    text: () =>
+      [...counts]
+        .sort()
+        .map(([outcome, count]) => `${outcome}: ${count}`)
+        .join(", ")
+  }
+}
+
+/** @type {ReadonlyArray<import("./attacks.mjs").Attack>} */
+export const publisherAttacks = [
+  {
+    name: "DELETE of keys: made-up ones, of the protocol's own types, without a key, as fast as they go",
+    alone: true,
+    run: async (port, random) => {
+      await post(port, json(Array.from({ length: AT_ONCE }, (_, n) => status(`kept-${n}`))))
+      const name = () => `made-up-${random.between(0, 1e9)}`
+      const paths = [
+        () => `stratix:blob?key=${name()}`,
+        () => `stratix:${name()}?key=${name()}`,
+        () => `stratix:agent_status_update?key=agent:kept-${random.between(0, AT_ONCE - 1)}`,
+        () => `stratix:agent_status_update?key=kept-${random.between(0, AT_ONCE - 1)}`,
+        () => `stratix:key_remove?key=${name()}`,
+        () => "stratix:blob",
+        () => "stratix:blob?key=",
+        () => `stratix:blob?key=${"x".repeat(12_000)}`,
+        () => `stratix:blob?key=a&key=b`,
+        () => "%ff?key=%ff",
+        () => `${"x".repeat(12_000)}?key=a`,
+        () => `stratix:blob?key=${encodeURIComponent('"]}\u0000\u2028')}`
+      ]
+      const outcomes = tally()
+      const done = await repeat(LONG, 16, async (n) => {
+        const path = paths[n % paths.length]
+        if (path !== undefined) outcomes.add(await ask(port, "DELETE", `/api/stratix/events/${path()}`))
+      })
+      const state = await answerTo(port, get("/api/stratix/state", "Connection: close\r\n"))
+      const kept = state.match(/"agentId":"kept-/g)?.length ?? 0
+      return {
+        did: `${done} requests`,
+        ended: `${outcomes.text()}; ${kept} of ${AT_ONCE} agents kept`,
+        fails: outcomes.has("500") || outcomes.has("none") || kept !== AT_ONCE
+      }
+    }
+  },
+  {
+    name: "the leases of 20,000 agents renewed by the thousand, half of them of agents that there are not",
+    alone: true,
+    run: async (port, random) => {
+      for (let n = 0; n < LEASED; n += AT_ONCE)
+        await post(
+          port,
+          json(Array.from({ length: AT_ONCE }, (_, i) => status(`leased-${n + i}`, { leaseMs: 60_000 })))
+        )
+      const outcomes = tally()
+      let wrong = 0
+      const done = await repeat(LONG, 8, async () => {
+        const unknown = random.between(0, AT_ONCE)
+        const agents = Array.from({ length: AT_ONCE }, (_, i) =>
+          i < unknown ? `nothing-${random.between(0, 1e9)}`.padEnd(250, "x") : `leased-${random.between(0, LEASED - 1)}`
+        )
+        const { body, status } = await asked(port, "/api/stratix/leases", { agents })
+        outcomes.add(String(status))
+        if (status === 200 && body.missing.length !== unknown) wrong++
+      })
+      const single = tally()
+      await repeat(LONG / 3, 8, async (n) =>
+        single.add(await ask(port, "PUT", `/api/stratix/agents/${n % 2 === 0 ? `leased-${n}` : `nothing-${n}`}/lease`))
+      )
+      return {
+        did: `${done} requests of ${AT_ONCE}`,
+        ended: `${outcomes.text()}; one by one ${single.text()}; ${wrong} wrong answers`,
+        fails: wrong > 0 || outcomes.has("500") || single.has("500")
+      }
+    }
+  },
+  {
+    name: "idempotency keys: one key from 16 publishers at once, a key for each of 1,000 events, junk as keys",
+    alone: true,
+    run: async (port, random) => {
+      const outcomes = tally()
+      const told = new Set()
+      const one = repeat(LONG, 16, async () => {
+        const { body, status: answer } = await asked(port, "/api/stratix/events", status("once"), {
+          "idempotency-key": "the-same"
+        })
+        outcomes.add(String(answer))
+        if (answer === 202) told.add(json(body.offsets))
+      })
+      const many = repeat(LONG, 2, async (n) => {
+        const events = Array.from({ length: AT_ONCE }, (_, i) => status(`many-${i}`))
+        outcomes.add(
+          String(await post(port, json(events), "/api/stratix/events", { "idempotency-key": `${n}-${random.next()}` }))
+        )
+      })
+      const junk = repeat(LONG, 4, async (n) => {
+        const key = ["", "x".repeat(12_000), "\xff\xfe", "a, b", '"quoted"'][n % 5] ?? ""
+        outcomes.add(
+          await answerTo(
+            port,
+            `DELETE /api/stratix/agents/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nIdempotency-Key: ${key}\r\n\r\n`,
+            /^HTTP/
+          ).then(statusOf)
+        )
+      })
+      const done = (await one) + (await many) + (await junk)
+      return {
+        did: `${done} requests`,
+        ended: `${outcomes.text()}; ${told.size} answer to the one key`,
+        fails: outcomes.has("500") || told.size !== 1
+      }
+    }
+  }
+]
