@@ -6,6 +6,7 @@ import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
 import * as Stamps from "../../../src/stratix-gateway/log/Stamps.js"
 import * as TimeoutQueues from "../../../src/stratix-gateway/runtime/TimeoutQueues.js"
 import * as Form from "../../../src/stratix-gateway/transport/Form.js"
+import { draft } from "../../support/draft.js"
 import { nextTurn } from "../../support/waiting.js"
 
 type Since = (
@@ -22,18 +23,7 @@ export const answer = (
 ): EventLog.CatchUp => ({ mode, to, more, entries: [], lost: 0, ...rest })
 
 export const entry = (json: string): EventLog.LogEntry => ({
-  tenant: "default",
-  eventType: "stratix:x",
-  agentId: undefined,
-  commandId: undefined,
-  key: undefined,
-  own: undefined,
-  removes: [],
-  status: undefined,
-  finished: false,
-  lease: undefined,
-  stamp: { timestamp: 0, requestId: "r" },
-  json,
+  ...draft({ json }),
   offset: "h1",
   index: 1,
   departure: undefined

@@ -2,20 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import type { LogEntry } from "../../../../src/stratix-gateway/log/EventLog.js"
 import type { Place } from "../../../../src/stratix-gateway/log/mirror/Epochs.js"
 import { History } from "../../../../src/stratix-gateway/log/mirror/History.js"
+import { draft } from "../../../support/draft.js"
 
 const entry = (seq: number, characters: number, eventType = "stratix:x", tenant = "default"): LogEntry & Place => ({
-  tenant,
-  eventType,
-  agentId: undefined,
-  commandId: undefined,
-  key: undefined,
-  own: undefined,
-  removes: [],
-  status: undefined,
-  finished: false,
-  lease: undefined,
-  stamp: { timestamp: 0, requestId: "r" },
-  json: "x".repeat(characters),
+  ...draft({ tenant, eventType, json: "x".repeat(characters) }),
   offset: `e-${seq}-0`,
   index: seq,
   departure: undefined,

@@ -4,22 +4,7 @@ import type { Draft } from "../../../../src/stratix-gateway/log/EventLog.js"
 import * as Filter from "../../../../src/stratix-gateway/log/Filter.js"
 import { Mirror } from "../../../../src/stratix-gateway/log/mirror/Mirror.js"
 import { emptyLog, isKeyless } from "../../../../src/stratix-gateway/log/mirror/Records.js"
-
-const draft = (rest: Partial<Draft>): Draft => ({
-  tenant: "default",
-  eventType: "stratix:x",
-  agentId: undefined,
-  commandId: undefined,
-  key: undefined,
-  own: undefined,
-  removes: [],
-  status: undefined,
-  finished: false,
-  lease: undefined,
-  stamp: { timestamp: 0, requestId: "r" },
-  json: "{}",
-  ...rest
-})
+import { draft } from "../../../support/draft.js"
 
 /** A mirror, and how it takes the next event. */
 const world = (settings: Partial<Settings> = {}) => {
