@@ -1,8 +1,12 @@
 // @ts-check
 /** The tables in docs/testing.md: what was killed, and what lives for a reason. */
 import { readFileSync, writeFileSync } from "node:fs"
+import { files } from "./files.mjs"
+import { isCurrent, judged, readResult, score } from "./results.mjs"
 
-/** @typedef {import("./run.mjs").Result} Result */
+/** @typedef {import("./results.mjs").Result} Result */
+
+const root = new URL("../../", import.meta.url).pathname
 
 const START = "<!-- mutants: written by npm run mutate -->"
 const END = "<!-- end of mutants -->"
@@ -17,34 +21,27 @@ const cell = (code) => {
 /** Per cent that should be noticed. */
 const GOAL = 90
 
-/** Those that behave the same aside.
- * @type {(result: Result) => number} */
-const percentKilled = ({ mutants }) => {
-  const counted = mutants.filter(({ reason }) => reason === undefined)
-  const killed = counted.filter(({ status }) => status === "killed").length
-  return Math.floor((100 * killed) / Math.max(1, counted.length))
-}
-
 /** @type {(result: Result) => string} */
 const row = (result) => {
   const { date, file, mutants } = result
-  const equal = mutants.filter(({ reason }) => reason !== undefined).length
-  return `| ${file} | ${mutants.length} | ${equal} | ${percentKilled(result)} % | ${date} |`
+  const { counted, percent } = score(result)
+  return `| ${file} | ${mutants} | ${mutants - counted} | ${percent} % | ${date}${isCurrent(result) ? "" : ", of an older state"} |`
 }
 
 /** @type {(names: ReadonlyArray<string>) => string} */
 const list = (names) => (names.length === 0 ? "none" : names.map((name) => `\`${name}\``).join(", "))
 
 /** @type {(result: Result) => ReadonlyArray<string>} */
-const survivors = ({ file, mutants }) =>
-  mutants
-    .filter(({ status, reason }) => status !== "killed" && reason !== undefined)
-    .map(({ original, replacement, reason }) => `| ${file} | ${cell(original)} | ${cell(replacement)} | ${reason} |`)
+const equals = ({ file, survivors }) =>
+  survivors.flatMap(({ original, replacement, reason }) =>
+    reason === undefined ? [] : [`| ${file} | ${cell(original)} | ${cell(replacement)} | ${reason} |`]
+  )
 
-/** @param {string} root @param {ReadonlyArray<Result>} results @param {ReadonlyArray<string>} files All that should be measured. */
-export const writeReport = (root, results, files) => {
+/** Written from the results alone: who runs one file changes the rows of this file. */
+export const writeReport = () => {
+  const all = Object.keys(files)
+  const results = all.flatMap((file) => readResult(file) ?? []).map(judged)
   const measured = new Set(results.map(({ file }) => file))
-  if (results.length === 0) return
   const path = `${root}docs/testing.md`
   const page = readFileSync(path, "utf8")
   const text = [
@@ -54,15 +51,15 @@ export const writeReport = (root, results, files) => {
     "|---|---|---|---|---|",
     ...results.map(row),
     "",
-    `Below ${GOAL} %: ${list(results.filter((result) => percentKilled(result) < GOAL).map(({ file }) => file))}.`,
+    `Below ${GOAL} %: ${list(results.filter((result) => score(result).percent < GOAL).map(({ file }) => file))}.`,
     "",
-    `Not measured yet: ${list(files.filter((file) => !measured.has(file)))}.`,
+    `Not measured yet: ${list(all.filter((file) => !measured.has(file)))}.`,
     "",
     "Behave the same, so that no test can notice:",
     "",
     "| file | instead of | stands | why nothing changes |",
     "|---|---|---|---|",
-    ...results.flatMap(survivors),
+    ...results.flatMap(equals),
     "",
     END
   ].join("\n")

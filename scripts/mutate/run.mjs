@@ -1,26 +1,26 @@
 // @ts-check
 /**
  * Changes the sources in one small way after the other (a mutant each), and tells which changes the tests of the file do not notice.
- * What was found is kept in .cache/mutate, and a file that did not change since, nor its tests, is not run again.
+ * What was found is kept in scripts/mutate/results, and a file that did not change since, nor its tests, is not run again.
  *
  *   npm run mutate                        every file of files.mjs
  *   npm run mutate -- CatchUps Filter     those whose path has one of these words in it
  *   npm run mutate -- --since main        only mutants in lines that differ from this commit; nothing is kept
  *   npm run mutate -- CatchUps --lived    only those that lived the last time
+ *   npm run mutate -- CatchUps --force    though nothing changed
  *   npm run mutate -- --report            runs nothing, and writes the table in docs/testing.md
  */
 import { execFileSync, spawn } from "node:child_process"
-import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { createInstrumenter } from "@stryker-mutator/instrumenter"
 import { createInjector } from "typed-inject"
-import { equal } from "./equal.mjs"
 import { files } from "./files.mjs"
 import { writeReport } from "./report.mjs"
+import { hashesOf, isCurrent, judged, readResult, score, sourceOf, testsOf, writeResult } from "./results.mjs"
 
-/** @typedef {{ id: string, line: number, text: string, original: string, replacement: string, nth: number, status: string, by?: string, reason?: string }} Mutant */
-/** @typedef {{ file: string, hash: string, date: string, mutants: ReadonlyArray<Mutant> }} Result */
+/** @typedef {import("./results.mjs").Survivor & { id: string }} Mutant */
+/** @typedef {import("./results.mjs").Result} Result */
 
 const root = new URL("../../", import.meta.url).pathname
 const cache = `${root}.cache/mutate/`
@@ -69,13 +69,6 @@ const instrumenter = createInjector().provideValue("logger", logger).injectFunct
 
 /** @type {(path: string) => string} */
 const cachePath = (file) => `${cache}${file.replaceAll("/", "-")}`
-
-/** @type {(file: string, tests: ReadonlyArray<string>) => string} */
-const hashOf = (file, tests) => {
-  const hash = createHash("sha256")
-  for (const path of [file, ...tests]) hash.update(readFileSync(path))
-  return hash.digest("hex")
-}
 
 /** Its mutants, and its text with all of them in it, of which a switch selects one.
  * @param {string} file */
@@ -144,7 +137,7 @@ const runOnce = async (file, instrumented, tests, open, known) => {
   writeFileSync(
     `${base}.job`,
     JSON.stringify({
-      source: `${root}src/stratix-gateway/${file}`,
+      source: sourceOf(file),
       instrumented: `${base}.instrumented.ts`,
       tests,
       mutants: open.map(({ id }) => id),
@@ -201,29 +194,31 @@ const runOnce = async (file, instrumented, tests, open, known) => {
   return lines
 }
 
-/** @param {string} file @param {ReadonlyArray<string>} tests */
-const runFile = async (file, tests) => {
-  const { mutants, instrumented } = await mutantsOf(`${root}src/stratix-gateway/${file}`)
-  const before = existsSync(`${cachePath(file)}.json`)
-    ? /** @type {Result} */ (JSON.parse(readFileSync(`${cachePath(file)}.json`, "utf8")))
-    : undefined
-  const hash = hashOf(`${root}src/stratix-gateway/${file}`, tests)
-  const fresh = before?.hash === hash && !options.force
-  if (fresh && !options.since && !options.lived) return before
-  if (options.lived) {
-    /** @type {(mutant: Mutant) => string} */
-    const name = ({ text, original, replacement, nth }) => JSON.stringify([text, original, replacement, nth])
-    const killed = new Map(
-      before?.mutants.filter(({ status }) => status === "killed").map((mutant) => [name(mutant), mutant])
-    )
-    for (const mutant of mutants) {
-      const last = killed.get(name(mutant))
-      if (last !== undefined) Object.assign(mutant, { status: last.status, by: last.by })
-    }
+/** @type {(mutant: import("./results.mjs").Survivor) => string} */
+const nameOf = ({ text, original, replacement, nth }) => JSON.stringify([text, original, replacement, nth])
+
+/** @type {(file: string, mutants: ReadonlyArray<Mutant>, before: Result | undefined) => ReadonlyArray<Mutant>} */
+const choose = (file, mutants, before) => {
+  if (options.since) {
+    const lines = changedLines(`src/stratix-gateway/${file}`, options.since)
+    return mutants.filter(({ line }) => lines.has(line))
   }
-  const lines = options.since ? changedLines(`src/stratix-gateway/${file}`, options.since) : undefined
-  const chosen = mutants.filter((mutant) => lines === undefined || lines.has(mutant.line))
-  const started = performance.now()
+  if (options.lived && before?.source === hashesOf(file).source) {
+    const lived = new Set(before.survivors.map(nameOf))
+    return mutants.filter((mutant) => lived.has(nameOf(mutant)))
+  }
+  return mutants
+}
+
+/** @type {(file: string) => Promise<Result>} */
+const runFile = async (file) => {
+  const before = readResult(file)
+  if (before && isCurrent(before) && !options.force && !options.since && !options.lived) return before
+  const tests = testsOf(file)
+  const hashes = hashesOf(file)
+  const { mutants, instrumented } = await mutantsOf(sourceOf(file))
+  const chosen = choose(file, mutants, before)
+  let seconds = 0
   /** @type {import("./vitest.mjs").Coverage | undefined} */
   let known
   for (;;) {
@@ -233,61 +228,50 @@ const runFile = async (file, tests) => {
     known ??= results.find((line) => line["coverage"])?.["coverage"]
     for (const line of results) {
       const mutant = open.find(({ id }) => id === line["mutant"])
-      if (mutant === undefined) continue
-      if (line["status"] === "running") Object.assign(mutant, { status: "killed", by: "it hung" })
-      else
-        Object.assign(mutant, { status: line["status"], by: line["by"] && `${line["by"].test}: ${line["by"].message}` })
+      if (mutant !== undefined) mutant.status = line["status"] === "running" ? "killed" : line["status"]
     }
+    seconds += results.reduce((most, line) => Math.max(most, line["seconds"] ?? 0), 0)
     if (!results.some((line) => line["mutant"])) throw new Error(`${file}: the tests end before the first mutant`)
   }
-  console.log(`${file}: ${Math.round((performance.now() - started) / 1000)} s`)
-  const result = { file, hash, date: new Date().toISOString().slice(0, 10), mutants: chosen }
-  if (!options.since) writeFileSync(`${cachePath(file)}.json`, JSON.stringify(result, undefined, 1))
-  return result
+  console.log(`${file}: ${Math.round(seconds)} s of processor time`)
+  const result = {
+    file,
+    ...hashes,
+    date: new Date().toISOString().slice(0, 10),
+    seconds: Math.round(seconds),
+    mutants: chosen.length,
+    survivors: chosen.filter(({ status }) => status !== "killed").map(({ id: _, ...survivor }) => survivor)
+  }
+  if (options.since) return result
+  // Whether the new tests still notice the others is not known: the result stays one of the old tests.
+  const kept =
+    chosen.length === mutants.length
+      ? result
+      : { ...result, tests: before?.tests ?? "", seconds: before?.seconds ?? 0, mutants: mutants.length }
+  writeResult(kept)
+  return kept
 }
 
-/** With the reasons of those that behave the same.
- * @type {(result: Result) => Result} */
-const judged = (result) => ({
-  ...result,
-  mutants: result.mutants.map((mutant) => {
-    const known = equal.find(
-      (entry) =>
-        entry.file === result.file &&
-        mutant.text.includes(entry.line) &&
-        entry.from.includes(mutant.original) &&
-        entry.to.includes(mutant.replacement)
-    )
-    return known === undefined ? mutant : { ...mutant, reason: known.reason }
-  })
-})
-
 /** @param {Result} result */
-const show = ({ file, mutants }) => {
-  if (mutants.length === 0) return
-  const counted = mutants.filter(({ reason }) => reason === undefined)
-  const killed = counted.filter(({ status }) => status === "killed").length
-  console.log(
-    `${file}: ${killed} of ${counted.length} killed, ${Math.floor((100 * killed) / Math.max(1, counted.length))} %`
-  )
-  for (const { line, original, replacement, status, reason } of mutants) {
-    if (status !== "killed" && reason === undefined)
+const show = (result) => {
+  const { file, mutants, survivors } = result
+  if (mutants === 0) return
+  const { counted, killed, percent } = score(result)
+  console.log(`${file}: ${killed} of ${counted} killed, ${percent} %`)
+  for (const { line, original, replacement, status, reason } of survivors) {
+    if (reason === undefined)
       console.log(`  ${status} ${line}: ${original.slice(0, 110)}  =>  ${replacement.slice(0, 60)}`)
   }
 }
 
 const selected = Object.keys(files).filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
 for (const file of options.report ? [] : selected) {
-  const tests = (files[file] ?? [])
-    .map((test) => `${root}test/stratix-gateway/${test}`)
-    .filter((test) => existsSync(test))
-  show(judged(await runFile(file, tests)))
+  try {
+    show(judged(await runFile(file)))
+  } catch (error) {
+    // The other files are measured all the same.
+    console.error(error)
+    process.exitCode = 1
+  }
 }
-writeReport(
-  root,
-  Object.keys(files).flatMap((file) => {
-    const path = `${cachePath(file)}.json`
-    return existsSync(path) ? [judged(/** @type {Result} */ (JSON.parse(readFileSync(path, "utf8"))))] : []
-  }),
-  Object.keys(files)
-)
+if (!options.since) writeReport()

@@ -110,7 +110,10 @@ export default class Runner extends VitestTestRunner {
     super.onAfterRunFiles()
     const { known, tests, mutants, results } = /** @type {import("./vitest.mjs").Job} */ (this.injectValue("mutate"))
     /** @type {(line: object) => void} */
-    const tell = (line) => appendFileSync(results, `${JSON.stringify(line)}\n`)
+    const tell = (line) => {
+      const { system, user } = process.cpuUsage()
+      appendFileSync(results, `${JSON.stringify({ ...line, seconds: (system + user) / 1e6 })}\n`)
+    }
     /** @type {Rerun | undefined} */
     let current
     /** @param {unknown} error */
