@@ -10,12 +10,12 @@ import type { Stored } from "./Stored.js"
 export type MirrorCopy = Kept & Omit<Origin, "index">
 
 /** An event with its place; whether it removed a key is told where that is asked. */
-export const recordedOf = (entry: Stored): Recorded => ({
-  draft: entry,
-  place: entry,
-  now: entry.appendedAt,
-  effects: { moved: entry.departure, removed: false }
-})
+export const recordedOf = (entry: Stored): Recorded => {
+  const { departure } = entry
+  // The departure ended the key, and so has none itself.
+  const moved = departure && { ...departure, key: departure.removes[0] }
+  return { draft: entry, place: entry, now: entry.appendedAt, effects: { moved, removed: false } }
+}
 
 /** A removal that is remembered. Of a departure, the event that it belongs to is gone: what makes the same departure takes its place. */
 const markOf = (mark: Stored): Recorded => {
