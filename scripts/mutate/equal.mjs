@@ -5,6 +5,104 @@
  * @type {ReadonlyArray<{ file: string, line: string, from: ReadonlyArray<string>, to: ReadonlyArray<string>, reason: string }>} */
 export const equal = [
   {
+    file: "log/mirror/Mirror.ts",
+    line: "if (entry.key !== undefined) this.hold(",
+    from: ["entry.key !== undefined"],
+    to: ["true"],
+    reason: "the newest of a key has one: only the types do not know"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "oldest === undefined",
+    from: ["oldest === undefined"],
+    to: ["false"],
+    reason: "every place in a list has an entry: only the types do not know"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "base.seq > from.seq",
+    from: ["base.seq > from.seq"],
+    to: ["base.seq >= from.seq"],
+    reason: "where both have one sequence number they are one place"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "this.ordered[middle]?.seq",
+    from: ["this.ordered[middle]?.seq"],
+    to: ["this.ordered[middle].seq"],
+    reason: "every place in a list has an entry: only the types do not know"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "known?.seq",
+    from: ["known?.seq"],
+    to: ["known.seq"],
+    reason: "a reader that is not given a snapshot has a cursor: only the types do not know"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "i < this.ordered.length",
+    from: ["i < this.ordered.length"],
+    to: ["i <= this.ordered.length"],
+    reason: "where there is no entry the search ends as well"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "entry === undefined || entry.seq > until.seq",
+    from: ["entry === undefined"],
+    to: ["false"],
+    reason: "every place in a list has an entry: only the types do not know"
+  },
+  {
+    file: "log/mirror/Mirror.ts",
+    line: "previous !== undefined",
+    from: ["previous !== undefined"],
+    to: ["true"],
+    reason: "a step ends after an entry: only the types do not know"
+  },
+  {
+    file: "log/mirror/Packed.ts",
+    line: "[AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, AGENT_CREATE]",
+    from: ["[AGENT_STATUS_UPDATE, COMMAND_STATUS_UPDATE, AGENT_CREATE]", "[String(type), type]"],
+    to: ["[]"],
+    reason: "a text of its own reads the same: that they share one is memory saved"
+  },
+  {
+    file: "log/mirror/Packed.ts",
+    line: "text !== recentEpoch",
+    from: ["text !== recentEpoch"],
+    to: ["true"],
+    reason: "a text of its own reads the same: that they share one is memory saved"
+  },
+  {
+    file: "log/mirror/Leases.ts",
+    line: "place = -1",
+    from: ["-1"],
+    to: ["+1"],
+    reason: "the heap sets it as it takes the lease"
+  },
+  {
+    file: "log/mirror/Leases.ts",
+    line: "event.payload.commandId : undefined",
+    from: ["event.eventType === COMMAND_STATUS_UPDATE"],
+    to: ["true"],
+    reason: "an agent's status names no command: only the types do not know"
+  },
+  {
+    file: "log/mirror/Epochs.ts",
+    line: "this.chain.at(-1)?.epoch",
+    from: ["this.chain.at(-1)?.epoch"],
+    to: ["this.chain.at(-1).epoch"],
+    reason: "a log has an epoch: only the types do not know"
+  },
+  {
+    file: "log/mirror/RunningCommands.ts",
+    line: "commandId === undefined) return",
+    from: ["commandId === undefined"],
+    to: ["false"],
+    reason: "nothing stands under `undefined`: nothing is removed"
+  },
+  {
     file: "fanout/FilterIndex.ts",
     line: "Id !== undefined) visit(",
     from: ["event.commandId !== undefined", "event.agentId !== undefined"],

@@ -25,8 +25,7 @@ export const offsetOf = ({ epoch, keyless, seq }: Place): Offset =>
 
 /** The place that an offset is the text of; `undefined` where it is none. */
 export const placeOf = (offset: Offset): Place | undefined => {
-  const [epoch, seq, keyless] = offset.split("-")
-  if (epoch === undefined || seq === undefined || keyless === undefined) return undefined
+  const [epoch = "", seq = "", keyless = ""] = offset.split("-")
   const place = { epoch, seq: Number.parseInt(seq, 36), keyless: Number.parseInt(keyless, 36) }
   return offsetOf(place) === offset ? place : undefined
 }

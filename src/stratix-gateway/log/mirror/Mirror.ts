@@ -305,14 +305,12 @@ export class Mirror {
     else this.leases.start(key, { tenant, agentId }, lease, appendedAt)
   }
 
-  /** Whether there was such a key. */
-  private end(key: string): boolean {
+  private end(key: string): void {
     const held = this.byKey.get(key)
-    if (held === undefined) return false
+    if (held === undefined) return
     this.byKey.delete(key)
     this.leases.stop(key)
     this.bury(held)
-    return true
   }
 
   /** A removal stays where conflated catch-ups see it. A newer one of the same thing from the same agent says as much. */

@@ -120,7 +120,7 @@ export const unpack = (packed: string, now?: number): Recorded => {
   const second = packed.indexOf("\n", first + 1)
   const third = packed.indexOf("\n", second + 1)
   const [seq, keyless, epoch, at, , , removed] = packed.slice(0, first).split(" ")
-  if (first === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
+  if (second === -1 || third === -1 || epoch === undefined) throw new Error(`no event: ${packed.slice(0, 200)}`)
   const from = packed.slice(first + 1, second)
   const draft = readDraft(packed.slice(second + 1, third), packed.slice(third + 1))
   return {

@@ -34,7 +34,7 @@ export const removalOf = (event: Removed, stamp: Stamp): Draft => {
   const isCommand = event.commandId !== undefined && event.key === Tenant.scoped(tenant, `command:${event.commandId}`)
   const commandId = isCommand ? event.commandId : undefined
   const eventType = isCommand ? COMMAND_REMOVE : AGENT_REMOVE
-  const payload = { ...(commandId !== undefined && { commandId }), agentId: event.agentId ?? "" }
+  const payload = { commandId, agentId: event.agentId ?? "" }
   return {
     tenant,
     eventType,
