@@ -1,10 +1,15 @@
 import { once } from "node:events"
+import { cp, mkdir, realpath, symlink } from "node:fs/promises"
+import { createRequire } from "node:module"
 import { createServer } from "node:net"
+import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import WebSocket from "ws"
+import { buildProgram } from "../stratix-cli/support/build.js"
 import { untilAnswer } from "../support/waiting.js"
-import { portOf, startGateway } from "./support/standAlone.js"
+import { folder } from "./support/files.js"
+import { portOf, startGateway, startProgram } from "./support/standAlone.js"
 
 interface Told {
   readonly eventType: string
@@ -244,4 +249,37 @@ describe("the stand-alone gateway that cannot start", () => {
     )
     taken.close()
   }, 60_000)
+})
+
+describe("a gateway whose packages are linked, as pnpm links them", () => {
+  it.live(
+    "loads the client of Redis whole, with a pipe for its standard output",
+    () =>
+      Effect.gen(function* () {
+        const place = yield* folder
+        yield* Effect.promise(async () => {
+          await cp(dirname(await buildProgram("stratix-gateway")), join(place, "program"), { recursive: true })
+          const client = createRequire(import.meta.url).resolve("@redis/client/package.json")
+          await mkdir(join(place, "node_modules", "@redis"), { recursive: true })
+          await symlink(dirname(await realpath(client)), join(place, "node_modules", "@redis", "client"))
+        })
+        const program = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            startProgram(process.execPath, [join(place, "program", "stratix-gateway.js")], {
+              STRATIX_LOG_FORMAT: "logfmt",
+              STRATIX_EVENT_LOG: "redis://127.0.0.1:1"
+            })
+          ),
+          ({ child, ended }) =>
+            Effect.promise(() => {
+              child.kill("SIGKILL")
+              return ended
+            })
+        )
+        yield* Effect.promise(() =>
+          program.prints(/127\.0\.0\.1:1 does not answer, and is tried again: .*ECONNREFUSED/)
+        )
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

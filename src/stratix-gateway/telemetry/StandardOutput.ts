@@ -16,7 +16,9 @@ const ignore = () => undefined
 /** Whether standard output is a file or a device, which Node's own stream would give up for good after one failure: a disk can have room again. */
 const isFile = (fd: number): boolean => {
   try {
-    const stats = fstatSync(fd)
+    // With bigints, which Node keeps elsewhere: after a pipe was seen among its numbers, Node 22 leaves symbolic links in the paths of modules
+    // unresolved, and a package that pnpm has linked is loaded empty.
+    const stats = fstatSync(fd, { bigint: true })
     return !stats.isFIFO() && !stats.isSocket() && process.stdout.isTTY !== true
   } catch {
     return false
