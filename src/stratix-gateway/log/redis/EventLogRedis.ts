@@ -143,6 +143,8 @@ const make = ({ namespace = "default", time, url }: Options) =>
         )
       })
     ).pipe(
+      // Without this the log would stand still without a word.
+      Effect.catchAllDefect((defect) => new Connection.RedisFailure({ reason: "Replied", detail: String(defect) })),
       Effect.catchAll((error) =>
         Effect.gen(function* () {
           const wasThere = isThere
