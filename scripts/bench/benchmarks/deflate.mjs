@@ -6,7 +6,7 @@ import { loneAndBursts } from "./fanout.mjs"
 const everyMs = 300
 
 const sizes = {
-  full: { clients: 1000, lone: 60, warm: 10, ms: 5000, warmMs: 1500, everyMs },
+  full: { clients: 1000, lone: 40, warm: 10, ms: 4000, warmMs: 1500, everyMs },
   quick: { clients: 250, lone: 10, warm: 5, ms: 600, warmMs: 200, everyMs }
 }
 

@@ -1,7 +1,7 @@
 import { Trial } from "../lib/trial.mjs"
 
 const sizes = {
-  full: { many: 10_000, ms: 5000, warmMs: 1500 },
+  full: { many: 10_000, ms: 4000, warmMs: 1000 },
   quick: { many: 2000, ms: 500, warmMs: 250 }
 }
 

@@ -4,7 +4,7 @@ import { Trial } from "../lib/trial.mjs"
 
 /** `rest` clients of all may be frozen; the figures are those of the others, the same ones whichever are frozen. */
 const sizes = {
-  full: { clients: 1000, rest: 100, some: [0, 1, 100], warm: 50, lone: 500, ms: 4000, memorySeconds: 60 },
+  full: { clients: 1000, rest: 100, some: [0, 1, 100], warm: 50, lone: 500, ms: 4000, memorySeconds: 30 },
   quick: { clients: 500, rest: 50, some: [0, 50], warm: 10, lone: 50, ms: 500, memorySeconds: 2 }
 }
 
@@ -58,7 +58,7 @@ const oneOf = (peer, { clients, rest, warm, lone, ms, memorySeconds }, frozen, w
 export const frozen = {
   title: "Frozen clients",
   about:
-    "1,000 clients of which none, one or 100 stop reading after the welcome, while 6 MB of events fill what the operating system buffers for them. Latency of lone events and rate in bursts of 100: of the same 900 others each time. CPU: of the server for one event to all who are not frozen. Memory: of the server, over 60 s with 20 events a second, measured in the first round.",
+    "1,000 clients of which none, one or 100 stop reading after the welcome, while 6 MB of events fill what the operating system buffers for them. Latency of lone events and rate in bursts of 100: of the same 900 others each time. CPU: of the server for one event to all who are not frozen. Memory: of the server, over 30 s with 20 events a second, measured in the first round.",
   peers: ["ours", "ws"],
   measure: async (peer, scale, round) => {
     const size = sizes[scale]
