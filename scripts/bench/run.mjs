@@ -2,15 +2,15 @@
 import { existsSync, writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { benchmarks } from "./benchmarks/index.mjs"
-import { machine } from "./lib/machine.mjs"
+import { machine, openFiles } from "./lib/machine.mjs"
 import { peers } from "./lib/peers.mjs"
 import { render } from "./lib/render.mjs"
 
 const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAMES] [--peers NAMES] [--json [FILE]]
 
   --quick        small sizes: does it still work?
-  --rounds N     how often everything is measured, 3 if absent (1 with --quick)
-  --only NAMES   some of ${Object.keys(benchmarks).join(",")}
+  --rounds N     how often everything is measured; if absent 3 times, growth once (with --quick everything once)
+  --only NAMES   some of ${Object.keys(benchmarks).join(",")}; growth is all of growth/…
   --peers NAMES  some of ${Object.keys(peers).join(",")}
   --json [FILE]  JSON instead of tables; with FILE, JSON there and tables here`
 
@@ -19,11 +19,15 @@ const fail = (message) => {
   process.exit(2)
 }
 
+/** What is asked for, by name or by the part of its name before a slash. */
 const list = (option, text, known) => {
-  const names = text === undefined ? known : text.split(",")
-  const unknown = names.filter((name) => !known.includes(name))
+  if (text === undefined) return known
+  const names = text
+    .split(",")
+    .map((name) => [name, known.filter((each) => each === name || each.startsWith(`${name}/`))])
+  const unknown = names.flatMap(([name, found]) => (found.length === 0 ? [name] : []))
   if (unknown.length > 0) fail(`--${option}: there is no ${unknown.join(", ")}; there are ${known.join(", ")}`)
-  return names
+  return names.flatMap(([, found]) => found)
 }
 
 const args = process.argv.slice(2)
@@ -49,6 +53,7 @@ if (options.help) {
 
 const scale = options.quick ? "quick" : "full"
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3))
+const roundsOf = ({ rounds: enough = rounds }) => (options.rounds === undefined ? Math.min(rounds, enough) : rounds)
 if (!Number.isInteger(rounds) || rounds < 1) fail("--rounds must be a whole number of at least 1")
 const chosen = list("only", options.only, Object.keys(benchmarks))
 const wanted = list("peers", options.peers, Object.keys(peers))
@@ -57,11 +62,8 @@ if (wanted.includes("ours") && !existsSync(new URL("../../dist/stratix-gateway/i
 }
 
 // Each of the 10,000 connections is a file on both sides; one too few, and a connect only hangs.
-/** @type {{ userLimits?: { open_files?: { soft?: string | number } } }} */
-const { userLimits } = process.report.getReport()
-const files = userLimits?.open_files?.soft ?? "unlimited"
 const needed = options.quick ? 2_500 : 10_500
-if (files !== "unlimited" && Number(files) < needed) fail(`only ${files} files may be open: ulimit -n ${needed}`)
+if (openFiles() < needed) fail(`only ${openFiles()} files may be open: ulimit -n ${needed}`)
 
 const results = {}
 const failures = []
@@ -70,9 +72,10 @@ const progress = (text) => console.error(`${((Date.now() - begun) / 1000).toFixe
 
 for (const name of chosen) {
   const { peers: compared, measure } = benchmarks[name]
-  for (let round = 0; round < rounds; round++) {
+  const ownRounds = roundsOf(benchmarks[name])
+  for (let round = 0; round < ownRounds; round++) {
     for (const peer of compared.filter((each) => wanted.includes(each))) {
-      progress(`${name}, round ${round + 1} of ${rounds}, ${peer}`)
+      progress(`${name}, round ${round + 1} of ${ownRounds}, ${peer}`)
       try {
         const figures = await measure(peer, scale, round)
         results[name] ??= {}
@@ -93,6 +96,6 @@ for (const name of chosen) {
 const result = { date: new Date().toISOString(), machine: machine(), scale, rounds, results, failures }
 const json = `${JSON.stringify(result, null, 1)}\n`
 if (asJson && jsonFile === undefined) process.stdout.write(json)
-else process.stdout.write(render(result))
+else process.stdout.write(render(result).text)
 if (jsonFile !== undefined) writeFileSync(jsonFile, json)
 process.exit(failures.length > 0 ? 1 : 0)

@@ -2,6 +2,7 @@ import { deflate } from "./deflate.mjs"
 import { fanout } from "./fanout.mjs"
 import { filters } from "./filters.mjs"
 import { frozen } from "./frozen.mjs"
+import { growth } from "./growth/index.mjs"
 import { heartbeat } from "./heartbeat.mjs"
 import { hosts } from "./hosts.mjs"
 import { idle } from "./idle.mjs"
@@ -13,7 +14,7 @@ import { reconnect } from "./reconnect.mjs"
 
 /**
  * Each is `{ title, about, peers, measure }`; `measure(peer, scale, round)` resolves to figures by name.
- * A name says what and in which unit; the same name in two peers is the same figure.
+ * A name says what and in which unit; the same name in two peers is the same figure. `rounds`: how many are enough.
  */
 export const benchmarks = {
   fanout,
@@ -27,5 +28,6 @@ export const benchmarks = {
   joiners,
   metrics,
   protocols,
-  log
+  log,
+  ...growth
 }

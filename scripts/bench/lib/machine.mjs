@@ -24,3 +24,11 @@ export const machine = () => ({
     bun: dependencies.bun
   }
 })
+
+/** How many files a process may have open: each connection is one, on either side. */
+export const openFiles = () => {
+  /** @type {{ userLimits?: { open_files?: { soft?: string | number } } }} */
+  const { userLimits } = process.report.getReport()
+  const files = Number(userLimits?.open_files?.soft)
+  return Number.isNaN(files) ? Number.POSITIVE_INFINITY : files
+}

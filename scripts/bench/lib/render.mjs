@@ -1,13 +1,11 @@
 /** A result as markdown. */
+import { whenFull } from "../benchmarks/growth/index.mjs"
 import { benchmarks } from "../benchmarks/index.mjs"
+import { curvesPart } from "./curves.mjs"
+import { number, table } from "./format.mjs"
 import { goals } from "./goals.mjs"
 import { peers } from "./peers.mjs"
 import { median } from "./stats.mjs"
-
-const number = (value) => {
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3
-  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
-}
 
 /** Round by round, then the median: whatever else the machine did in a round, it did to both. */
 export const ratio = (values, others) => {
@@ -15,14 +13,9 @@ export const ratio = (values, others) => {
   return median(Array.from({ length: rounds }, (_, round) => values[round] / others[round]))
 }
 
-const table = (head, rows) =>
-  [head, head.map((_, column) => (column === 0 ? ":--" : "--:")), ...rows]
-    .map((cells) => `| ${cells.join(" | ")} |`)
-    .join("\n")
-
 /** Figures downwards, peers across; in brackets how many times ours it is. */
 const benchmarkTable = (byPeer) => {
-  const names = Object.keys(byPeer)
+  const names = Object.keys(byPeer).filter((name) => Object.keys(byPeer[name]).length > 0)
   const figures = [...new Set(names.flatMap((name) => Object.keys(byPeer[name])))]
   const cell = (name, figure) => {
     const values = byPeer[name][figure]
@@ -49,7 +42,37 @@ const goalRows = (results) =>
     return [[title, goal, number(reached), isReached ? "yes" : "**no**"]]
   })
 
-export const render = ({ date, machine, rounds, scale, results, failures }) => {
+const roundsIn = (several) =>
+  Math.max(
+    ...several.flatMap((byPeer) =>
+      Object.values(byPeer)
+        .flatMap(Object.values)
+        .map(({ length }) => length)
+    )
+  )
+
+const isCurves = (name) => "charts" in benchmarks[name]
+
+/** All benchmarks of curves, and what follows from them. */
+const growthParts = (results, folder) => {
+  const names = Object.keys(results).filter(isCurves)
+  if (names.length === 0) return { parts: [], pictures: {} }
+  const taken = names.map((name) => curvesPart(benchmarks[name], results[name].ours, folder))
+  const rounds = roundsIn(names.map((name) => results[name]))
+  const then = whenFull(Object.fromEntries(names.map((name, n) => [name, taken[n]?.figures])))
+  return {
+    parts: [
+      "## How it grows",
+      `One thing at a time, with the rest as it is by default; ${rounds === 1 ? "one round" : `medians of ${rounds} rounds`}. Plain clients, as in the fan-out. A delivery is one event for one client.`,
+      ...taken.map(({ text }) => text),
+      ...(then === undefined ? [] : [then])
+    ],
+    pictures: Object.assign({}, ...taken.map((each) => each.pictures))
+  }
+}
+
+/** The text, and the pictures in it by the name of their file, if there is a folder for them. */
+export const render = ({ date, machine, rounds, scale, results, failures }, folder) => {
   const { cpu, cores, memoryGb, system, versions } = machine
   const parts = [
     `${date.slice(0, 10)} · ${cpu}, ${cores} cores, ${memoryGb} GB, ${system} · ${Object.entries(versions)
@@ -61,14 +84,19 @@ export const render = ({ date, machine, rounds, scale, results, failures }) => {
   const reached = goalRows(results)
   if (reached.length > 0) parts.push("## Goals", table(["figure", "goal", "measured", "reached"], reached))
   for (const [name, byPeer] of Object.entries(results)) {
+    if (isCurves(name)) continue
     const { title, about } = benchmarks[name]
-    parts.push(`## ${title}`, about, benchmarkTable(byPeer))
+    const own = roundsIn([byPeer])
+    const differing = own === rounds ? "" : ` ${own === 1 ? "One round" : `${own} rounds`}.`
+    parts.push(`## ${title}`, about + differing, benchmarkTable(byPeer))
   }
+  const growth = growthParts(results, folder)
+  parts.push(...growth.parts)
   if (failures.length > 0) {
     const lines = failures.map(
       ({ benchmark, peer, round, error }) => `- ${benchmark}, ${peer}, round ${round + 1}: ${error.split("\n")[0]}`
     )
     parts.push("## Failed", lines.join("\n"))
   }
-  return `${parts.join("\n\n")}\n`
+  return { text: `${parts.join("\n\n")}\n`, pictures: growth.pictures }
 }

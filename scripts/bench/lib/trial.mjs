@@ -19,6 +19,9 @@ const newClient = async (server, clients) => {
   return client
 }
 
+/** In place of a figure where the server, or what reads from it, does not keep the pace of a stream. */
+export const NOT_KEPT = "the pace was not kept"
+
 export class Trial {
   static async run(peer, settings, body) {
     const { command, args } = peers[peer].program()
@@ -84,6 +87,29 @@ export class Trial {
     const offset = await this.#clockOffset()
     const ms = sentAt.map((sent, i) => (doneAt[i] + offset - sent) / 1e6)
     return { cpuUsPerDelivery: cpuUs / (count * clients), sentAt, ms }
+  }
+
+  /**
+   * Events at a pace, whether or not clients keep up. CPU is in percent of one core, busy the share of time in which the event loop does not
+   * wait. Latencies are from when an event was due to its last receipt in all groups; there are none where some client lacks an event five
+   * seconds after the last was due.
+   */
+  async stream({ perSecond, seconds, bytes, groups = [{ name: "all", client: this.client }] }) {
+    const count = Math.max(1, Math.round(perSecond * seconds))
+    for (const { client, name } of groups) await client.ask("record", { name, events: count })
+    const { isKept, start, cpuUs, activeMs, wallMs } = await this.server.ask("stream", { count, perSecond, bytes })
+    const recordings = isKept
+      ? await Promise.all(groups.map(({ client, name }) => client.ask("recorded", { name })))
+      : []
+    const isComplete = isKept && recordings.every(({ left }) => left === 0)
+    const msUntilLast = (event) =>
+      (Math.max(...recordings.map(({ doneAt }) => doneAt[event])) - start) / 1e6 - (event * 1000) / perSecond
+    return {
+      cpuPercent: cpuUs / wallMs / 10,
+      busyPercent: (activeMs / wallMs) * 100,
+      isKept,
+      ms: isComplete ? Array.from({ length: count }, (_, event) => msUntilLast(event)) : []
+    }
   }
 
   /** Bursts, each published in one turn as soon as the one before, `deliveries` in all, has arrived everywhere. */

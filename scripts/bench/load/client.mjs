@@ -1,4 +1,5 @@
 /** The load client: a process of its own, so that what clients cost is in no server's figures. */
+import { performance } from "node:perf_hooks"
 import { agentName } from "../lib/agents.mjs"
 import { now, sleep } from "../lib/clock.mjs"
 import { sayAck, work } from "../lib/worker.mjs"
@@ -28,6 +29,7 @@ const STRAGGLE_MS = 5_000
 
 work({
   clock: () => now(),
+  busy: () => performance.eventLoopUtilization(),
   connect: ({ name, path, agents, ...options }) =>
     group(name).connect({ ...options, pathOf: agents === undefined ? () => path : withAgents(path, agents) }),
   freeze: ({ name, count }) => {

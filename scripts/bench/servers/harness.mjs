@@ -4,10 +4,11 @@
  * A server gives `listen(settings)`, which resolves to `{ port, publish, publishResult }`:
  * `publish(agentIds)` sends one status event per agent id, all in the same turn; `publishResult(text)` one event that carries `text`.
  */
-import { monitorEventLoopDelay } from "node:perf_hooks"
+import { monitorEventLoopDelay, performance } from "node:perf_hooks"
 import { agentName } from "../lib/agents.mjs"
 import { now, sleep } from "../lib/clock.mjs"
 import { work } from "../lib/worker.mjs"
+import { resultOf } from "./event.mjs"
 
 const cpuMicros = () => {
   const { user, system } = process.cpuUsage()
@@ -26,6 +27,9 @@ const MOST_BEHIND_MS = 5_000
 const MEMORY_SAMPLE_MS = 20
 
 const KEYS_PER_TURN = 500
+
+/** Far less than a history holds, so that clients find in it what they were not sent in time. */
+const STREAM_PER_TURN = 1000
 
 export const serve = (listen) => {
   /** Those that listen, in this order; `server` is the one that publishes. */
@@ -67,10 +71,12 @@ export const serve = (listen) => {
     publish: ({ count }) => server.publish(agentIds(count)),
     /** As many events, a few in each turn: more than a history holds would leave it before they were written. */
     fillKeys: async ({ count }) => {
+      const cpu = cpuMicros()
       for (let left = count; left > 0; left -= KEYS_PER_TURN) {
         server.publish(agentIds(Math.min(left, KEYS_PER_TURN)))
         await sleep(0)
       }
+      return { cpuUs: cpuMicros() - cpu }
     },
 
     /** `count` times `size` events, `everyMs` apart whatever the clients do. */
@@ -87,6 +93,33 @@ export const serve = (listen) => {
         await sleep(Math.max(0, ahead))
       }
       return { sentAt, events: count * size, cpuUs: cpuMicros() - cpu, wallMs: (now() - start) / 1e6 }
+    },
+
+    /**
+     * `count` events at a pace, each of `bytes` where that is given. Those that fall due while the server is busy are published in one turn,
+     * as a server finds the requests of publishers that came meanwhile. Ends early, not `isKept`, where it falls far behind its pace.
+     */
+    stream: async ({ count, perSecond, bytes }) => {
+      const text = bytes === undefined ? "" : resultOf(bytes)
+      const publish = (some) => {
+        if (bytes === undefined) server.publish(agentIds(some))
+        else for (let i = 0; i < some; i++) server.publishResult(text)
+      }
+      const cpu = cpuMicros()
+      const { active } = performance.eventLoopUtilization()
+      const start = now()
+      const elapsedMs = () => (now() - start) / 1e6
+      let aheadMs = 0
+      for (let sent = 0; sent < count && aheadMs > -MOST_BEHIND_MS; ) {
+        const due = Math.min(count, Math.floor((elapsedMs() * perSecond) / 1000) + 1)
+        const some = Math.min(due - sent, STREAM_PER_TURN)
+        if (some > 0) publish(some)
+        sent += some
+        aheadMs = (sent * 1000) / perSecond - elapsedMs()
+        await sleep(Math.max(0, aheadMs))
+      }
+      const activeMs = performance.eventLoopUtilization().active - active
+      return { isKept: aheadMs > -MOST_BEHIND_MS, start, cpuUs: cpuMicros() - cpu, activeMs, wallMs: elapsedMs() }
     },
 
     /** Bursts of `size` events for `ms`, each as soon as everybody has the one before. */

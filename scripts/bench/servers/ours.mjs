@@ -4,11 +4,12 @@ import { NodeServer, StatusSync, StatusSyncServer } from "../../../dist/stratix-
 import { portOf } from "../../lib/port.mjs"
 import { serve } from "./harness.mjs"
 
-const settingsOf = ({ deflate, heartbeatMs, metrics = true }) => ({
+const settingsOf = ({ deflate, heartbeatMs, linger = 0, metrics = true }) => ({
   port: 0,
   // Off, as no peer limits how fast clients come.
   handshakeRate: 0,
   metrics,
+  linger,
   ...(deflate && { compression: true, compressionThreshold: 0 }),
   ...(heartbeatMs !== undefined && { heartbeatInterval: heartbeatMs, heartbeatTimeout: heartbeatMs * 2.5 })
 })
