@@ -3,7 +3,6 @@ import { Effect, Logger, TestClock } from "effect"
 import { Connections, EventLog, StatusSync, type StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 import { Broadcast } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
-import { nextTurn } from "../../support/waiting.js"
 
 const over =
   (settings: Partial<StatusSyncConfig.Settings>) =>
@@ -375,19 +374,6 @@ describe("filters", () => {
       assert.strictEqual(broadcast.stats().groups, 1)
       yield* TestClients.connect()
       assert.strictEqual(broadcast.stats().groups, 2)
-    }).pipe(over({}))
-  )
-})
-
-describe("no fiber, timer or queue for a connection", () => {
-  it.effect("1,000 connections add no fiber", () =>
-    Effect.gen(function* () {
-      const { Fiber } = yield* Effect.promise(() => import("effect"))
-      const before = [...Fiber.unsafeRoots()].length
-      yield* Effect.replicateEffect(TestClients.connect(sync), 1000)
-      yield* StatusSyncTest.settled
-      yield* nextTurn
-      assert.strictEqual([...Fiber.unsafeRoots()].length, before)
     }).pipe(over({}))
   )
 })
