@@ -123,6 +123,7 @@ export const make = (
       )
       subscriber.span.attribute("stratix.mode", mode)
     }
+    /** Its catch-up, if there is one, is over. */
     const end = (subscriber: Subscriber) => {
       subscriber.catchingUp = false
       const { span } = subscriber
@@ -133,12 +134,9 @@ export const make = (
       span.attribute("stratix.lost", subscriber.lost)
       span.end(clock.unsafeCurrentTimeNanos(), Exit.void)
     }
-    const abandon = (subscriber: Subscriber) => {
-      if (subscriber.catchingUp) end(subscriber)
-    }
     const goLive = (subscriber: Subscriber) => {
       subscribers.goLive(subscriber)
-      abandon(subscriber)
+      end(subscriber)
     }
 
     const later = (subscriber: Subscriber, cursor: Offset | undefined) => {
@@ -191,11 +189,6 @@ export const make = (
     }
 
     const give = (subscriber: Subscriber, until: Offset, { bytes, live, result }: Step) => {
-      // The head has moved since the step was looked up.
-      if (live !== endsAtHead(result)) {
-        later(subscriber, subscriber.cursor)
-        return
-      }
       const from = subscriber.cursor
       const conflates = result.mode !== "resume" && subscriber.conflateFrom === undefined
       if (conflates && subscriber.joined && config.slowPolicy === "close") {
@@ -245,8 +238,11 @@ export const make = (
         const until = subscriber.target ?? head()
         const key = `${group.key}|${cursor ?? ""}|${until}|${conflateFrom ?? ""}`
         const remembered = steps.get(key)
-        if (remembered !== undefined && sentAt(clock) - remembered.madeAt <= STEP_LIFETIME)
-          return Effect.sync(() => give(subscriber, until, remembered))
+        if (remembered !== undefined && sentAt(clock) - remembered.madeAt <= STEP_LIFETIME) {
+          // At once: what is remembered is so until the head moves.
+          give(subscriber, until, remembered)
+          return Effect.void
+        }
         return log
           .since(cursor, {
             filter: group.filter,
@@ -330,7 +326,7 @@ export const make = (
         if (cursor === head() && subscriber.conflateFrom === undefined) goLive(subscriber)
         else later(subscriber, cursor)
       },
-      abandon: abandon,
+      abandon: end,
       headMoved: () => steps.clear()
     }
   })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit } from "effect"
 import { EventLog } from "../../../src/stratix-gateway/index.js"
 import * as Filter from "../../../src/stratix-gateway/log/Filter.js"
+import * as Form from "../../../src/stratix-gateway/transport/Form.js"
 import { until } from "../../support/waiting.js"
 import { aFewTurns, answer, entry, over, world } from "./scriptedLog.js"
 
@@ -86,6 +87,29 @@ describe("a catch-up", () => {
     }).pipe(over())
   )
 
+  it.effect("that is exact goes on to where the head is by then, and begins no conflation", () =>
+    Effect.gen(function* () {
+      const answers = [answer("resume", "h2", true), answer("resume", "h7", false)]
+      const { asked, at, catchUps, client } = yield* world(() =>
+        Effect.sync(() => {
+          at.head = "h7"
+          catchUps.headMoved()
+          return answers.shift() ?? answer("resume", "h7", false)
+        })
+      )
+      const { subscriber } = client()
+      catchUps.begin(subscriber, "h1")
+      yield* until(() => subscriber.state === "live")
+      assert.deepStrictEqual(
+        asked.map(([cursor, { conflateFrom, until: target }]) => [cursor, conflateFrom, target]),
+        [
+          ["h1", undefined, "h5"],
+          ["h2", undefined, "h7"]
+        ]
+      )
+    }).pipe(over())
+  )
+
   it.effect("from the head is over at once, unless a conflated one was under way", () =>
     Effect.gen(function* () {
       const { asked, catchUps, client } = yield* world(() => Effect.succeed(answer("conflated", "h5", false)))
@@ -115,6 +139,35 @@ describe("a catch-up", () => {
     }).pipe(over())
   )
 
+  it.effect("takes a stream's last id away with a snapshot, and with nothing else", () =>
+    Effect.gen(function* () {
+      const { catchUps, client } = yield* world((cursor) =>
+        Effect.succeed(answer(cursor === undefined ? "snapshot" : "resume", "h5", false))
+      )
+      const [anew, exact] = [client(), client()]
+      catchUps.begin(anew.subscriber, undefined)
+      catchUps.begin(exact.subscriber, "h4")
+      yield* until(() => anew.subscriber.state === "live" && exact.subscriber.state === "live")
+      const takesAway = ({ written }: typeof anew) => written.join("").includes("\nid:\n")
+      assert.deepStrictEqual([anew, exact].map(takesAway), [true, false])
+    }).pipe(over())
+  )
+
+  it.effect("is compressed for those who agreed to it", () =>
+    Effect.gen(function* () {
+      const { catchUps, client } = yield* world(() =>
+        Effect.succeed(answer("resume", "h5", false, { entries: [entry(JSON.stringify("x".repeat(10_000)))] }))
+      )
+      const [deflated, frames] = [client({ form: Form.deflated, sync: false }), client({ sync: false })]
+      for (const { subscriber } of [deflated, frames]) catchUps.begin(subscriber, "h4")
+      yield* until(() => deflated.subscriber.state === "live" && frames.subscriber.state === "live")
+      const bytes = ({ written }: typeof frames) => written.join("").length
+      assert.isAbove(bytes(deflated), 0)
+      assert.isBelow(bytes(deflated), 1000)
+      assert.isAbove(bytes(frames), 10_000)
+    }).pipe(over())
+  )
+
   it.effect("waits for a place that is not known yet, and holds back no other", () =>
     Effect.gen(function* () {
       const arrival = yield* Deferred.make<void>()
@@ -141,26 +194,121 @@ describe("a catch-up", () => {
     }).pipe(over())
   )
 
-  it.effect("of one that left or took another filter meanwhile gives it nothing of the old one", () =>
+  it.effect("from no place waits for none", () =>
     Effect.gen(function* () {
-      const { catchUps, client, subscribers, asked } = yield* world((_, { filter }) =>
-        Effect.sync(() => {
-          if (filter === Filter.all) {
-            subscribers.remove(gone.subscriber)
-            subscribers.move(moved.subscriber, other)
-          }
-          return answer("resume", "h5", false)
-        })
+      const { catchUps, client } = yield* world(
+        () => Effect.succeed(answer("snapshot", "h5", false)),
+        () => Effect.never
       )
-      const other = Filter.fromFields({ agents: ["a"] })
-      const [gone, moved] = [client(), client()]
+      const { subscriber } = client()
+      catchUps.begin(subscriber, undefined)
+      yield* until(() => subscriber.state === "live")
+    }).pipe(over())
+  )
+
+  it.effect("of one that left before its turn asks the log for nothing", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client, subscribers } = yield* world(() => Effect.succeed(answer("resume", "h5", false)))
+      const [gone, other] = [client(), client()]
       catchUps.begin(gone.subscriber, "h1")
-      catchUps.begin(moved.subscriber, "h1")
-      yield* until(() => moved.subscriber.state === "live")
-      assert.deepStrictEqual(gone.written, [])
-      assert.strictEqual(moved.announced().length, 1)
-      assert.strictEqual(asked.at(-1)?.[1].filter, other)
+      subscribers.remove(gone.subscriber)
+      catchUps.begin(other.subscriber, "h2")
+      yield* until(() => other.subscriber.state === "live")
+      assert.deepStrictEqual(
+        asked.map(([cursor]) => cursor),
+        ["h2"]
+      )
       assert.strictEqual(gone.subscriber.state, "gone")
+    }).pipe(over())
+  )
+
+  /** A log whose first answer is held back. */
+  const slowLog = Effect.gen(function* () {
+    const held = yield* Deferred.make<EventLog.CatchUp>()
+    let first = true
+    const made = yield* world(() => {
+      if (!first) return Effect.succeed(answer("resume", "h5", false))
+      first = false
+      return Deferred.await(held)
+    })
+    return { ...made, release: Deferred.succeed(held, answer("resume", "h5", false)) }
+  })
+
+  it.effect("of one that left while the log was asked gives it nothing", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client, release, subscribers } = yield* slowLog
+      const { subscriber, written } = client()
+      catchUps.begin(subscriber, "h1")
+      yield* until(() => asked.length === 1)
+      subscribers.remove(subscriber)
+      yield* release
+      yield* aFewTurns
+      assert.deepStrictEqual([written, subscriber.state], [[], "gone"])
+    }).pipe(over())
+  )
+
+  it.effect("of one that took another filter while the log was asked gives it nothing of the old one", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client, release, subscribers } = yield* slowLog
+      const { announced, subscriber } = client()
+      const other = Filter.fromFields({ agents: ["a"] })
+      catchUps.begin(subscriber, "h1")
+      yield* until(() => asked.length === 1)
+      subscribers.move(subscriber, other)
+      yield* release
+      yield* until(() => subscriber.state === "live")
+      assert.deepStrictEqual(
+        asked.map(([, { filter }]) => filter),
+        [Filter.all, other]
+      )
+      assert.strictEqual(announced().length, 1)
+    }).pipe(over())
+  )
+
+  it.effect("of one that has another cursor since the log was asked gives it nothing of before", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client, release } = yield* slowLog
+      const { announced, subscriber } = client()
+      catchUps.begin(subscriber, "h1")
+      yield* until(() => asked.length === 1)
+      subscriber.cursor = "h3"
+      yield* release
+      yield* until(() => subscriber.state === "live")
+      assert.deepStrictEqual(
+        asked.map(([cursor]) => cursor),
+        ["h1", "h3"]
+      )
+      assert.deepStrictEqual(
+        announced().map(({ from }) => from),
+        ["h3"]
+      )
+    }).pipe(over())
+  )
+
+  it.effect("for which the log takes its time holds back none that is taken with it", () =>
+    Effect.gen(function* () {
+      const { catchUps, client, release } = yield* slowLog
+      const [slow, other] = [client(), client()]
+      catchUps.begin(slow.subscriber, "h1")
+      catchUps.begin(other.subscriber, "h2")
+      yield* until(() => other.subscriber.state === "live")
+      assert.strictEqual(slow.subscriber.state, "behind")
+      yield* release
+      yield* until(() => slow.subscriber.state === "live")
+    }).pipe(over())
+  )
+
+  it.effect("takes one step at a time, however often it is told to go on", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client, release } = yield* slowLog
+      const { announced, subscriber } = client()
+      catchUps.begin(subscriber, "h1")
+      catchUps.resume(subscriber, "h1")
+      yield* until(() => asked.length > 0)
+      yield* aFewTurns
+      yield* release
+      yield* until(() => subscriber.state === "live")
+      assert.deepStrictEqual([asked.length, announced().length], [1, 1])
     }).pipe(over())
   )
 

@@ -57,13 +57,23 @@ export const world = (since: Since, reached: (offset: string) => Effect.Effect<v
         }
       })
     )
-    const client = ({ filter = Filter.all, sync = true, unsent = 0 } = {}) => {
+    const client = ({
+      filter = Filter.all,
+      sync = true,
+      unsent = 0,
+      form = sync ? Form.stream : Form.frames
+    }: {
+      filter?: Filter.Filter
+      sync?: boolean
+      unsent?: number
+      form?: Form.Form
+    } = {}) => {
       const ended: Array<string> = []
       const written: Array<string> = []
       const subscriber = subscribers.add(
         {
           remoteAddress: "127.0.0.1",
-          form: sync ? Form.stream : Form.frames,
+          form,
           writes: () => written.length,
           write: (bytes) => {
             if (unsent < 0) throw new Error("no socket")
