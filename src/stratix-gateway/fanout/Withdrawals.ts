@@ -18,14 +18,14 @@ export type Withdraw = (
 /** Withdrawals from a log whose reads are immediate, as those of every log with a mirror are; from another one they throw. */
 export const make = (log: typeof EventLog.EventLog.Service, nextStamp: () => Stamp): Withdraw => {
   // Many connections of one principal, or of one team, lose the same things at the same moment.
-  let last: { readonly name: string; readonly texts: ReadonlyArray<string> } = { name: "", texts: [] }
+  let last: { readonly name: string; readonly texts: ReadonlyArray<string> } | undefined
 
   const latest = (filter: Filter.Filter) => Effect.runSync(log.latest(filter)).entries
 
   /** The removals of what is there, and again what such a removal takes with it though it stays in sight. */
   const ofState = (from: Filter.Filter, to: Filter.Filter): ReadonlyArray<string> => {
     const name = JSON.stringify([from.key, to.key, log.head().offset])
-    if (last.name === name) return last.texts
+    if (last?.name === name) return last.texts
     const ended = new Set<string>()
     const texts: Array<string> = []
     for (const entry of latest(from)) {

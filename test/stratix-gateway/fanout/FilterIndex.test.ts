@@ -146,12 +146,13 @@ describe("an index of filters", () => {
     agrees(index, [4])
   })
 
-  it("asks a filter of commands and agents only about events of its commands", () => {
+  /** Which values are found for an event of agent `a`, and how often the filter of these fields is asked for that. */
+  const asking = (fields: Parameters<typeof Filter.fromFields>[0], commandId: string | undefined) => {
     const index = FilterIndex.make<number>()
     let looks = 0
     index.add(
       {
-        ...Filter.fromFields({ agents: ["a"], commands: ["c"] }),
+        ...Filter.fromFields(fields),
         get events() {
           looks++
           return undefined
@@ -160,8 +161,20 @@ describe("an index of filters", () => {
       0
     )
     looks = 0
-    index.forEach({ tenant: "default", eventType: "stratix:x", agentId: "a", commandId: "d" }, () => {})
-    index.forEach({ tenant: "default", eventType: "stratix:x", agentId: "a", commandId: undefined }, () => {})
-    assert.strictEqual(looks, 0)
+    const found: Array<number> = []
+    index.forEach({ tenant: "default", eventType: "stratix:x", agentId: "a", commandId }, (value) => found.push(value))
+    return { found, looks }
+  }
+
+  it("asks a filter of commands and agents only about events of its commands", () => {
+    const fields = { agents: ["a"], commands: ["c"] }
+    assert.deepStrictEqual(asking(fields, "c"), { found: [0], looks: 1 })
+    assert.deepStrictEqual(asking(fields, "d"), { found: [], looks: 0 })
+    assert.deepStrictEqual(asking(fields, undefined), { found: [], looks: 0 })
+  })
+
+  it("does not ask a filter of one field that it found under this field", () => {
+    assert.deepStrictEqual(asking({ agents: ["a"] }, "c"), { found: [0], looks: 0 })
+    assert.deepStrictEqual(asking({ commands: ["c"] }, "c"), { found: [0], looks: 0 })
   })
 })
