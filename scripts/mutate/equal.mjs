@@ -157,5 +157,61 @@ export const equal = [
     from: ["subscriber.stall !== undefined", "subscriber.slow !== undefined"],
     to: ["true"],
     reason: "what is stalled has both: only the types do not know"
+  },
+  {
+    file: "fanout/CatchUps.ts",
+    line: "from !== undefined && result.mode",
+    from: ["from !== undefined"],
+    to: ["true"],
+    reason: "JSON has no `undefined`: only the types do not know"
+  },
+  {
+    file: "fanout/CatchUps.ts",
+    line: "discard: true",
+    from: ["true"],
+    to: ["false"],
+    reason: "what the steps answer is nothing, and not read: an array is saved"
+  },
+  {
+    file: "fanout/CatchUps.ts",
+    line: "if (isImmediate(arrival)) {",
+    from: ["isImmediate(arrival)", "{ later(subscriber, cursor) return }"],
+    to: ["false", "{}"],
+    reason: "a fiber that waits for nothing is over at once: a fiber is saved"
+  },
+  {
+    file: "fanout/EventBatch.ts",
+    line: "only === undefined",
+    from: ["only === undefined"],
+    to: ["false"],
+    reason: "what is made of no events is the same bytes, and a flush gives no group none"
+  },
+  {
+    file: "fanout/FlushMeter.ts",
+    line: "this.traced.length > 0",
+    from: ["this.traced.length > 0"],
+    to: ["true", "this.traced.length >= 0"],
+    reason: "it ends the spans that there are: a look at the clock is saved"
+  },
+  {
+    file: "fanout/Withdrawals.ts",
+    line: "ended.has(",
+    from: ["entry.key !== undefined", "key !== undefined"],
+    to: ["true"],
+    reason: "no set has `undefined` in it: only the types do not know"
+  },
+  {
+    file: "runtime/SleepLoop.ts",
+    line: "millis > 0",
+    from: ["millis > 0"],
+    to: ["millis >= 0"],
+    reason: "a sleep of no time ends in a later turn too: a timer is saved"
+  },
+  {
+    file: "runtime/SleepLoop.ts",
+    line: "at >= sleepsUntil",
+    from: ["at >= sleepsUntil"],
+    to: ["at > sleepsUntil"],
+    reason: "it falls asleep anew until the same time: a fiber is saved"
   }
 ]

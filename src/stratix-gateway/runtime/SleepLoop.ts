@@ -38,35 +38,34 @@ export const make = ({
 }: Options): Effect.Effect<SleepLoop, never, Scope.Scope> =>
   Effect.gen(function* () {
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-    let sleeping: Fiber.RuntimeFiber<void> | undefined
-    let sleepsUntil = Number.NEGATIVE_INFINITY
-
     const pause = (until: number) => {
       if (until === Number.POSITIVE_INFINITY) return forever
       const millis = Math.min(Math.ceil(until - now()), longest)
       // What is due runs in a later turn, as what is not.
       return millis > 0 ? Effect.sleep(Duration.millis(millis)) : Effect.yieldNow()
     }
-    const sleep = (until: number) => {
-      sleepsUntil = until
-      sleeping = runFork(Effect.flatMap(pause(until), () => Effect.sync(step)))
-    }
+    const runAfter = (until: number) => runFork(Effect.flatMap(pause(until), () => Effect.sync(step)))
     const step = () => {
       sleepsUntil = Number.NEGATIVE_INFINITY
       sleep(run())
     }
-    sleep(Number.NEGATIVE_INFINITY)
+    const sleep = (until: number) => {
+      sleepsUntil = until
+      sleeping = runAfter(until)
+    }
+    let sleepsUntil = Number.NEGATIVE_INFINITY
+    let sleeping = runAfter(sleepsUntil)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         sleepsUntil = Number.NEGATIVE_INFINITY
-        return sleeping === undefined ? Effect.void : Fiber.interrupt(sleeping)
+        return Fiber.interrupt(sleeping)
       })
     )
 
     return {
       wake: (at) => {
         if (at >= sleepsUntil) return
-        sleeping?.unsafeInterruptAsFork(FiberId.none)
+        sleeping.unsafeInterruptAsFork(FiberId.none)
         sleep(at)
       }
     }

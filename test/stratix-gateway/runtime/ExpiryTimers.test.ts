@@ -37,6 +37,22 @@ describe("expiry timers", () => {
     })
   )
 
+  it.scoped("one that is set twice rings once; one that is set after all have rung does too", () =>
+    Effect.gen(function* () {
+      const timers = yield* ExpiryTimers.make
+      const rung: Array<string> = []
+      const twice = new ExpiryTimers.ExpiryTimer(1000, () => rung.push("twice"))
+      timers.set(twice)
+      timers.set(twice)
+      assert.strictEqual(timers.size(), 1)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([rung, timers.size()], [["twice"], 0])
+      timers.set(new ExpiryTimers.ExpiryTimer(5000, () => rung.push("later")))
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(rung, ["twice", "later"])
+    })
+  )
+
   it.scoped("one beyond the longest JavaScript timer (24.8 days) rings then, not at once and not never", () =>
     Effect.gen(function* () {
       const alarms = yield* ExpiryTimers.make
