@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import type * as Authenticator from "../auth/Authenticator.js"
+import { visibleNow } from "../auth/Principal.js"
 import type * as Broadcast from "../fanout/Broadcast.js"
-import type * as Filter from "../log/Filter.js"
+import * as Filter from "../log/Filter.js"
 import type { Accepted } from "../transport/Transport.js"
 
 /** How a client is served: events alone; with offsets, in batches; with offsets, as an event stream.
@@ -26,6 +27,12 @@ export interface Admission extends Accepted {
   readonly principal: Authenticator.Principal
   /** Whose events it sees. */
   readonly tenant: string
-  /** What it may see now: what its principal may, within what the host application lets through. Throws where that is not known. */
-  readonly visible: () => Filter.Filter
+  /** The most that the host application lets through, if it says so. */
+  readonly within: Filter.Filter | undefined
+}
+
+/** What it may see now: what its principal may, within what the host application lets through. Throws where that is not known. */
+export const visible = ({ principal, tenant, within }: Admission): Filter.Filter => {
+  const most = visibleNow(principal)
+  return Filter.inTenant(within === undefined ? most : Filter.intersect(most, within), tenant)
 }

@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { BEARER_PROTOCOL_PREFIX, PLAIN_PROTOCOL, SYNC_PROTOCOL } from "../../stratix-core/stratix-protocol.js"
 import * as Authenticator from "../auth/Authenticator.js"
-import { visibleNow } from "../auth/Principal.js"
 import * as TenantChoice from "../auth/TenantChoice.js"
 import * as StatusSyncConfig from "../config/StatusSyncConfig.js"
 import * as Broadcast from "../fanout/Broadcast.js"
@@ -255,12 +254,10 @@ const make = Effect.gen(function* () {
           : sync || query.snapshot
             ? Broadcast.atSnapshot
             : Broadcast.atHead
-      const visible = () => {
-        const most = visibleNow(principal)
-        return Filter.inTenant(host?.visible === undefined ? most : Filter.intersect(most, host.visible), tenant)
-      }
       const { filter } = query
-      return Exit.succeed({ subprotocol, protocol, sync, filter, start, principal, tenant, visible, address, permit })
+      const within = host?.visible
+      // Values alone: a function among them would keep the whole request for as long as the connection lasts.
+      return Exit.succeed({ subprotocol, protocol, sync, filter, start, principal, tenant, within, address, permit })
     }
     const unauthenticated = (error: Authenticator.Unauthenticated): Refusal =>
       unauthorized(error, error.reason === "Missing" && query.token !== undefined, address)

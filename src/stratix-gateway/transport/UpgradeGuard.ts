@@ -53,6 +53,14 @@ const upgradeIn = ([request, socket, head]: ReadonlyArray<unknown>): Upgrade | u
 /** A socket whose answer is written is destroyed when its peer has kept it for this long, in milliseconds: longer than most round trips. Node itself would wait for the peer, without end. */
 const LINGER = 1000
 
+/** The listeners for `finish` and `timeout`, the same for all sockets: one of its own would keep the request for as long as the socket lives. */
+function destroy(this: Socket) {
+  this.destroy()
+}
+function linger(this: Socket) {
+  this.setTimeout(LINGER, destroy)
+}
+
 /** The servers that are guarded. */
 const guarded = new WeakSet<Http.Server>()
 
@@ -60,10 +68,12 @@ const guarded = new WeakSet<Http.Server>()
 export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => boolean = () => false): (() => void) => {
   if (guarded.has(server)) return () => undefined
   guarded.add(server)
-  // Bound: what the server has under way; it keeps these objects itself.
-  const answers = new WeakMap<Duplex, Http.ServerResponse>()
+  // Bound: the answers that the server has under way; it keeps these objects itself.
+  const answers = new WeakMap<Duplex, Set<Http.ServerResponse>>()
   const onRequest = ({ socket }: Http.IncomingMessage, response: Http.ServerResponse) => {
-    answers.set(socket, response)
+    const underWay = answers.get(socket) ?? new Set()
+    answers.set(socket, underWay.add(response))
+    response.once("close", () => underWay.delete(response))
   }
   const { emit } = server
   const announce = (upgrade: Upgrade) => {
@@ -75,12 +85,23 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
     if (upgrade === undefined) return Reflect.apply(emit, server, [event, ...args])
     const { request, socket } = upgrade
     socket.on("error", ignoreError)
-    if (socket instanceof Socket) socket.once("finish", () => socket.setTimeout(LINGER, () => socket.destroy()))
+    if (socket instanceof Socket) socket.on("finish", linger)
     upgrades.set(request, upgrade)
-    const before = answers.get(socket)
-    // The answers to what was pipelined before must not get into the stream of the new protocol.
-    if (before === undefined || before.closed) announce(upgrade)
-    else before.once("close", () => (socket.destroyed ? undefined : announce(upgrade)))
+    const before = [...(answers.get(socket) ?? [])]
+    const last = before.at(-1)
+    if (last === undefined) announce(upgrade)
+    else {
+      // The answers to what was pipelined before must not get into the stream of the new protocol. Node does not tell them any more when
+      // the socket takes bytes again.
+      const onDrain = () => {
+        for (const response of before) response.emit("drain")
+      }
+      socket.on("drain", onDrain)
+      last.once("close", () => {
+        socket.off("drain", onDrain)
+        if (!socket.destroyed) announce(upgrade)
+      })
+    }
     return true
   }
   server.prependListener("request", onRequest)

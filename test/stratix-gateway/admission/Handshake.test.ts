@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { Filter } from "../../../src/stratix-gateway/index.js"
 import { Handshake, type Metrics, type Refusal, type Transport } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest } from "../../../src/stratix-testing/index.js"
+import { collectGarbage } from "../../support/garbage.js"
 import { quiet, refusedBy } from "../support/gateway.js"
 
 const good: Transport.UpgradeRequest = {
@@ -32,6 +34,22 @@ const over = (settings: Parameters<typeof StatusSyncTest.layerWith>[0] = {}) =>
   Layer.provideMerge(StatusSyncTest.layerWith(settings), quiet)
 
 describe("the door", () => {
+  it.live("keeps nothing of a request that it let in", () =>
+    Effect.gen(function* () {
+      let headers: WeakRef<object> | undefined
+      const admission = yield* Effect.suspend(() => {
+        const request = asked({ url: "/?agents=a" })
+        headers = new WeakRef(request.headers)
+        return decide(request)
+      })
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      collectGarbage()
+      assert.isDefined(headers)
+      assert.isUndefined(headers.deref())
+      assert.strictEqual(admission.filter.key, Filter.fromFields({ agents: ["a"] }).key)
+    }).pipe(Effect.provide(over()))
+  )
+
   it.effect("lets in a plain client at the head, a sync client with a snapshot or from its offset", () =>
     Effect.gen(function* () {
       const sync = { "sec-websocket-protocol": "other, stratix.sync.v1" }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Stream } from "effect"
 import { Authenticator, Connections, StatusSync } from "../../../src/stratix-gateway/index.js"
+import { Admission } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest, TestClients } from "../../../src/stratix-testing/index.js"
 import { agentsOf, over, withTokens } from "../support/authentication.js"
 import { bearer, refusal, refusedBy, secretOf, token } from "../support/gateway.js"
@@ -128,7 +129,7 @@ describe("the tenant of a connection", () => {
       const principal = { ...Authenticator.anonymous, tenants: new Set(["acme", "globex"]) }
       const admission = yield* decide(request, { principal, tenant: "globex" })
       assert.strictEqual(admission.tenant, "globex")
-      assert.strictEqual(admission.visible().tenant, "globex")
+      assert.strictEqual(Admission.visible(admission).tenant, "globex")
       admission.permit.release()
       const refused = yield* Effect.flip(decide(request, { principal, tenant: "initech" }))
       assert.strictEqual(refused.status, 403)

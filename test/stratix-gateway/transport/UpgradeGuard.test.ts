@@ -1,8 +1,9 @@
 import * as Http from "node:http"
-import type { Duplex } from "node:stream"
+import { type Duplex, Readable } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Scope } from "effect"
 import { Authenticator, NodeServer, StatusSyncConfig, StatusSyncServer } from "../../../src/stratix-gateway/index.js"
+import { collectGarbage } from "../../support/garbage.js"
 import { quiet } from "../support/gateway.js"
 import { connected, read, requestText, UPGRADE } from "../support/rawSocket.js"
 
@@ -50,6 +51,42 @@ describe("a guarded server", () => {
       const socket = yield* connected(yield* start, requestText("/", UPGRADE))
       yield* read(socket)
       yield* Effect.async<void>((resume) => void server.close(() => resume(Effect.void)))
+    })
+  )
+
+  it.scopedLive("gives the whole of a long answer before it announces the upgrade pipelined behind it", () =>
+    Effect.gen(function* () {
+      const { server, start } = yield* guarded
+      const part = "x".repeat(64 * 1024)
+      const parts = 32
+      server.on("request", (_request, response: Http.ServerResponse) => {
+        Readable.from(Array.from({ length: parts }, () => part)).pipe(response)
+      })
+      server.on("upgrade", (_request, socket) => socket.end("taken"))
+      const answer = yield* read(yield* connected(yield* start, requestText("/") + requestText("/", UPGRADE)))
+      assert.isAbove(answer.length, parts * part.length)
+      assert.match(answer, /\r\n0\r\n\r\ntaken$/)
+    })
+  )
+
+  it.scopedLive("keeps nothing of a request whose socket lives on", () =>
+    Effect.gen(function* () {
+      const { server, start } = yield* guarded
+      const requests: Array<WeakRef<object>> = []
+      const announced = yield* Deferred.make<Duplex>()
+      server.on("upgrade", (request, upgraded) => {
+        requests.push(new WeakRef(request))
+        Deferred.unsafeDone(announced, Effect.succeed(upgraded))
+      })
+      yield* connected(yield* start, requestText("/", UPGRADE))
+      const upgraded = yield* Deferred.await(announced)
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      collectGarbage()
+      assert.deepStrictEqual(
+        requests.map((request) => request.deref()),
+        [undefined]
+      )
+      assert.isFalse(upgraded.destroyed)
     })
   )
 

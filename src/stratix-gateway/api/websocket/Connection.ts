@@ -17,7 +17,7 @@ import {
   SUBSCRIBED,
   SubscribeMessage
 } from "../../../stratix-core/stratix-protocol.js"
-import type { Admission, Protocol } from "../../admission/Admission.js"
+import * as Admission from "../../admission/Admission.js"
 import type { TokenBucket } from "../../admission/TokenBucket.js"
 import type { Settings } from "../../config/StatusSyncConfig.js"
 import type { Broadcast } from "../../fanout/Broadcast.js"
@@ -40,7 +40,7 @@ import type { LivenessWatch } from "./Heartbeat.js"
 export interface ConnectionInfo {
   readonly id: string
   readonly remoteAddress: string
-  readonly protocol: Protocol
+  readonly protocol: Admission.Protocol
   readonly principal: string
   /** Whose events it sees. */
   readonly tenant: string
@@ -160,7 +160,7 @@ export class Connection implements SocketHandlers {
   constructor(
     readonly id: string,
     readonly socket: TransportSocket,
-    readonly admission: Admission,
+    readonly admission: Admission.Admission,
     private readonly context: ConnectionContext
   ) {
     this.openedAt = context.clock.unsafeCurrentTimeMillis()
@@ -333,7 +333,7 @@ export class Connection implements SocketHandlers {
 
   /** What it may see of what it asks for. */
   private within(asked: Filter.Filter): Filter.Filter {
-    return Filter.intersect(Filter.inTenant(asked, this.admission.tenant), this.admission.visible())
+    return Filter.intersect(Filter.inTenant(asked, this.admission.tenant), Admission.visible(this.admission))
   }
 
   /** What it may see is something else, or may be. A fault here closes the connection: it must not see more than it may. */
