@@ -4,6 +4,7 @@
  * place that the publisher was told, and show the gateway's state.
  */
 import WebSocket from "ws"
+import { getText } from "./lib/get-text.mjs"
 import { numbers } from "./lib/numbers.mjs"
 import { seeded } from "./lib/seeded.mjs"
 import { thisMachine } from "./lib/this-machine.mjs"
@@ -190,7 +191,7 @@ const missing = () =>
 
 /** Agents that some client shows otherwise than the gateway. */
 const different = async () => {
-  const { events } = await (await fetch(`http://127.0.0.1:${ports[0]}/api/stratix/state`)).json()
+  const { events } = JSON.parse(await getText(ports[0] ?? 0, "/api/stratix/state"))
   /** @type {Map<string, string>} */
   const state = new Map()
   for (const { payload, requestId } of events) state.set(payload.agentId, requestId)

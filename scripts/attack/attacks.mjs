@@ -414,7 +414,8 @@ export const attacks = [
     }
   },
   {
-    name: "a GET pipelined before an upgrade",
+    name: "a GET of 200 KB pipelined before an upgrade",
+    keys: 1000,
     run: async (port) => {
       const text = await answerTo(port, get("/api/stratix/state") + upgrade(), /HTTP\/1\.1 101[\s\S]*Connected/)
       const at = text.indexOf("HTTP/1.1 101")

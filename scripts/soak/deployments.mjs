@@ -13,6 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { getText } from "../lib/get-text.mjs"
 import { freePort } from "../lib/port.mjs"
 
 const path = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url))
@@ -51,9 +52,6 @@ class Program {
     await ended
   }
 }
-
-const metricsOf = (/** @type {number} */ port) =>
-  fetch(`http://127.0.0.1:${port}/metrics`).then((response) => response.text())
 
 /** A metric, added up over scrapes. */
 const sumOf = (/** @type {ReadonlyArray<string>} */ scrapes, /** @type {string} */ name) =>
@@ -94,7 +92,7 @@ export const manyGateways = async () => {
       return program.name
     },
     health: async () => {
-      const scrapes = await Promise.all(ports.map(metricsOf))
+      const scrapes = await Promise.all(ports.map((port) => getText(port, "/metrics")))
       const [epochs, rebuilds] = ["epochs", "rebuilds"].map((name) => sumOf(scrapes, `stratix_log_${name}_total`))
       return `epochs since the last start: ${epochs}, rebuilds: ${rebuilds}`
     },
@@ -127,7 +125,7 @@ export const oneGateway = async (/** @type {number} */ count, /** @type {<A>(all
       return "a worker"
     },
     health: async () => {
-      const scrape = await metricsOf(port)
+      const scrape = await getText(port, "/metrics")
       const epochs = sumOf([scrape], "stratix_log_epochs_total")
       return `workers at the end: ${workers().length} of ${count}, epochs: ${epochs}`
     },

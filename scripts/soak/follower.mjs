@@ -10,8 +10,8 @@ import { admits, endedKeyOf, keyOf, seqOf } from "./ledger.mjs"
 
 const SYNC = "stratix.sync.v1"
 
-/** A catch-up of a plain client is over by then; it is not told so. */
-const PLAIN_CATCH_UP_MS = 5000
+/** By then the ledger knows every event that was published before a client connected. A plain client is not told when its snapshot is over: what was published after that is none of it. */
+const LEDGER_KNOWS_MS = 5000
 
 const queryOf = (filter) =>
   Object.entries(filter).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`)
@@ -40,6 +40,8 @@ export class Follower {
   #exactTo
   #lastSeq = 0
   #free = true
+  /** The first event beyond this place ends a catch-up of which a plain client is not told the end. */
+  #freeTo
   #timer
   /** Sequence numbers of each publisher. */
   #last = new Map()
@@ -90,7 +92,7 @@ export class Follower {
           if (kind.sync) this.#line.push({ do: "wait" })
           else if (kind.snapshot) {
             this.#line.push({ do: "wait" })
-            this.#timer = setTimeout(() => this.#line.push({ do: "exact" }), PLAIN_CATCH_UP_MS)
+            this.#timer = setTimeout(() => this.#line.push({ do: "exact", after: this.ledger.head }), LEDGER_KNOWS_MS)
           }
           resolve()
         } else this.#onMessage(message)
@@ -217,6 +219,7 @@ export class Follower {
       case "forget":
         this.#exactTo = undefined
         this.#free = false
+        this.#freeTo = undefined
         this.#lastSeq = 0
         this.#last.clear()
         return
@@ -226,13 +229,13 @@ export class Follower {
         this.#free = true
         return
       case "exact":
-        this.#free = false
-        this.#exactTo = this.#lastSeq || undefined
+        this.#freeTo = item.after
         return
       case "filter":
         this.#checkedFilter = item.filter
         this.#exactTo = undefined
         this.#free = this.kind.sync
+        this.#freeTo = undefined
         return
       case "snapshot":
         this.#free = true
@@ -272,6 +275,10 @@ export class Follower {
       this.broken(`order: ${id} after ${this.#last.get(entry.publisher)}`)
     this.#lastSeq = seq
     this.#last.set(entry.publisher, entry.n)
+    if (this.#freeTo !== undefined && seq > this.#freeTo) {
+      this.#freeTo = undefined
+      this.#free = false
+    }
     if (this.#free) return
     if (this.#exactTo !== undefined) this.#checkGap(seq)
     this.#exactTo = seq
