@@ -70,6 +70,9 @@ const failures = []
 const begun = Date.now()
 const progress = (text) => console.error(`${((Date.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${text}`)
 
+const outcome = () => ({ date: new Date(begun).toISOString(), machine: machine(), scale, rounds, results, failures })
+const asText = () => `${JSON.stringify(outcome(), null, 1)}\n`
+
 for (const name of chosen) {
   const { peers: compared, measure } = benchmarks[name]
   const ownRounds = roundsOf(benchmarks[name])
@@ -78,9 +81,9 @@ for (const name of chosen) {
       progress(`${name}, round ${round + 1} of ${ownRounds}, ${peer}`)
       try {
         const figures = await measure(peer, scale, round)
-        results[name] ??= {}
-        results[name][peer] ??= {}
         for (const [figure, value] of Object.entries(figures)) {
+          results[name] ??= {}
+          results[name][peer] ??= {}
           results[name][peer][figure] ??= []
           results[name][peer][figure].push(value)
         }
@@ -91,11 +94,9 @@ for (const name of chosen) {
       }
     }
   }
+  // After each of them: what a run has measured is not lost if it does not come to its end.
+  if (jsonFile !== undefined) writeFileSync(jsonFile, asText())
 }
 
-const result = { date: new Date().toISOString(), machine: machine(), scale, rounds, results, failures }
-const json = `${JSON.stringify(result, null, 1)}\n`
-if (asJson && jsonFile === undefined) process.stdout.write(json)
-else process.stdout.write(render(result).text)
-if (jsonFile !== undefined) writeFileSync(jsonFile, json)
+process.stdout.write(asJson && jsonFile === undefined ? asText() : render([outcome()]).text)
 process.exit(failures.length > 0 ? 1 : 0)

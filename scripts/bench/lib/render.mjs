@@ -15,7 +15,7 @@ export const ratio = (values, others) => {
 
 /** Figures downwards, peers across; in brackets how many times ours it is. */
 const benchmarkTable = (byPeer) => {
-  const names = Object.keys(byPeer).filter((name) => Object.keys(byPeer[name]).length > 0)
+  const names = Object.keys(byPeer)
   const figures = [...new Set(names.flatMap((name) => Object.keys(byPeer[name])))]
   const cell = (name, figure) => {
     const values = byPeer[name][figure]
@@ -71,29 +71,51 @@ const growthParts = (results, folder) => {
   }
 }
 
-/** The text, and the pictures in it by the name of their file, if there is a folder for them. */
-export const render = ({ date, machine, rounds, scale, results, failures }, folder) => {
+const inBenchmarks = (results) => Object.keys(benchmarks).filter((name) => name in results)
+
+/** Where and how a run was made; `names`: what is shown of it, if there are others. */
+const origin = ({ date, machine, rounds, scale }, names) => {
   const { cpu, cores, memoryGb, system, versions } = machine
-  const parts = [
-    `${date.slice(0, 10)} · ${cpu}, ${cores} cores, ${memoryGb} GB, ${system} · ${Object.entries(versions)
+  return [
+    ...(names === undefined ? [] : [names.join(", ")]),
+    date.slice(0, 10),
+    `${cpu}, ${cores} cores, ${memoryGb} GB, ${system}`,
+    Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
-      .join(
-        ", "
-      )} · medians of ${rounds} interleaved ${rounds === 1 ? "round" : "rounds"}${scale === "quick" ? " · quick run: small sizes, short windows, not for comparing" : ""}`
-  ]
+      .join(", "),
+    `medians of ${rounds} interleaved ${rounds === 1 ? "round" : "rounds"}`,
+    ...(scale === "quick" ? ["quick run: small sizes, short windows, not for comparing"] : [])
+  ].join(" · ")
+}
+
+/**
+ * The text about one or more runs, and the pictures in it by the name of their file, if there is a folder for them.
+ * Of a benchmark that several runs have the last is shown.
+ */
+export const render = (runs, folder) => {
+  const runOf = Object.fromEntries(runs.flatMap((run) => Object.keys(run.results).map((name) => [name, run])))
+  const names = inBenchmarks(runOf)
+  const results = Object.fromEntries(names.map((name) => [name, runOf[name].results[name]]))
+  const shown = runs
+    .map((run) => ({ run, own: names.filter((name) => runOf[name] === run) }))
+    .filter(({ own }) => own.length > 0)
+  const parts = shown.map(({ own, run }) => origin(run, shown.length > 1 ? own : undefined))
   const reached = goalRows(results)
   if (reached.length > 0) parts.push("## Goals", table(["figure", "goal", "measured", "reached"], reached))
-  for (const [name, byPeer] of Object.entries(results)) {
+  for (const name of names) {
     if (isCurves(name)) continue
     const { title, about } = benchmarks[name]
-    const own = roundsIn([byPeer])
-    const differing = own === rounds ? "" : ` ${own === 1 ? "One round" : `${own} rounds`}.`
-    parts.push(`## ${title}`, about + differing, benchmarkTable(byPeer))
+    const own = roundsIn([results[name]])
+    const differing = own === runOf[name].rounds ? "" : ` ${own === 1 ? "One round" : `${own} rounds`}.`
+    parts.push(`## ${title}`, about + differing, benchmarkTable(results[name]))
   }
   const growth = growthParts(results, folder)
   parts.push(...growth.parts)
-  if (failures.length > 0) {
-    const lines = failures.map(
+  const failed = runs.flatMap((run) =>
+    run.failures.filter(({ benchmark }) => [run, undefined].includes(runOf[benchmark]))
+  )
+  if (failed.length > 0) {
+    const lines = failed.map(
       ({ benchmark, peer, round, error }) => `- ${benchmark}, ${peer}, round ${round + 1}: ${error.split("\n")[0]}`
     )
     parts.push("## Failed", lines.join("\n"))

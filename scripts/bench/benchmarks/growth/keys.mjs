@@ -4,7 +4,7 @@ import { median } from "../../lib/stats.mjs"
 import { Trial } from "../../lib/trial.mjs"
 
 const sizes = {
-  full: { keys: [100, 1000, 10_000, 100_000], events: 50_000, joins: 7 },
+  full: { keys: [100, 1000, 10_000, 30_000, 100_000], events: 50_000, joins: 7 },
   quick: { keys: [100, 1000, 10_000], events: 10_000, joins: 3 }
 }
 
@@ -14,7 +14,7 @@ const SYNC = { sync: true, headers: ["Sec-WebSocket-Protocol: stratix.sync.v1"] 
 const HISTORY = 20_000
 
 /** With fewer keys the memory is that of something else. */
-const FEWEST = 1000
+const FEWEST = 10_000
 
 export const keys = {
   title: "Keys",
@@ -51,7 +51,7 @@ export const keys = {
     }
     return [
       `Publishing an event takes ${ends("CPU µs/event", "µs")}; one key takes ${number(endsOf(figures["bytes/key"]).last.y)} bytes.`,
-      `A client is live after ${ends("live after ms", "ms")}, of which the server computes ${ends("CPU ms/joiner", "ms")}.`
+      `A client is live after ${ends("live after ms", "ms")}; the server's CPU for it is ${ends("CPU ms/joiner", "ms")}.`
     ]
   },
   measure: (peer, scale) =>
@@ -71,6 +71,7 @@ export const keys = {
       }
       const [fewest] = sizes[scale].keys
       await fill(HISTORY, fewest)
+      await join()
       const { heap: before } = await trial.server.ask("memory")
       for (const count of sizes[scale].keys) {
         await fill(Math.max(count, HISTORY), count)
