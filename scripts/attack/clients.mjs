@@ -96,3 +96,31 @@ export const repeat = async (ms, atOnce, act) => {
   await Promise.all(Array.from({ length: atOnce }, one))
   return count
 }
+
+export const event = (payload) => ({ eventType: "stratix:blob", payload })
+
+/** 4 MiB in events of 250 KB. */
+export const large = (agentId) =>
+  JSON.stringify(Array.from({ length: 16 }, (_, n) => event({ agentId, n, pad: "x".repeat(250 * 1024) })))
+
+export const closeAll = (sockets) => {
+  for (const socket of sockets) socket.terminate?.() ?? socket.destroy?.()
+}
+
+/** So many WebSockets, a hundred at a time. */
+export const crowd = async (port, count, pathOf) => {
+  const sockets = []
+  for (let n = 0; n < count; n += 100) {
+    const some = Array.from({ length: 100 }, (_, i) => webSocket(port, { path: pathOf(n + i) }))
+    sockets.push(...(await Promise.all(some)))
+  }
+  return sockets
+}
+
+/** Ends a crowd by the hundred: all at the same moment are an attack of their own. */
+export const closeGently = async (sockets) => {
+  for (let n = 0; n < sockets.length; n += 100) {
+    closeAll(sockets.slice(n, n + 100))
+    await sleep(50)
+  }
+}

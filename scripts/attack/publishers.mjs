@@ -1,6 +1,8 @@
-/** Attacks of those who may publish, on the routes beside `POST /api/stratix/events`. A soak has no use for them: its ledger knows its own publishers only. */
+/** Attacks of those who may publish. A soak has no use for them: its ledger knows its own publishers only. */
 import http from "node:http"
-import { answerTo, get, post, repeat, statusOf } from "./clients.mjs"
+import { answerTo, closeAll, event, get, large, post, raw, read, repeat, sleep, statusOf } from "./clients.mjs"
+
+const MB = 1024 ** 2
 
 /** Milliseconds an attack goes on for. */
 const LONG = 3000
@@ -61,6 +63,12 @@ const tally = () => {
   }
 }
 
+/** A payload of some `bytes`, nested 60 deep. */
+const deep = (bytes) => {
+  const leaves = `${"1,".repeat(bytes / 2)}1`
+  return `{"eventType":"stratix:blob","payload":{"a":${"[".repeat(58)}${leaves}${"]".repeat(58)}}}`
+}
+
 /** @type {ReadonlyArray<import("./attacks.mjs").Attack>} */
 export const publisherAttacks = [
   {
@@ -100,6 +108,9 @@ export const publisherAttacks = [
   {
     name: "the leases of 20,000 agents renewed by the thousand, half of them of agents that there are not",
     alone: true,
+    // Its own agents: some 2 KB each with the lease, where one was told twice.
+    memory: 150,
+    kept: 40,
     run: async (port, random) => {
       for (let n = 0; n < LEASED; n += AT_ONCE)
         await post(
@@ -163,6 +174,107 @@ export const publisherAttacks = [
         ended: `${outcomes.text()}; ${told.size} answer to the one key`,
         fails: outcomes.has("500") || told.size !== 1
       }
+    }
+  },
+  {
+    name: "300 MB of values in 1,200 keys",
+    alone: true,
+    // Of what is published `STRATIX_LATEST_BYTES`, 256 MiB, are kept.
+    memory: 450,
+    kept: 300,
+    run: async (port) => {
+      const pad = "x".repeat(250 * 1024)
+      for (let n = 0; n < 1200; n += 15) {
+        const events = Array.from({ length: 15 }, (_, i) => ({
+          eventType: "stratix:command_status_update",
+          payload: { commandId: `c${n + i}`, agentId: "a", commandStatus: "running", result: pad }
+        }))
+        await post(port, json(events))
+      }
+      return { did: "80 bodies" }
+    }
+  },
+  {
+    name: "4 MiB published for 200 event streams, a third of them unread, a third cut",
+    alone: true,
+    // What the history keeps, and 256 KiB for each that reads nothing.
+    memory: 64 + 40 + 200 / 4,
+    kept: 40 + 200 / 4,
+    run: async (port, random) => {
+      const streams = await Promise.all(
+        Array.from({ length: 200 }, async () => {
+          const { connected, socket } = raw(port)
+          await connected
+          socket.write(get("/api/stratix/stream?agents=all"))
+          const kind = random.pick(["unread", "cut", "read"])
+          if (kind === "unread") socket.pause()
+          else socket.resume()
+          return { kind, socket }
+        })
+      )
+      await sleep(300)
+      const statuses = []
+      for (let n = 0; n < 4; n++) {
+        statuses.push(await post(port, large("all")))
+        for (const { kind, socket } of streams) if (kind === "cut") socket.resetAndDestroy()
+      }
+      await sleep(1000)
+      closeAll(streams.map(({ socket }) => socket))
+      return { did: "200 streams, 16 MiB", fails: statuses.some((status) => status !== 202) }
+    }
+  },
+  {
+    name: "an Idempotency-Key with a URL of 12 KB for each event, as fast as they go",
+    alone: true,
+    run: async (port, random) => {
+      const body = json(event({ agentId: "a" }))
+      const done = await repeat(LONG, 16, (n) =>
+        post(port, body, `/api/stratix/events?${n}-${random.between(0, 999)}=${"x".repeat(12_000)}`, {
+          "idempotency-key": `key-${n}`
+        })
+      )
+      return { did: `${done} events` }
+    }
+  },
+  {
+    name: "50,000 leases that run out at the same moment",
+    alone: true,
+    // Its own agents, 2 KB each with the event that ended the lease.
+    memory: 150,
+    kept: 100,
+    run: async (port) => {
+      const status = (agentId) => ({
+        eventType: "stratix:agent_status_update",
+        payload: { agentId, status: "busy" },
+        leaseMs: 5000
+      })
+      const statuses = []
+      for (let n = 0; n < 50; n++)
+        statuses.push(await post(port, json(Array.from({ length: 1000 }, (_, i) => status(`leased-${n}-${i}`)))))
+      await sleep(6000)
+      const left = await read(port, "/api/stratix/state?agents=leased-0-0")
+      return {
+        did: "50 bodies",
+        ended: `state of one: ${left} bytes`,
+        fails: statuses.some((status) => status !== 202)
+      }
+    }
+  },
+  {
+    name: "an event of 4 MiB, 60 deep, again and again",
+    alone: true,
+    run: async (port) => {
+      const body = deep(4 * MB - 400)
+      return { did: `${await repeat(LONG, 2, () => post(port, body))} bodies` }
+    }
+  },
+  {
+    name: "4 MiB of events with thousands of fields each, again and again",
+    alone: true,
+    run: async (port) => {
+      const fields = Object.fromEntries(Array.from({ length: 16_000 }, (_, n) => [`k${n}`, n]))
+      const body = json(Array.from({ length: 20 }, () => event(fields)))
+      return { did: `${await repeat(LONG, 2, () => post(port, body))} bodies of ${(body.length / MB).toFixed(1)} MiB` }
     }
   }
 ]
