@@ -101,7 +101,7 @@ export class Trial {
     const recordings = isKept
       ? await Promise.all(groups.map(({ client, name }) => client.ask("recorded", { name })))
       : []
-    const isComplete = isKept && recordings.every(({ left }) => left === 0)
+    const isComplete = recordings.length > 0 && recordings.every(({ left }) => left === 0)
     const msUntilLast = (event) =>
       (Math.max(...recordings.map(({ doneAt }) => doneAt[event])) - start) / 1e6 - (event * 1000) / perSecond
     return {
