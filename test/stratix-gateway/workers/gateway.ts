@@ -1,5 +1,6 @@
 /** Gateways with workers, as processes, and the clients that tests watch them with. */
 import { execFileSync } from "node:child_process"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import WebSocket from "ws"
 import { type Program, portOf, startGateway } from "../support/standAlone.js"
@@ -112,11 +113,12 @@ export const publish = (port: number, key: string, ...events: ReadonlyArray<obje
       body: JSON.stringify(events),
       signal: AbortSignal.timeout(UNANSWERED)
     })
-    if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`)
-    await answer.text()
+    return { status: answer.status, text: await answer.text() }
   }).pipe(
+    Effect.filterOrFail(({ status }) => status < 500),
     Effect.tapError(() => Effect.sleep("20 millis")),
-    Effect.eventually
+    Effect.eventually,
+    Effect.map(({ status, text }) => assert.strictEqual(status, 202, text))
   )
 
 /** An event with a number. */
