@@ -71,4 +71,4 @@ export const startGateway = async (environment: Record<string, string> = {}, pre
 
 /** The port it listens on, once it does. */
 export const portOf = async (gateway: Program): Promise<number> =>
-  Number((await gateway.prints(/ready on ws:\/\/127\.0\.0\.1:(\d+)\//))[1])
+  Number((await gateway.prints(/ready on wss?:\/\/127\.0\.0\.1:(\d+)\//))[1])
