@@ -213,5 +213,33 @@ export const equal = [
     from: ["at >= sleepsUntil"],
     to: ["at > sleepsUntil"],
     reason: "it falls asleep anew until the same time: a fiber is saved"
+  },
+  {
+    file: "fanout/Broadcast.ts",
+    line: "let i = group.live.length - 1",
+    from: ["group.live.length - 1"],
+    to: ["group.live.length + 1"],
+    reason: "nobody stands behind the last, and nobody is passed over"
+  },
+  {
+    file: "fanout/Broadcast.ts",
+    line: "subscriber !== undefined && subscriber.socket",
+    from: ["subscriber !== undefined"],
+    to: ["true"],
+    reason: "there is one at every place from the last on: only the types do not know"
+  },
+  {
+    file: "fanout/Broadcast.ts",
+    line: "if (subscriber === undefined) continue",
+    from: ["subscriber === undefined"],
+    to: ["false"],
+    reason: "there is one at every place from the last on: only the types do not know"
+  },
+  {
+    file: "fanout/Broadcast.ts",
+    line: 'start._tag === "Since"',
+    from: ['start._tag === "Since"'],
+    to: ["true"],
+    reason: "a snapshot has no offset: only the types do not know"
   }
 ]

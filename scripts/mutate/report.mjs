@@ -28,6 +28,13 @@ const row = (result) => {
   return `| ${file} | ${mutants} | ${mutants - counted} | ${percent} % | ${date}${isCurrent(result) ? "" : ", of an older state"} |`
 }
 
+/** @type {(results: ReadonlyArray<Result>) => string} */
+const total = (results) => {
+  const mutants = results.reduce((sum, result) => sum + result.mutants, 0)
+  const minutes = Math.ceil(results.reduce((sum, { seconds }) => sum + seconds, 0) / 60)
+  return `${mutants.toLocaleString("en")} mutants; their tests took ${minutes} minutes of processor time.`
+}
+
 /** @type {(names: ReadonlyArray<string>) => string} */
 const list = (names) => (names.length === 0 ? "none" : names.map((name) => `\`${name}\``).join(", "))
 
@@ -50,6 +57,8 @@ export const writeReport = () => {
     "| file | mutants | of these equal | killed of the others | date |",
     "|---|---|---|---|---|",
     ...results.map(row),
+    "",
+    total(results),
     "",
     `Below ${GOAL} %: ${list(results.filter((result) => score(result).percent < GOAL).map(({ file }) => file))}.`,
     "",
