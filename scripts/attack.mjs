@@ -121,6 +121,9 @@ for (const attack of chosen) {
   const before = await bystanders.report()
   quiet.push(before)
   const idle = await ask("report")
+  // The collection for the report is not the attack's either.
+  await sleep(200)
+  await bystanders.report()
   const { did, ended = "", fails = false } = await attack.run(port, seeded(seed))
   await sleep(300)
   const felt = await bystanders.report()
