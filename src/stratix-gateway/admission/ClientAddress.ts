@@ -9,7 +9,8 @@ import * as IpAddress from "../runtime/IpAddress.js"
  */
 export const of = (peer: string, forwardedFor: string | undefined, proxies: IpAddress.NetworkList): string => {
   let client = IpAddress.parse(peer) ?? peer
-  for (const entry of (forwardedFor ?? "").split(",").reverse()) {
+  if (forwardedFor === undefined) return client
+  for (const entry of forwardedFor.split(",").reverse()) {
     const hop = proxies.includes(client) ? IpAddress.parse(entry.trim()) : undefined
     if (hop === undefined) break
     client = hop

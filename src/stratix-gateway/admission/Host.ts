@@ -16,7 +16,13 @@ const hostOf = (url: string): URL | undefined => (URL.canParse(url) ? new URL(ur
 /** A name or address with or without a port, and nothing that a URL has before or behind its host. */
 const HOST = /^[\w.\-:[\]]+$/
 
-const parse = (host: string): URL | undefined => (HOST.test(host) ? hostOf(`http://${host}`) : undefined)
+/** The one asked for last: nearly all clients of a gateway ask for the same. */
+let last: { readonly host: string; readonly url: URL | undefined } = { host: "", url: undefined }
+
+const parse = (host: string): URL | undefined => {
+  if (host !== last.host) last = { host, url: HOST.test(host) ? hostOf(`http://${host}`) : undefined }
+  return last.url
+}
 
 /** Whether a `Host` is listed: itself, with or without its port, or as the host of an origin. */
 export const isListed = (host: string, { allowedHosts, allowedOrigins }: Omit<HostPolicy, "host">): boolean => {

@@ -63,6 +63,7 @@ const MAPPED = "::ffff:"
 
 /** The plain form of an address: without zone, port and brackets, and IPv4 in IPv6 (`::ffff:192.0.2.1`, as a dual-stack socket reports it) as IPv4; `undefined` if it is not an address. */
 export const parse = (text: string): string | undefined => {
+  if (Net.isIPv4(text)) return text
   const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+(?:\.\d+){3}):\d+$/.exec(text)?.[1] ?? text
   const address = bare.split("%", 1)[0] ?? bare
   if (familyOf(address) === undefined) return undefined

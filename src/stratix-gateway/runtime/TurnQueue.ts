@@ -1,5 +1,6 @@
 /** What clients ask for, in steps of a few milliseconds: however many ask in one turn of the event loop, others have theirs. */
 import { performance } from "node:perf_hooks"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as EventLoop from "./EventLoop.js"
@@ -14,6 +15,14 @@ export const make = <A>(
 ): Effect.Effect<TurnQueue<A>> =>
   Effect.map(Effect.runtime<never>(), (runtime) => {
     const runFork = Runtime.runFork(runtime)
+    const attempt = (work: A) => {
+      try {
+        handle(work)
+      } catch (defect) {
+        // Nobody waits for it, and it must not keep the others from their turn.
+        runFork(Effect.logError("what a client asked for could not be handled", Cause.die(defect)))
+      }
+    }
     // Bound: that of its users, one work for a socket.
     let later: Array<A> = []
     let spent = 0
@@ -22,12 +31,13 @@ export const make = <A>(
       if (spent >= EventLoop.STEP_MILLIS) later.push(work)
       else {
         const before = now()
-        handle(work)
+        attempt(work)
         spent += now() - before
       }
       if (isTurn) return
       isTurn = true
-      runFork(Effect.map(EventLoop.nextTurn, nextTurn))
+      // A fiber for it would cost a fifth of accepting a connection.
+      setImmediate(nextTurn)
     }
     const nextTurn = () => {
       isTurn = false

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Cause, Effect, Logger } from "effect"
 import * as TurnQueue from "../../../src/stratix-gateway/runtime/TurnQueue.js"
 import { nextTurn } from "../../support/waiting.js"
 
@@ -28,4 +28,20 @@ describe("what clients ask for in one turn", () => {
       assert.strictEqual(seen(), "g")
     })
   )
+  it.live("goes on after work that throws, which is logged", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, message }) => void logged.push(`${message} ${Cause.pretty(cause)}`))
+    return Effect.gen(function* () {
+      const done: Array<string> = []
+      const queue = yield* TurnQueue.make<string>((name) => {
+        if (name === "b") throw new Error("b is broken")
+        done.push(name)
+      })
+      for (const name of "abc") queue(name)
+      yield* nextTurn
+      assert.deepStrictEqual(done, ["a", "c"])
+      assert.strictEqual(logged.length, 1)
+      assert.match(logged[0] ?? "", /could not be handled[\s\S]*b is broken/)
+    }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  })
 })
