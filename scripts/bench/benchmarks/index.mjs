@@ -11,6 +11,7 @@ import { log } from "./log.mjs"
 import { metrics } from "./metrics.mjs"
 import { protocols } from "./protocols.mjs"
 import { reconnect } from "./reconnect.mjs"
+import { workers } from "./workers.mjs"
 
 /**
  * Each is `{ title, about, peers, measure }`; `measure(peer, scale, round)` resolves to figures by name.
@@ -28,6 +29,7 @@ export const benchmarks = {
   joiners,
   metrics,
   protocols,
+  workers,
   log,
   ...growth
 }

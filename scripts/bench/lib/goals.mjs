@@ -25,6 +25,14 @@ const log = (peer, figure, limit) => ({
   ...limit
 })
 
+/** On four cores for the gateway; with fewer it cannot be reached. */
+const deliveriesOfWorkers = (load) => ({
+  title: `deliveries per second of 4 workers against one process, ${load}`,
+  figure: { benchmark: "workers", peer: "workers4", figure: `deliveries/s, ${load}` },
+  against: { benchmark: "workers", peer: "ours", figure: `deliveries/s, ${load}` },
+  atLeast: 3
+})
+
 export const goals = [
   log("redis", "one append after the other, p50 ms", { atMost: 1 }),
   log("redis", "one append after the other, p99 ms", { atMost: 5 }),
@@ -96,6 +104,7 @@ export const goals = [
     figure: { benchmark: "reconnect", peer: "ours", figure: "live after, all, ms" },
     atMost: 2000
   },
+  deliveriesOfWorkers("bursts of 10"),
   metricsCost("lone"),
   metricsCost("bursts of 10"),
   metricsCost("bursts of 100")

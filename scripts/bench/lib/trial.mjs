@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url"
 import { Child } from "./child.mjs"
 import { now } from "./clock.mjs"
+import { pinned } from "./cores.mjs"
 import { peers } from "./peers.mjs"
 
 const CLIENT = fileURLToPath(new URL("../load/client.mjs", import.meta.url))
@@ -12,8 +13,9 @@ const DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context
 /** Below this two clocks are the same clock. */
 const SAME_CLOCK_NS = 1e6
 
-const newClient = async (server, clients) => {
-  const client = await Child.start("load client", process.execPath, [CLIENT], ENV)
+const newClient = async (server, clients, cores) => {
+  const { command, args } = pinned(cores, process.execPath, [CLIENT])
+  const client = await Child.start("load client", command, args, ENV)
   clients.push(client)
   client.onAck = () => server.ack()
   return client
@@ -23,32 +25,35 @@ const newClient = async (server, clients) => {
 export const NOT_KEPT = "the pace was not kept"
 
 export class Trial {
-  static async run(peer, settings, body) {
-    const { command, args } = peers[peer].program()
+  /** With `cores`, the server and the load stay on those of theirs. */
+  static async run(peer, settings, body, cores = {}) {
+    const program = peers[peer].program()
+    const { command, args } = pinned(cores.server, program.command, program.args)
     const server = await Child.start(`${peer} server`, command, args, ENV)
     /** @type {Array<Child>} */
     const clients = []
     try {
       const { port } = await server.ask("listen", settings)
-      const client = await newClient(server, clients)
-      return await body(new Trial(server, clients, client, peers[peer], settings, port))
+      const client = await newClient(server, clients, cores.load)
+      return await body(new Trial(server, clients, client, peers[peer], settings, port, cores))
     } finally {
       await Promise.all([server.stop(), ...clients.map((client) => client.stop())])
     }
   }
 
-  constructor(server, clients, client, peer, settings, port) {
+  constructor(server, clients, client, peer, settings, port, cores) {
     this.server = server
     this.clients = clients
     this.client = client
     this.peer = peer
     this.settings = settings
     this.port = port
+    this.cores = cores
   }
 
   /** The load is one process; what must not be disturbed by it gets a second one. */
   newClient() {
-    return newClient(this.server, this.clients)
+    return newClient(this.server, this.clients, this.cores.load)
   }
 
   /** Resolves to `{ readyMs, retries, syncModes }`, the times in the order in which the clients got in. */
@@ -79,13 +84,14 @@ export class Trial {
   }
 
   /** Lone events, paced: CPU of the server per delivery, and the time of each from the publishing to the last client's receipt. */
-  async lone({ count, everyMs, clients, name = "all", client = this.client }) {
-    await client.ask("record", { name, events: count })
+  async lone({ count, everyMs, clients, name = "all", client = this.client, load = [client] }) {
+    await Promise.all(load.map((each) => each.ask("record", { name, events: count })))
     const { sentAt, cpuUs } = await this.server.ask("paced", { count, everyMs })
-    const { doneAt, left } = await client.ask("recorded", { name })
+    const recorded = await Promise.all(load.map((each) => each.ask("recorded", { name })))
+    const left = Math.max(...recorded.map((each) => each.left))
     if (left > 0) throw new Error(`${left} of ${count} events did not reach every client`)
     const offset = await this.#clockOffset()
-    const ms = sentAt.map((sent, i) => (doneAt[i] + offset - sent) / 1e6)
+    const ms = sentAt.map((sent, i) => (Math.max(...recorded.map(({ doneAt }) => doneAt[i])) + offset - sent) / 1e6)
     return { cpuUsPerDelivery: cpuUs / (count * clients), sentAt, ms }
   }
 
@@ -112,17 +118,25 @@ export class Trial {
     }
   }
 
-  /** Bursts, each published in one turn as soon as the one before, `deliveries` in all, has arrived everywhere. */
-  async bursts({ size, ms, deliveries, name = "all" }) {
-    const before = await this.client.ask("counts", { name })
-    await this.client.ask("ackEvery", { name, every: deliveries })
+  /** Bursts, each published in one turn as soon as the one before, `deliveries` in all, has arrived everywhere. Each of `load` has as many clients. */
+  async bursts({ size, ms, deliveries, name = "all", load = [this.client] }) {
+    let left = load.length
+    for (const client of load)
+      client.onAck = () => {
+        if (--left > 0) return
+        left = load.length
+        this.server.ack()
+      }
+    const askAll = (what, args = {}) => Promise.all(load.map((client) => client.ask(what, { name, ...args })))
+    const counted = async (field) => (await askAll("counts")).reduce((sum, counts) => sum + counts[field], 0)
+    const before = { messages: await counted("messages"), compressed: await counted("compressed") }
+    await askAll("ackEvery", { every: deliveries / load.length })
     const { events, cpuUs, wallMs } = await this.server.ask("bursts", { size, ms })
-    await this.client.ask("ackNoMore", { name })
-    const after = await this.client.ask("counts", { name })
+    await askAll("ackNoMore")
     const delivered = (events / size) * deliveries
-    const got = after.messages - before.messages
+    const got = (await counted("messages")) - before.messages
     if (got !== delivered) throw new Error(`${got} messages came instead of ${delivered}`)
-    const compressed = after.compressed - before.compressed
+    const compressed = (await counted("compressed")) - before.compressed
     if (compressed !== (this.settings.deflate ? got : 0)) throw new Error(`${compressed} of ${got} were compressed`)
     return {
       cpuUsPerDelivery: cpuUs / delivered,

@@ -2,7 +2,8 @@
  * The common part of every server under test: when to publish, and what it cost this process.
  *
  * A server gives `listen(settings)`, which resolves to `{ port, publish, publishResult }`:
- * `publish(agentIds)` sends one status event per agent id, all in the same turn; `publishResult(text)` one event that carries `text`.
+ * `publish(agentIds)` sends one status event per agent id, all in the same turn; `publishResult(text)` one event that carries `text`. A server
+ * of other processes than this one says with `cpuMicros()` what they have cost so far.
  */
 import { monitorEventLoopDelay, performance } from "node:perf_hooks"
 import { agentName } from "../lib/agents.mjs"
@@ -10,7 +11,7 @@ import { now, sleep } from "../lib/clock.mjs"
 import { work } from "../lib/worker.mjs"
 import { resultOf } from "./event.mjs"
 
-const cpuMicros = () => {
+const ownMicros = () => {
   const { user, system } = process.cpuUsage()
   return user + system
 }
@@ -44,6 +45,7 @@ export const serve = (listen) => {
   let sampling
   let peak = 0
 
+  const cpuMicros = () => server.cpuMicros?.() ?? ownMicros()
   const agentIds = (count) => {
     const ids = []
     for (let i = 0; i < count; i++) ids.push(agentName((published++ * stride) % agents))
