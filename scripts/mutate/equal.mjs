@@ -110,6 +110,27 @@ export const equal = [
     reason: "nothing stands under `undefined`: the look finds nothing"
   },
   {
+    file: "log/EventLogMemory.ts",
+    line: "keyed.find(idempotencyKey, time)",
+    from: ["idempotencyKey === undefined"],
+    to: ["false"],
+    reason: "nothing stands under `undefined`: the look finds nothing"
+  },
+  {
+    file: "log/Idempotency.ts",
+    line: "FiberRef.unsafeMake",
+    from: ["() => FiberRef.unsafeMake(Option.none<string>())"],
+    to: ["() => undefined"],
+    reason: "a process keeps the first one, which was made before the mutant: this cannot be shown here"
+  },
+  {
+    file: "log/Stamps.ts",
+    line: "globalValue(",
+    from: ["() => FiberRef.unsafeMake(Option.none<string>())"],
+    to: ["() => undefined"],
+    reason: "a process keeps the first one, which was made before the mutant: this cannot be shown here"
+  },
+  {
     file: "log/Filter.ts",
     line: "Id !== undefined && filter.",
     from: ["event.agentId !== undefined", "event.commandId !== undefined"],

@@ -55,8 +55,7 @@ const leaseOf = (
   return Either.right(status === "offline" ? undefined : { millis: leaseMs, endCommands: endCommands === true })
 }
 
-const stringField = (payload: unknown, name: string): string | undefined => {
-  if (typeof payload !== "object" || payload === null) return undefined
+const stringField = (payload: object, name: string): string | undefined => {
   const value: unknown = Reflect.get(payload, name)
   return typeof value === "string" ? value : undefined
 }
@@ -65,7 +64,7 @@ const isAgentStatus = Schema.is(AgentStatus)
 const isCommandStatus = Schema.is(CommandStatus)
 
 /** The status that an event of a known type gives. */
-const statusOf = (eventType: string, payload: unknown): AgentStatus | CommandStatus | undefined => {
+const statusOf = (eventType: string, payload: object): AgentStatus | CommandStatus | undefined => {
   const ofAgent = eventType === AGENT_STATUS_UPDATE ? stringField(payload, "status") : undefined
   const ofCommand = eventType === COMMAND_STATUS_UPDATE ? stringField(payload, "commandStatus") : undefined
   return isAgentStatus(ofAgent) ? ofAgent : isCommandStatus(ofCommand) ? ofCommand : undefined

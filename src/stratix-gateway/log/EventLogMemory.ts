@@ -32,12 +32,6 @@ const make = Effect.gen(function* () {
   const mirror = new Mirror(config, emptyLog(epoch))
   const replica = yield* Replica.make(config, mirror, now)
 
-  let closed = false
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      closed = true
-    })
-  )
   const appendOne = (draft: Draft, time: number): LogEntry => {
     replica.count(draft.eventType)
     const { keyless, seq } = mirror.place
@@ -48,12 +42,18 @@ const make = Effect.gen(function* () {
   const aging = yield* SleepLoop.make({
     now,
     run: () => {
-      if (closed) return Number.POSITIVE_INFINITY
       replica.announce(own.due(now()))
       return own.nextAt
     }
   })
 
+  let closed = false
+  // Before the loop ends, which nothing may wake any more then.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+    })
+  )
   const append = (
     drafts: ReadonlyArray<Draft>,
     { idempotencyKey }: AppendOptions = {}

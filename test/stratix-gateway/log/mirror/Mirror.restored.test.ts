@@ -61,6 +61,16 @@ describe("what the owner of a log must keep", () => {
     }
     assert.deepStrictEqual(mirror.retained(), { first: 16, older: [2, 7, 9, 10, 12, 14], forgotten: 8 })
   })
+
+  it("is a removal for as long as any other, counted from when it was said last", () => {
+    const { apply, mirror } = world({ historyCapacity: 1, removalMarks: 2 })
+    for (const name of ["a", "b", "a", "c"]) {
+      apply(agent(name))
+      apply(removal(name))
+    }
+    apply({})
+    assert.deepStrictEqual(mirror.retained(), { first: 9, older: [6, 8], forgotten: 4 })
+  })
 })
 
 describe("a mirror made again", () => {
