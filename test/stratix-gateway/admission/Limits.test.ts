@@ -2,7 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, TestClock } from "effect"
 import * as Limits from "../../../src/stratix-gateway/admission/Limits.js"
 import type { LimitExceeded, Permit } from "../../../src/stratix-gateway/admission/Permit.js"
+import * as SharedLimits from "../../../src/stratix-gateway/admission/SharedLimits.js"
 import { anonymous } from "../../../src/stratix-gateway/auth/Principal.js"
+import * as Channel from "../../../src/stratix-gateway/channel/Channel.js"
+import { Link } from "../../../src/stratix-gateway/channel/Link.js"
+import * as Primary from "../../../src/stratix-gateway/channel/Primary.js"
+import { Reports } from "../../../src/stratix-gateway/channel/Reports.js"
 import { StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
 
 type Settings = Partial<StatusSyncConfig.Settings>
@@ -202,6 +207,30 @@ describe("the rate of handshakes", () => {
   )
 })
 
+describe("the limits of a worker", () => {
+  it.effect("are those of its primary, which counts for all", () =>
+    Effect.gen(function* () {
+      const [theirs, ours] = Channel.memory()
+      const primary = new Link(theirs)
+      SharedLimits.serve(
+        yield* Limits.counts.pipe(Effect.provide(StatusSyncConfig.layer({ maxConnections: 1 }))),
+        primary
+      )
+      primary.open()
+      const link = new Link(ours)
+      link.open()
+      const worker = { link, reports: new Reports(link), number: 1, count: 2, port: undefined }
+      const { acquire } = yield* Limits.Limits.pipe(
+        Effect.provide(Limits.layer),
+        Effect.provide(StatusSyncConfig.layer()),
+        Effect.provideService(Primary.Primary, worker)
+      )
+      yield* acquire("10.0.0.1")
+      assert.strictEqual((yield* Effect.flip(acquire("10.0.0.2"))).reason, "connections")
+    })
+  )
+})
+
 describe("the rate of publishing", () => {
   it.effect("gives two seconds' worth at once, and more in advance", () =>
     Effect.gen(function* () {
@@ -220,6 +249,15 @@ describe("the rate of publishing", () => {
       // To ask takes nothing.
       for (let n = 0; n < 3; n++) assert.isUndefined(publish("p", 0))
       assert.isUndefined(publish("p", 1))
+      assert.isDefined(publish("p", 0))
+    })
+  )
+
+  it.effect("is remembered however many others only ask", () =>
+    Effect.gen(function* () {
+      const { publish } = yield* counts({ publishRate: 10 })
+      assert.isUndefined(publish("p", 1000))
+      for (let n = 0; n < 10_000; n++) publish(`asks ${n}`, 0)
       assert.isDefined(publish("p", 0))
     })
   )
