@@ -5,7 +5,7 @@
  *
  *   npm run mutate                        every file of files.mjs
  *   npm run mutate -- CatchUps Filter     those whose path has one of these words in it
- *   npm run mutate -- --since main        only mutants in lines that differ from this commit; nothing is kept
+ *   npm run mutate -- --since main        only mutants in lines that differ from this commit: fails if one lives; nothing is kept
  *   npm run mutate -- CatchUps --lived    only those that lived the last time
  *   npm run mutate -- CatchUps --force    though nothing changed
  *   npm run mutate -- --report            runs nothing, and writes the table in docs/testing.md
@@ -233,7 +233,7 @@ const runFile = async (file) => {
     seconds += results.reduce((most, line) => Math.max(most, line["seconds"] ?? 0), 0)
     if (!results.some((line) => line["mutant"])) throw new Error(`${file}: the tests end before the first mutant`)
   }
-  console.log(`${file}: ${Math.round(seconds)} s of processor time`)
+  if (chosen.length > 0) console.log(`${file}: ${Math.round(seconds)} s of processor time`)
   const result = {
     file,
     ...hashes,
@@ -258,6 +258,7 @@ const show = (result) => {
   if (mutants === 0) return
   const { counted, killed, percent } = score(result)
   console.log(`${file}: ${killed} of ${counted} killed, ${percent} %`)
+  if (options.since && killed < counted) process.exitCode = 1
   for (const { line, original, replacement, status, reason } of survivors) {
     if (reason === undefined)
       console.log(`  ${status} ${line}: ${original.slice(0, 110)}  =>  ${replacement.slice(0, 60)}`)
