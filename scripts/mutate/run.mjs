@@ -230,7 +230,9 @@ const runFile = async (file) => {
       const mutant = open.find(({ id }) => id === line["mutant"])
       if (mutant !== undefined) mutant.status = line["status"] === "running" ? "killed" : line["status"]
     }
-    seconds += results.reduce((most, line) => Math.max(most, line["seconds"] ?? 0), 0)
+    const last = results.at(-1)
+    // An endless loop has taken all that it was allowed.
+    seconds += (last?.["seconds"] ?? 0) + (last?.["status"] === "running" ? last["allowed"] : 0)
     if (!results.some((line) => line["mutant"])) throw new Error(`${file}: the tests end before the first mutant`)
   }
   if (chosen.length > 0) console.log(`${file}: ${Math.round(seconds)} s of processor time`)

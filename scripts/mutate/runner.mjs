@@ -159,14 +159,12 @@ export default class Runner extends VitestTestRunner {
         tell({ mutant, status: "not reached" })
         continue
       }
-      tell({ mutant, status: "running" })
       // What a suite's hook reaches concerns every test of the suite.
       const names = reached.map(([name]) => name)
       const all = Object.keys(perTest)
       const wanted = isStatic(mutant)
         ? undefined
         : new Set([...names, ...all.filter((name) => names.some((other) => name.startsWith(`${other} > `)))])
-      stryker.hitCount = 0
       stryker.hitLimit = HITS * (1000 + reached.reduce((sum, [, counts]) => sum + (counts[mutant] ?? 0), 0))
       stryker.activeMutant = mutant
       const slowest = Math.max(...durations.map(([name, millis]) => (wanted?.has(name) === false ? 0 : millis)))
@@ -179,12 +177,20 @@ export default class Runner extends VitestTestRunner {
         }
       }
       const usual = durations.reduce((sum, [name, millis]) => sum + (wanted?.has(name) === false ? 0 : millis), 0)
-      allow(LEAST_PROCESSOR_TIME + TIMES_AS_LONG * usual)
+      const allowed = LEAST_PROCESSOR_TIME + TIMES_AS_LONG * usual
+      tell({ mutant, status: "running", allowed: allowed / 1000 })
       const start = performance.now()
-      const { durations: ran, failure } = await run(wanted).catch((error) => ({
-        failure: { test: "loading", message: String(error).slice(0, 300) },
-        durations: new Map()
-      }))
+      const once = () => {
+        stryker.hitCount = 0
+        allow(allowed)
+        return run(wanted).catch((error) => ({
+          failure: { test: "loading", message: String(error).slice(0, 300) },
+          durations: new Map()
+        }))
+      }
+      let { durations: ran, failure } = await once()
+      // The machine may have been busy, or the process stopped: what came too late counts only if it does so again.
+      if (failure?.message.includes("timed out")) ({ durations: ran, failure } = await once())
       stryker.activeMutant = undefined
       tell({
         mutant,
