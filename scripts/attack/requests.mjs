@@ -69,7 +69,7 @@ export const requestAttacks = [
     alone: true,
     keys: 100_000,
     memory: 120,
-    kept: 40,
+    kept: 60,
     run: async (port) => {
       const opened = Array.from({ length: 60 }, () => raw(port))
       for (const { socket } of opened) {
@@ -86,9 +86,9 @@ export const requestAttacks = [
   {
     name: "GET of a state of 100,000 keys in a loop, 8 clients",
     keys: 100_000,
-    // A state of 20 MB for those who read it, and one for those who came later.
+    // A state of 20 MB for those who read it, one for those who came later, and some.
     memory: 200,
-    kept: 40,
+    kept: 60,
     max: 50,
     run: async (port) => ({ did: `${await repeat(LONG, 8, () => read(port, "/api/stratix/state"))} states` })
   },

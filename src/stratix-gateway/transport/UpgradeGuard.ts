@@ -69,11 +69,16 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
   if (guarded.has(server)) return () => undefined
   guarded.add(server)
   // Bound: the answers that the server has under way; it keeps these objects itself.
-  const answers = new WeakMap<Duplex, Set<Http.ServerResponse>>()
+  const answers = new WeakMap<Duplex, Array<Http.ServerResponse>>()
   const onRequest = ({ socket }: Http.IncomingMessage, response: Http.ServerResponse) => {
-    const underWay = answers.get(socket) ?? new Set()
-    answers.set(socket, underWay.add(response))
-    response.once("close", () => underWay.delete(response))
+    // What follows in the packet of a client that was cut off.
+    if (socket.destroyed) return
+    const underWay = answers.get(socket)
+    if (underWay === undefined) answers.set(socket, [response])
+    else {
+      while (underWay[0]?.closed) underWay.shift()
+      underWay.push(response)
+    }
   }
   const { emit } = server
   const announce = (upgrade: Upgrade) => {
@@ -87,7 +92,7 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
     socket.on("error", ignoreError)
     if (socket instanceof Socket) socket.on("finish", linger)
     upgrades.set(request, upgrade)
-    const before = [...(answers.get(socket) ?? [])]
+    const before = (answers.get(socket) ?? []).filter((response) => !response.closed)
     const last = before.at(-1)
     if (last === undefined) announce(upgrade)
     else {
