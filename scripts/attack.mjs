@@ -62,7 +62,7 @@ const QUIET_MS = 1000
 
 /** Where an attack says nothing else. A process of Node that is given anything to do at full speed has some 60 MB of garbage at times: its young generation alone is 48 MB then. */
 const MEMORY = 96
-const KEPT = 16
+const KEPT = 32
 const P99 = 50
 const STRETCH = 50
 

@@ -181,7 +181,7 @@ export const publisherAttacks = [
     alone: true,
     // Of what is published `STRATIX_LATEST_BYTES`, 256 MiB, are kept.
     memory: 450,
-    kept: 340,
+    kept: 360,
     run: async (port) => {
       const pad = "x".repeat(250 * 1024)
       for (let n = 0; n < 1200; n += 15) {

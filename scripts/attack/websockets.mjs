@@ -30,7 +30,7 @@ export const webSocketAttacks = [
     alone: true,
     // 64 MB, and what is published itself: the history keeps it.
     memory: 64 + 40,
-    kept: 40,
+    kept: 60,
     run: async (port, random) => {
       const sockets = await Promise.all(
         Array.from({ length: 256 }, () => {
