@@ -5,9 +5,11 @@ import { connect } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import WebSocket from "ws"
+import { bundlePrograms } from "../../../scripts/lib/bundle-program.mjs"
 import { selfSigned } from "../support/certificate.js"
 import { folder, replace } from "../support/files.js"
 import { eventually } from "../support/redisLogs.js"
+import { portOf, startProgram } from "../support/standAlone.js"
 import * as Workers from "./gateway.js"
 
 /** So many connections that none of two workers is without: one in 2,000 times it is. */
@@ -128,6 +130,49 @@ describe("a gateway with workers, to its operators", () => {
         assert.deepStrictEqual([...new Set(goes.codes)], [4401])
         assert.deepStrictEqual(stays.codes, [])
         yield* open(port, MANY, bearer("comes"))
+      }),
+    Workers.PATIENCE
+  )
+
+  it.scopedLive(
+    "revokes in all workers what an application revokes in one",
+    () =>
+      Effect.gen(function* () {
+        const place = yield* folder
+        yield* Effect.promise(async () => {
+          await bundlePrograms({ revoking: "../test/stratix-gateway/workers/revoking.ts" }, place)
+          await writeFile(join(place, "package.json"), '{ "type": "module" }')
+        })
+        const token = (name: string) => ({
+          name,
+          token: `secret-of-${name}-0123456789`,
+          permissions: ["subscribe", "publish"]
+        })
+        const program = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            startProgram(process.execPath, [join(place, "revoking.js")], {
+              STRATIX_PORT: "0",
+              STRATIX_WORKERS: "2",
+              STRATIX_TOKENS: JSON.stringify(["stays", "goes"].map(token))
+            })
+          ),
+          Workers.kill
+        )
+        const port = yield* Effect.promise(() => portOf(program))
+        const stays = yield* open(port, MANY, bearer("stays"))
+        const goes = yield* open(port, MANY, bearer("goes"))
+        const [, pid] = Workers.workersOf(program)
+        const { status } = yield* Effect.promise(() =>
+          fetch(`http://127.0.0.1:${port}/api/stratix/events`, {
+            method: "POST",
+            headers: { "content-type": "application/json", ...bearer("stays") },
+            body: JSON.stringify({ eventType: "stratix:revoke", payload: { name: "goes", pid } })
+          })
+        )
+        assert.strictEqual(status, 202)
+        yield* untilClosed(goes.codes, MANY)
+        assert.deepStrictEqual([...new Set(goes.codes)], [4401])
+        assert.deepStrictEqual(stays.codes, [])
       }),
     Workers.PATIENCE
   )
