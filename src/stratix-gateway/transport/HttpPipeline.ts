@@ -31,6 +31,11 @@ export const neverEnds = (response: ServerResponse): void => {
   endless.add(response)
 }
 
+/** Ends a request that will not be served. Node would do it when the socket closes, with an error each, whose trace costs more than the request. */
+const drop = (request: IncomingMessage): void => {
+  request.destroy()
+}
+
 /** The requests of one socket. */
 class Pipeline {
   private readonly waiting: Array<Waiting> = []
@@ -51,15 +56,19 @@ class Pipeline {
   }
 
   add(request: IncomingMessage, response: ServerResponse): void {
-    if (this.socket.destroyed) return
+    if (this.socket.destroyed) {
+      drop(request)
+      return
+    }
     if (request.headers["transfer-encoding"] !== undefined) this.weigh(request)
     if (!this.busy) {
       this.run(request, response)
       return
     }
     if (this.waiting.length >= MAX_WAITING) {
-      this.waiting.length = 0
       this.onTooMany(this.socket)
+      for (const [unserved] of this.waiting.splice(0)) drop(unserved)
+      drop(request)
       return
     }
     this.waiting.push([request, response])
