@@ -152,6 +152,34 @@ export const equal = [
     reason: "it grows as it is written: what is reserved is time saved"
   },
   {
+    file: "admission/Handshake.ts",
+    line: "refusal.value.status < 500",
+    from: ["refusal.value.status < 500"],
+    to: ["refusal.value.status <= 500"],
+    reason: "no refusal has the status 500"
+  },
+  {
+    file: "admission/Handshake.ts",
+    line: "!Host.isAllowed(hostRequest, config)",
+    from: ["host !== undefined"],
+    to: ["true"],
+    reason: "a request without a host is allowed: only the types do not know"
+  },
+  {
+    file: "admission/Handshake.ts",
+    line: "cut === -1",
+    from: ["cut === -1"],
+    to: ["false"],
+    reason: "a path has no field of a query"
+  },
+  {
+    file: "admission/Handshake.ts",
+    line: "subprotocol: undefined",
+    from: ["{ subprotocol: undefined }"],
+    to: ["{}"],
+    reason: "what is absent reads as `undefined`"
+  },
+  {
     file: "admission/Limits.ts",
     line: "network !== undefined",
     from: ["network !== undefined", "this.network !== undefined"],

@@ -36,7 +36,9 @@ export const files = {
   "log/Filter.ts": ["log/Filter.test.ts"],
   "log/EventEncoder.ts": ["log/EventEncoder.test.ts"],
   "log/Stamps.ts": ["log/Stamps.test.ts"],
-  "admission/Handshake.ts": ["admission/Handshake.test.ts"],
+  "admission/Handshake.ts": ["Handshake.requests", "Handshake.principals", "Handshake"].map(
+    (name) => `admission/${name}.test.ts`
+  ),
   "admission/Origin.ts": ["admission/Origin.test.ts"],
   "admission/Host.ts": ["admission/Host.test.ts"],
   "admission/ClientAddress.ts": ["admission/ClientAddress.test.ts"],
