@@ -5,13 +5,16 @@ import { Metrics } from "../../../src/stratix-gateway/internals.js"
 
 const observed = Effect.all([Metric.value(Metrics.flushEvents), Metric.value(Metrics.publishToSocket)])
 
+/** The sums are those of all tests in this process, and a difference of them has their rounding errors. */
+const rounded = (sum: number) => Math.round(sum * 1e6) / 1e6
+
 /** How many observations of events and of seconds an effect adds, and their sums. */
 const added = (effect: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const before = yield* observed
     yield* effect
     const after = yield* observed
-    return after.map(({ count, sum }, i) => [count - (before[i]?.count ?? 0), sum - (before[i]?.sum ?? 0)])
+    return after.map(({ count, sum }, i) => [count - (before[i]?.count ?? 0), rounded(sum - (before[i]?.sum ?? 0))])
   })
 
 const meter = (observes: boolean) => Effect.map(Effect.clock, (clock) => new FlushMeter(clock, observes))

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import WebSocket from "ws"
 import { bundlePrograms } from "../../../scripts/lib/bundle-program.mjs"
+import { freePort } from "../../../scripts/lib/port.mjs"
 import { selfSigned } from "../support/certificate.js"
 import { folder, replace } from "../support/files.js"
 import { eventually } from "../support/redisLogs.js"
@@ -99,7 +100,9 @@ describe("a gateway with workers, to its operators", () => {
     "counts for all workers, and what one has counted that was killed",
     () =>
       Effect.gen(function* () {
-        const { port, program } = yield* Workers.start()
+        // Where the system chooses the port, those that replace all workers at once are given another.
+        const chosen = yield* Effect.promise(freePort)
+        const { port, program } = yield* Workers.start({ STRATIX_PORT: `${chosen}` })
         const { codes } = yield* open(port, MANY)
         assert.strictEqual(yield* metric(port, "stratix_joins_total"), MANY)
         for (const worker of Workers.workersOf(program)) process.kill(worker, "SIGKILL")
