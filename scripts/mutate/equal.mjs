@@ -268,7 +268,7 @@ export const equal = [
     line: "let i = group.live.length - 1",
     from: ["group.live.length - 1"],
     to: ["group.live.length + 1"],
-    reason: "nobody stands behind the last, and nobody is passed over"
+    reason: "there is nothing after the last place, and no place is skipped"
   },
   {
     file: "fanout/Broadcast.ts",

@@ -19,7 +19,7 @@ export const make = <A>(
       try {
         handle(work)
       } catch (defect) {
-        // Nobody waits for it, and it must not keep the others from their turn.
+        // It has no caller to fail, and must not stop the work behind it.
         runFork(Effect.logError("what a client asked for could not be handled", Cause.die(defect)))
       }
     }

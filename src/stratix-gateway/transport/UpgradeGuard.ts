@@ -93,6 +93,8 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
     if (socket instanceof Socket) socket.on("finish", linger)
     upgrades.set(request, upgrade)
     const before = (answers.get(socket) ?? []).filter((response) => !response.closed)
+    // The socket may live long, and has no more answers.
+    answers.delete(socket)
     const last = before.at(-1)
     if (last === undefined) announce(upgrade)
     else {

@@ -4,28 +4,14 @@ import { Filter } from "../../../src/stratix-gateway/index.js"
 import { Handshake, type Metrics, type Refusal, type Transport } from "../../../src/stratix-gateway/internals.js"
 import { StatusSyncTest } from "../../../src/stratix-testing/index.js"
 import { collectGarbage } from "../../support/garbage.js"
+import * as handshakes from "../../support/handshakes.js"
 import { quiet, refusedBy } from "../support/gateway.js"
 
-const good: Transport.UpgradeRequest = {
-  asks: "websocket",
-  method: "GET",
-  url: "/",
-  remoteAddress: "203.0.113.7",
-  local: false,
-  headers: {
-    host: "gateway.example",
-    upgrade: "websocket",
-    connection: "Upgrade",
-    "sec-websocket-version": "13",
-    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="
-  }
-}
+/** An upgrade that is right, from another machine, with a change. */
+const asked = (...[change, headers]: Partial<Parameters<typeof handshakes.asked>>) =>
+  handshakes.asked(change ?? {}, { host: "gateway.example", ...headers })
 
-const asked = (change: Partial<Transport.UpgradeRequest>, headers: Record<string, string | undefined> = {}) => ({
-  ...good,
-  ...change,
-  headers: { ...good.headers, ...headers }
-})
+const good = asked()
 
 const decide = (request: Transport.UpgradeRequest) =>
   Effect.flatMap(Handshake.Handshake, (door) => door.decide(request))

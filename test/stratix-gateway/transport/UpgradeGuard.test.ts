@@ -69,22 +69,26 @@ describe("a guarded server", () => {
     })
   )
 
-  it.scopedLive("keeps nothing of a request whose socket lives on", () =>
+  it.scopedLive("keeps nothing of requests whose socket lives on", () =>
     Effect.gen(function* () {
       const { server, start } = yield* guarded
       const requests: Array<WeakRef<object>> = []
       const announced = yield* Deferred.make<Duplex>()
+      server.on("request", (request, response: Http.ServerResponse) => {
+        requests.push(new WeakRef(request), new WeakRef(response))
+        response.end("served")
+      })
       server.on("upgrade", (request, upgraded) => {
         requests.push(new WeakRef(request))
         Deferred.unsafeDone(announced, Effect.succeed(upgraded))
       })
-      yield* connected(yield* start, requestText("/", UPGRADE))
+      yield* connected(yield* start, requestText("/") + requestText("/", UPGRADE))
       const upgraded = yield* Deferred.await(announced)
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       collectGarbage()
       assert.deepStrictEqual(
         requests.map((request) => request.deref()),
-        [undefined]
+        [undefined, undefined, undefined]
       )
       assert.isFalse(upgraded.destroyed)
     })
