@@ -224,8 +224,8 @@ export class EventLog extends Context.Tag("stratix/EventLog")<
     readonly renew: (agentId: string, tenant?: string) => Effect.Effect<boolean, EventLogError>
     /** Everything after the cursor that the filter lets through: exactly where history has it, else conflated. No cursor, or one this log never gave: a snapshot. */
     readonly since: (cursor: Offset | undefined, options?: SinceOptions) => Effect.Effect<CatchUp, EventLogError>
-    /** The newest event of every key, in offset order. */
-    readonly latest: (filter?: Filter.Filter) => Effect.Effect<Latest, EventLogError>
+    /** The newest event of every key, in offset order. `pause` is run between two parts of gathering them; what is appended meanwhile is not among them. */
+    readonly latest: (filter?: Filter.Filter, pause?: Effect.Effect<void>) => Effect.Effect<Latest, EventLogError>
     /** Announces every event appended from now on. A subscriber more than a history behind loses the oldest ones. */
     readonly subscribe: Effect.Effect<Queue.Dequeue<LogEntry>, never, Scope.Scope>
     /** Completes once this process knows of the place, or will not know of it soon: another process of a shared log may have given it a moment ago. Known at once where there is nothing to wait for. */

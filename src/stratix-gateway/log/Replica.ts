@@ -68,7 +68,16 @@ export const make = (
       },
       reads: {
         since: (cursor, options = {}) => Effect.sync(() => mirror.since(cursor, options)),
-        latest: (filter = Filter.all) => Effect.sync(() => mirror.latest(filter)),
+        latest: (filter = Filter.all, pause = Effect.void) =>
+          Effect.gen(function* () {
+            const { head, parts } = mirror.latest(filter)
+            const entries: Array<LogEntry> = []
+            for (const part of parts) {
+              for (const entry of part) entries.push(entry)
+              yield* pause
+            }
+            return { head, entries }
+          }),
         subscribe: PubSub.subscribe(hub),
         rebuilds: rebuilt.await,
         head: () => mirror.head,

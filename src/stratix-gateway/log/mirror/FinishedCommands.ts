@@ -6,7 +6,7 @@
 const SLACK = 64
 
 /** Finished commands, superseded ones among them until they reach the front. Bound: at most twice those that are not, and the slack. */
-export class FinishedCommands<A extends { readonly superseded: boolean }> {
+export class FinishedCommands<A extends { readonly superseded: number }> {
   private commands: Array<A> = []
   private front = 0
   /** How many of them are not superseded. */
@@ -18,7 +18,7 @@ export class FinishedCommands<A extends { readonly superseded: boolean }> {
   }
 
   oldest(): A | undefined {
-    while (this.commands[this.front]?.superseded === true) this.front++
+    while ((this.commands[this.front]?.superseded ?? 0) > 0) this.front++
     if (this.front > this.commands.length / 2 + SLACK) {
       this.commands = this.commands.slice(this.front)
       this.front = 0

@@ -10,7 +10,6 @@ import {
   type CatchUp,
   type Draft,
   type Lag,
-  type Latest,
   type LogEntry,
   type SinceOptions,
   type Stats,
@@ -29,7 +28,7 @@ import { removalOf } from "./Removals.js"
 import { type Restoration, restorationOf } from "./Restoration.js"
 import { RunningCommands } from "./RunningCommands.js"
 import { StatusCounts } from "./StatusCounts.js"
-import { isMark, type Stored, storedOf } from "./Stored.js"
+import { isMark, type StateParts, type Stored, statePartsOf, storedOf } from "./Stored.js"
 
 /** How many entries one `since` looks at before it lets others run, so that a narrow filter over a long history cannot hold the thread. */
 const SCAN_LIMIT = 8192
@@ -50,6 +49,8 @@ export class Mirror {
   private ordered: Array<Stored> = []
   private orderedFront = 0
   private dead = 0
+  /** How many entries were superseded until now. */
+  private superseded = 0
   private latestBytes = 0
   private readonly finished = new FinishedCommands<Stored>()
   // What was removed, by what, oldest first. Bound: removalMarks; the oldest leave, and readers from before them start afresh.
@@ -90,7 +91,7 @@ export class Mirror {
   /** What an owner must keep, to make this mirror again. */
   retained(): Retained {
     const { first } = this.history
-    const older = this.ordered.filter((entry) => !entry.superseded && entry.seq < first)
+    const older = this.ordered.filter((entry) => entry.superseded === 0 && entry.seq < first)
     return { first, older: older.map(({ seq }) => seq), forgotten: this.lastForgotten }
   }
 
@@ -184,7 +185,7 @@ export class Mirror {
     const isTooMuch = this.byKey.size > latestCapacity || (this.latestBytes > latestBytes && this.byKey.size > 1)
     while (isTooMuch && this.orderedFront < this.ordered.length) {
       const oldest = this.ordered[this.orderedFront++]
-      if (oldest === undefined || oldest.superseded || isMark(oldest)) continue
+      if (oldest === undefined || oldest.superseded > 0 || isMark(oldest)) continue
       // Said once and never again, it is always old: it leaves with the agent's status.
       const { agentId = "", tenant } = oldest
       const isInfo = oldest.key === Tenant.scoped(tenant, `agent-info:${agentId}`)
@@ -219,11 +220,8 @@ export class Mirror {
     return this.conflated("conflated", from.seq, known, until, filter, maxBytes)
   }
 
-  latest(filter: Filter.Filter): Latest {
-    return {
-      head: this.head.offset,
-      entries: this.ordered.filter((entry) => !entry.superseded && !isMark(entry) && Filter.matches(filter, entry))
-    }
+  latest(filter: Filter.Filter): StateParts {
+    return statePartsOf(this.head.offset, this.ordered, this.superseded, filter)
   }
 
   tail(index: number): ReadonlyArray<LogEntry> | undefined {
@@ -330,14 +328,14 @@ export class Mirror {
   }
 
   private bury(entry: Stored): void {
-    entry.superseded = true
+    entry.superseded = ++this.superseded
     if (!isMark(entry)) this.latestBytes -= entry.json.length
     this.dead++
     this.running.remove(entry)
     this.statuses.remove(entry)
     if (entry.finished) this.finished.live--
     if (this.dead > this.ordered.length - this.dead + COMPACT_SLACK) {
-      this.ordered = this.ordered.filter((kept) => !kept.superseded)
+      this.ordered = this.ordered.filter((kept) => kept.superseded === 0)
       this.orderedFront = 0
       this.dead = 0
     }
@@ -395,7 +393,7 @@ export class Mirror {
         to = previous
         break
       }
-      if (entry.superseded || !Filter.matches(filter, entry)) continue
+      if (entry.superseded > 0 || !Filter.matches(filter, entry)) continue
       if (isMark(entry) && entry.seq <= marksFrom) continue
       if (entry.instead !== undefined && Filter.matches(filter, entry.instead)) continue
       entries.push(entry)

@@ -1,8 +1,9 @@
 /**
- * An event as a mirror holds it.
+ * An event as a mirror holds it, and the state that such events are.
  */
+import type { Offset } from "../../../stratix-core/stratix-protocol.js"
 import type { Draft, LogEntry } from "../EventLog.js"
-import type * as Filter from "../Filter.js"
+import * as Filter from "../Filter.js"
 import { offsetOf, type Place } from "./Epochs.js"
 import { NOTHING, type Recorded } from "./Records.js"
 import { removalOf } from "./Removals.js"
@@ -13,7 +14,8 @@ export interface Stored extends LogEntry, Place {
   readonly departure: Stored | undefined
   /** Of a departure: what those are told who still see the command. */
   readonly instead: Filter.Filterable | undefined
-  superseded: boolean
+  /** 0 while it is the newest of what it is the state of; then how many of its mirror were superseded before it, and itself. */
+  superseded: number
 }
 
 /** Whether it is the state of nothing: in the state it marks a removal. */
@@ -55,6 +57,34 @@ export const storedOf = (
     seq: place.seq,
     keyless: place.keyless,
     appendedAt: now,
-    superseded: false
+    superseded: 0
   }
+}
+
+/** Entries that are looked at for one part: some 0.5 ms. */
+const LOOKED_AT = 4096
+
+/** The newest event of every key that a filter lets through, in offset order: in parts, each made when it is asked for. */
+export interface StateParts {
+  readonly head: Offset
+  readonly parts: Iterable<ReadonlyArray<LogEntry>>
+}
+
+/** The state of entries in offset order, when so many had been superseded: whatever is added to them, and superseded, while its parts are taken. */
+export const statePartsOf = (
+  head: Offset,
+  ordered: ReadonlyArray<Stored>,
+  superseded: number,
+  filter: Filter.Filter
+): StateParts => {
+  const { length } = ordered
+  const isNewest = (entry: Stored) => entry.superseded === 0 || entry.superseded > superseded
+  const parts = function* () {
+    for (let from = 0; from < length; from += LOOKED_AT) {
+      yield ordered
+        .slice(from, Math.min(from + LOOKED_AT, length))
+        .filter((entry) => isNewest(entry) && !isMark(entry) && Filter.matches(filter, entry))
+    }
+  }
+  return { head, parts: parts() }
 }

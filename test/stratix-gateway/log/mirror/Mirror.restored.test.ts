@@ -42,7 +42,7 @@ const seenOf = (mirror: Mirror) => {
       return { ...rest, entries: entries.map(told) }
     })
   )
-  const latest = mirror.latest(Filter.all).entries.map(told)
+  const latest = [...mirror.latest(Filter.all).parts].flat().map(told)
   return { head: mirror.head, latest, retained: mirror.retained(), since, stats, tail: mirror.tail(9)?.map(told) }
 }
 

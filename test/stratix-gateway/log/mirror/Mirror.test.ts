@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Filter from "../../../../src/stratix-gateway/log/Filter.js"
 import { agent, command, finished, indexes, info, keys, leased, removal, stampOf, world } from "../mirrors.js"
 
-const latest = ({ mirror }: Pick<ReturnType<typeof world>, "mirror">) => mirror.latest(Filter.all).entries
+const latest = ({ mirror }: Pick<ReturnType<typeof world>, "mirror">) => [...mirror.latest(Filter.all).parts].flat()
 
 describe("the state of a mirror", () => {
   it("takes memory for its keys, not for its events, and stays in the order of the log", () => {
@@ -33,6 +33,29 @@ describe("the state of a mirror", () => {
       for (let i = 64; i < 128; i++) apply(agent(`a${i}`))
       assert.strictEqual(mirror["ordered"].length, 200)
     }
+  })
+
+  it("is that of the moment when it was asked for, whatever is applied while it is gathered", () => {
+    const { apply, mirror } = world({ latestCapacity: 20_000 })
+    for (let i = 0; i < 10_000; i++) apply(agent(`a${i}`))
+    const { head, parts } = mirror.latest(Filter.all)
+    const gathered = []
+    for (const part of parts) {
+      gathered.push(part)
+      // Replaced, removed and new ones, before and after the place where it is: so many that it is swept.
+      for (let i = 0; i < 10_000; i += 3) apply(agent(`a${i}`))
+      for (let i = 0; i < 10_000; i += 7) apply(removal(`a${i}`))
+      apply(agent(`new-${gathered.length}`))
+    }
+    assert.strictEqual(head, "e-7ps-0")
+    assert.deepStrictEqual(
+      gathered.map(({ length }) => length),
+      [4096, 4096, 1808]
+    )
+    assert.deepStrictEqual(
+      indexes(gathered.flat()),
+      Array.from({ length: 10_000 }, (_, i) => i + 1)
+    )
   })
 
   it("takes no memory for what was removed, but for the removals that are remembered", () => {
