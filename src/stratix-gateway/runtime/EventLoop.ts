@@ -10,17 +10,43 @@ export const nextTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   return Effect.sync(() => clearImmediate(handle))
 })
 
-/** Milliseconds of work for one client in one turn of the event loop; then others have theirs. */
+/** Milliseconds of work for clients in one turn of the event loop; then others have theirs. */
 export const STEP_MILLIS = 5
 
-/** To be run between two parts of a long work: yields to the event loop when what was done since the last yield took a step. Measured in real time, because it is the processor that others wait for. */
-export const makeStep = (): Effect.Effect<void> => {
-  let begun = performance.now()
-  return Effect.suspend(() =>
-    performance.now() - begun < STEP_MILLIS
-      ? Effect.void
-      : Effect.map(nextTurn, () => {
-          begun = performance.now()
-        })
-  )
+/** When the first step of this turn was taken. */
+let begun: number | undefined
+
+/** Those who wait for a turn of their own, in order. Bound: one for each work that is under way. */
+const waiting = new Set<() => void>()
+
+const beginTurn = (): number => {
+  setImmediate(endTurn)
+  begun = performance.now()
+  return begun
 }
+
+const endTurn = () => {
+  begun = undefined
+  for (const resume of waiting) {
+    waiting.delete(resume)
+    beginTurn()
+    resume()
+    return
+  }
+}
+
+const ownTurn = Effect.async<void>((resume) => {
+  const begin = () => resume(Effect.void)
+  waiting.add(begin)
+  return Effect.sync(() => waiting.delete(begin))
+})
+
+/**
+ * To be run between two parts of a long work: waits for a later turn when the steps of this one, of all works together, have taken their time.
+ * However many clients ask for long works at once, a turn has one step's worth of them. Measured in real time, because it is the processor that
+ * others wait for.
+ */
+export const step: Effect.Effect<void> = Effect.suspend(() => {
+  const now = performance.now()
+  return now - (begun ?? beginTurn()) < STEP_MILLIS ? Effect.void : ownTurn
+})

@@ -102,11 +102,10 @@ export const parse = (
     })
     const first = firstOf(body)
     if (body[first] !== OPEN_LIST) return yield* body.length > limits.maxItemBytes ? tooLarge : parseText(body)
-    const step = EventLoop.makeStep()
     const splitter = new Splitter(body, first + 1, limits.maxItems)
     while (!splitter.isDone) {
       splitter.scan(PIECE)
-      yield* step
+      yield* EventLoop.step
     }
     if (splitter.end === -1) return yield* notJson("its array has no end")
     if (firstOf(body.subarray(splitter.end + 1)) !== body.length - splitter.end - 1) {
@@ -117,7 +116,7 @@ export const parse = (
     for (const [from, to] of splitter.items) {
       if (to - from > limits.maxItemBytes) return yield* tooLarge
       values.push(yield* parseText(body, from, to))
-      yield* step
+      yield* EventLoop.step
     }
     return values
   })

@@ -187,9 +187,8 @@ const renewLeases = (request: HttpServerRequest.HttpServerRequest) =>
     if (!isStrings(agents) || agents.length < 1 || agents.length > MAX_EVENTS)
       return yield* invalid(`agents: must be a list of 1 to ${MAX_EVENTS} agent ids`, "agents")
     yield* spend(agents.length)
-    const step = EventLoop.makeStep()
     const missing = yield* Effect.filter(agents, (agentId) =>
-      Effect.zipLeft(Effect.negate(sync.renewLease(agentId)), step)
+      Effect.zipLeft(Effect.negate(sync.renewLease(agentId)), EventLoop.step)
     ).pipe(Effect.mapError((error) => notPublished(error, true)))
     return HttpServerResponse.unsafeJson({ epoch: yield* epoch, missing })
   }).pipe(Problem.answered)

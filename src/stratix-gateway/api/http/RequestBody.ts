@@ -34,12 +34,11 @@ class Chunks {
     this.all = []
     if (this.size <= WHOLE) return Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
     const body = Buffer.allocUnsafe(this.size)
-    const step = EventLoop.makeStep()
     let at = 0
     return Effect.as(
       Effect.forEach(chunks, (chunk) => {
         at += chunk.copy(body, at)
-        return step
+        return EventLoop.step
       }),
       body
     )

@@ -158,10 +158,9 @@ const make = Effect.gen(function* () {
     const fallback = () =>
       Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
     const drafts: Array<EventLog.Draft> = []
-    const step = EventLoop.makeStep()
     for (const event of events) {
       // Never before the first: a single event is published within the turn.
-      if (drafts.length > 0) yield* step
+      if (drafts.length > 0) yield* EventLoop.step
       const draft = encode(event, fallback, config, declared, tenant)
       if (draft._tag === "Left") {
         const { detail, field, reason } = draft.left

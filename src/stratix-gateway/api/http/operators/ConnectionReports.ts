@@ -77,7 +77,6 @@ const pieces = (
     const clock = yield* Effect.clock
     const all = yield* Effect.flatMap(Connections.Connections, (connections) => connections.all)
     const own = all.filter(({ admission }) => admission.tenant === tenant)
-    const step = EventLoop.makeStep()
     return Stream.unfoldEffect(0, (from) => {
       if (from > own.length) return Effect.succeedNone
       const now = clock.unsafeCurrentTimeMillis()
@@ -86,7 +85,7 @@ const pieces = (
         .map((connection) => JSON.stringify(reportOf(connection, broadcast, log, now, monotonicMillis(clock))))
       const next = from + BATCH
       const text = `${from === 0 ? opening : ","}${texts.join()}${next >= own.length ? closing : ""}`
-      return Effect.as(step, Option.some([text, next >= own.length ? own.length + 1 : next] as const))
+      return Effect.as(EventLoop.step, Option.some([text, next >= own.length ? own.length + 1 : next] as const))
     })
   })
 

@@ -44,14 +44,13 @@ export const respond = (request: HttpServerRequest.HttpServerRequest) =>
     const log = yield* EventLog.EventLog
     const { index: newest, offset: head } = log.head()
     const epoch = log.id
-    const step = EventLoop.makeStep()
     const texts: Array<string> = []
     let characters = 0
     let hasMore = false
     // An `until` that is not there any more, or never was: whatever was before it is not there either.
     let isBefore = until === undefined
     for (let index = newest; ; index--) {
-      if ((newest - index) % LOOKED_AT === 0) yield* step
+      if ((newest - index) % LOOKED_AT === 0) yield* EventLoop.step
       const entry = log.at(index)
       if (entry === undefined || entry.offset === since) break
       if (!isBefore) {

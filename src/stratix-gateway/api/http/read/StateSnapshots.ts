@@ -42,7 +42,6 @@ interface Pieces {
 
 const cut = ({ entries }: EventLog.Latest): Effect.Effect<Pieces> =>
   Effect.gen(function* () {
-    const step = EventLoop.makeStep()
     const begins: Array<number> = []
     let size = 0
     let piece = PIECE
@@ -50,7 +49,7 @@ const cut = ({ entries }: EventLog.Latest): Effect.Effect<Pieces> =>
       if (piece >= PIECE) {
         begins.push(index)
         piece = 0
-        yield* step
+        yield* EventLoop.step
       }
       const length = entries[index]?.json.length ?? 0
       piece += length
@@ -141,7 +140,6 @@ export const make: Effect.Effect<
   const clock = yield* Effect.clock
   // One piece at a time, for all readers: between two of them the gateway does other work.
   const lane = yield* Effect.makeSemaphore(1)
-  const step = EventLoop.makeStep()
   // One snapshot is made at a time; those who wait for it share it.
   const door = yield* Effect.makeSemaphore(1)
   // Bound: `latestBytes` characters together, or one alone; and the one that waits for room.
@@ -185,7 +183,7 @@ export const make: Effect.Effect<
         return snapshot
       }
       const { index } = log.head()
-      const latest = yield* log.latest(filter)
+      const latest = yield* log.latest(filter, EventLoop.step)
       const made = new Snapshot(filter.key, index, latest, yield* cut(latest))
       while (!hasRoom(made.size)) {
         cutSlow()
@@ -213,7 +211,7 @@ export const make: Effect.Effect<
           reader.takenAt = monotonicMillis(clock)
           return gzip ? snapshot.gzipPiece(index) : Effect.succeed(snapshot.piece(index))
         })
-        return Effect.map(lane.withPermits(1)(Effect.zipLeft(make, step)), (piece) =>
+        return Effect.map(lane.withPermits(1)(Effect.zipLeft(make, EventLoop.step)), (piece) =>
           Option.some([piece, index + 1] as const)
         )
       })
