@@ -38,6 +38,7 @@ import * as ExpiryTimers from "../../runtime/ExpiryTimers.js"
 import { isImmediate } from "../../runtime/Immediate.js"
 import * as NodeError from "../../runtime/NodeError.js"
 import { monotonicMillis, sentAt } from "../../runtime/TimeoutQueues.js"
+import * as TurnQueue from "../../runtime/TurnQueue.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import * as Refusals from "../../telemetry/Refusals.js"
 import * as SlowClients from "../../telemetry/SlowClients.js"
@@ -230,13 +231,16 @@ const make = Effect.gen(function* () {
     else byTenant.set(tenant, count)
   }
 
+  // A filter has up to a thousand places in the index, and many clients may end at the same moment. What is written to them until then goes nowhere.
+  const unsubscribe = yield* TurnQueue.make(broadcast.unsubscribe)
+
   /** Gives back everything that opening the connection acquired, however it ends. Nothing of it waits, so a connection needs no scope of its own. */
   const release = (connection: Connection) => {
     pool.delete(connection)
     countTenant(connection, -1)
     connection.admission.permit.release()
     if (draining && pool.size === 0) Deferred.unsafeDone(emptied, Exit.void)
-    if (connection.subscriber !== undefined) broadcast.unsubscribe(connection.subscriber)
+    if (connection.subscriber !== undefined) unsubscribe(connection.subscriber)
     connection.unwatch?.()
     connection.liveness?.stop()
     keepAlive.remove(connection)
