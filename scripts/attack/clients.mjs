@@ -118,9 +118,9 @@ export const crowd = async (port, count, pathOf) => {
 }
 
 /** Ends a crowd by the hundred: all at the same moment are an attack of their own. */
-export const closeGently = async (sockets) => {
-  for (let n = 0; n < sockets.length; n += 100) {
-    closeAll(sockets.slice(n, n + 100))
+export const closeGently = async (sockets, atOnce = 100) => {
+  for (let n = 0; n < sockets.length; n += atOnce) {
+    closeAll(sockets.slice(n, n + atOnce))
     await sleep(50)
   }
 }

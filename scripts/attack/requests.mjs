@@ -1,18 +1,5 @@
 /** Attacks over HTTP of those who read. */
-import {
-  answerTo,
-  closeAll,
-  closeGently,
-  crowd,
-  get,
-  post,
-  raw,
-  read,
-  repeat,
-  sleep,
-  statusOf,
-  upgrade
-} from "./clients.mjs"
+import { answerTo, closeGently, crowd, get, post, raw, read, repeat, sleep, statusOf, upgrade } from "./clients.mjs"
 
 /** Milliseconds an attack goes on for. */
 const LONG = 3000
@@ -79,7 +66,11 @@ export const requestAttacks = [
       }
       await sleep(LONG)
       const bytes = await read(port, "/api/stratix/state")
-      closeAll(opened.map(({ socket }) => socket))
+      // What clients cost that end at the same moment has an attack of its own.
+      await closeGently(
+        opened.map(({ socket }) => socket),
+        5
+      )
       return { did: "60 requests", ended: `one more: ${(bytes / MB).toFixed(1)} MB`, fails: bytes < 15 * MB }
     }
   },
