@@ -1,8 +1,8 @@
 /**
  * What sleeps until something is due, and can be woken earlier.
  *
- * One fiber for each sleep: one that races its sleep against being woken costs three, and a gateway of many
- * connections wakes a thousand times a second.
+ * One fiber for all sleeps, and a new one when it is woken early: a gateway of many connections sleeps a thousand times a second,
+ * and to begin a fiber costs more than what is due after most of these sleeps.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -37,24 +37,24 @@ export const make = ({
   run
 }: Options): Effect.Effect<SleepLoop, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const clock = yield* Effect.clock
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
     const pause = (until: number) => {
       if (until === Number.POSITIVE_INFINITY) return forever
       const millis = Math.min(Math.ceil(until - now()), longest)
       // What is due runs in a later turn, as what is not.
-      return millis > 0 ? Effect.sleep(Duration.millis(millis)) : Effect.yieldNow()
-    }
-    const runAfter = (until: number) => runFork(Effect.flatMap(pause(until), () => Effect.sync(step)))
-    const step = () => {
-      sleepsUntil = Number.NEGATIVE_INFINITY
-      sleep(run())
-    }
-    const sleep = (until: number) => {
-      sleepsUntil = until
-      sleeping = runAfter(until)
+      return millis > 0 ? clock.sleep(Duration.millis(millis)) : Effect.yieldNow()
     }
     let sleepsUntil = Number.NEGATIVE_INFINITY
-    let sleeping = runAfter(sleepsUntil)
+    const cycle: Effect.Effect<never> = Effect.suspend(() =>
+      Effect.flatMap(pause(sleepsUntil), () => {
+        // While it runs there is no sleep to be woken from.
+        sleepsUntil = Number.NEGATIVE_INFINITY
+        sleepsUntil = run()
+        return cycle
+      })
+    )
+    let sleeping = runFork(cycle)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         sleepsUntil = Number.NEGATIVE_INFINITY
@@ -66,7 +66,8 @@ export const make = ({
       wake: (at) => {
         if (at >= sleepsUntil) return
         sleeping.unsafeInterruptAsFork(FiberId.none)
-        sleep(at)
+        sleepsUntil = at
+        sleeping = runFork(cycle)
       }
     }
   })
