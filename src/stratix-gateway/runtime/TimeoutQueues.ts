@@ -31,12 +31,16 @@ export class TimeoutQueue<A> {
   private front: Timeout<A> | undefined = undefined
   private back: Timeout<A> | undefined = undefined
   private readonly millis: number
+  private restsUntil = Number.NEGATIVE_INFINITY
 
+  /** `rest`: for so many milliseconds after a sweep that came late none is asked for. Timers of a real clock are late, each costs a turn of the event
+   * loop, and many share one so; on a virtual clock none is late, and each timeout expires at its own time. */
   constructor(
     duration: Duration.DurationInput,
     private readonly onExpire: (value: A, now: number) => void,
     private readonly now: () => number,
-    private readonly wake: (at: number) => void
+    private readonly wake: (at: number) => void,
+    private readonly rest = 0
   ) {
     this.millis = Duration.toMillis(duration)
   }
@@ -60,7 +64,7 @@ export class TimeoutQueue<A> {
     if (this.back === undefined) this.front = timeout
     else this.back.next = timeout
     this.back = timeout
-    if (this.front === timeout) this.wake(at)
+    if (this.front === timeout) this.wake(this.nearest())
   }
 
   /** Stops a timeout without running its action. */
@@ -80,13 +84,14 @@ export class TimeoutQueue<A> {
     return timeout.running ? this.now() - timeout.at + this.millis : 0
   }
 
-  /** When the first timeout expires; infinity if none is running. */
+  /** When to sweep next; infinity if no timeout is running. */
   nearest(): number {
-    return this.front === undefined ? Number.POSITIVE_INFINITY : this.front.at
+    return this.front === undefined ? Number.POSITIVE_INFINITY : Math.max(this.front.at, this.restsUntil)
   }
 
   /** Runs the action of every timeout that has expired. */
   sweep(now: number): void {
+    if (this.front !== undefined && this.front.at < now) this.restsUntil = now + this.rest
     while (this.front !== undefined && this.front.at <= now) {
       const timeout = this.front
       this.stop(timeout)
@@ -97,7 +102,11 @@ export class TimeoutQueue<A> {
 
 /** One fiber that sweeps any number of queues; at equal times the queue that was made first is swept first. */
 export interface TimeoutQueues {
-  readonly queue: <A>(duration: Duration.DurationInput, onExpire: (value: A, now: number) => void) => TimeoutQueue<A>
+  readonly queue: <A>(
+    duration: Duration.DurationInput,
+    onExpire: (value: A, now: number) => void,
+    rest?: number
+  ) => TimeoutQueue<A>
 }
 
 interface Sweepable {
@@ -120,8 +129,8 @@ export const make: Effect.Effect<TimeoutQueues, never, Scope.Scope> = Effect.gen
   })
 
   return {
-    queue: (duration, onExpire) => {
-      const queue = new TimeoutQueue(duration, onExpire, now, loop.wake)
+    queue: (duration, onExpire, rest) => {
+      const queue = new TimeoutQueue(duration, onExpire, now, loop.wake, rest)
       queues.push(queue)
       return queue
     }

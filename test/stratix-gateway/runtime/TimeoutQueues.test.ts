@@ -3,7 +3,7 @@ import { Effect, TestClock } from "effect"
 import * as TimeoutQueues from "../../../src/stratix-gateway/runtime/TimeoutQueues.js"
 
 /** A queue of timeouts of 100 ms on a clock that is set by hand. */
-const byHand = () => {
+const byHand = (rest?: number) => {
   let now = 1000
   const expired: Array<string> = []
   const wakes: Array<number> = []
@@ -11,7 +11,8 @@ const byHand = () => {
     100,
     (value, at) => expired.push(`${value} ${at}`),
     () => now,
-    (at) => wakes.push(at)
+    (at) => wakes.push(at),
+    rest
   )
   const [a, b, c] = ["a", "b", "c"].map((name) => new TimeoutQueues.Timeout(name)) as [
     TimeoutQueues.Timeout<string>,
@@ -106,6 +107,38 @@ describe("a queue of equal timeouts", () => {
     queue.start(c)
     assert.deepStrictEqual(wakes, [1100])
     assert.strictEqual(queue.nearest(), 1100)
+  })
+
+  it("rests after a sweep that came late, and takes together what is due by then", () => {
+    const { a, at, b, c, expired, queue, startAll, sweep, wakes } = byHand(10)
+    startAll()
+    sweep(1100.5)
+    assert.strictEqual(queue.nearest(), 1110.5)
+    sweep(1110.5)
+    assert.deepStrictEqual(expired, ["a 1100.5", "b 1110.5", "c 1110.5"])
+    assert.strictEqual(queue.nearest(), Number.POSITIVE_INFINITY)
+    // What is due after the rest is not put off.
+    queue.start(a)
+    assert.deepStrictEqual([wakes.at(-1), queue.nearest()], [1210.5, 1210.5])
+    // What would be due within it is.
+    sweep(1300)
+    queue.start(b, 1205)
+    assert.deepStrictEqual([wakes.at(-1), queue.nearest()], [1310, 1310])
+    // A sweep in the meantime takes what is due.
+    at(1306)
+    queue.start(c)
+    sweep(1306)
+    assert.deepStrictEqual(expired.slice(3), ["a 1300", "b 1306"])
+  })
+
+  it("does not rest after a sweep that came in time", () => {
+    const { expired, queue, startAll, sweep } = byHand(10)
+    startAll()
+    for (const time of [1100, 1101, 1102]) {
+      assert.strictEqual(queue.nearest(), time)
+      sweep(time)
+    }
+    assert.deepStrictEqual(expired, ["a 1100", "b 1101", "c 1102"])
   })
 
   it("tells for how long a timeout has been running", () => {

@@ -40,6 +40,9 @@ export class Heartbeat extends Context.Tag("stratix/Heartbeat")<
   }
 >() {}
 
+/** Milliseconds of which the pings share a turn of the event loop where timers are late in any case; ten thousand connections would take a thousand turns a second. */
+const SHARED_TURN = 10
+
 class Watched implements LivenessWatch {
   readonly ping: TimeoutQueues.Timeout<Watched>
   readonly death: TimeoutQueues.Timeout<Watched>
@@ -73,11 +76,15 @@ const make = Effect.gen(function* () {
     pings.stop(watched.ping)
     watched.peer.onTimeout()
   })
-  const pings = deadlines.queue(config.heartbeatInterval, (watched: Watched, now) => {
-    // Schedule the next ping first: a pong that arrives at once must find the watch in order.
-    pings.repeat(watched.ping, now)
-    watched.peer.ping(now)
-  })
+  const pings = deadlines.queue(
+    config.heartbeatInterval,
+    (watched: Watched, now) => {
+      // Schedule the next ping first: a pong that arrives at once must find the watch in order.
+      pings.repeat(watched.ping, now)
+      watched.peer.ping(now)
+    },
+    SHARED_TURN
+  )
 
   return Heartbeat.of({ watch: (peer) => new Watched(peer, pings, deaths) })
 })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import * as Heartbeat from "../../../../src/stratix-gateway/api/websocket/Heartbeat.js"
 import * as StatusSyncConfig from "../../../../src/stratix-gateway/config/StatusSyncConfig.js"
+import * as TimeoutQueues from "../../../../src/stratix-gateway/runtime/TimeoutQueues.js"
 
 describe("a watch", () => {
   /** A watched connection that notes what is done to it, at which second. */
@@ -57,6 +58,50 @@ describe("a watch", () => {
       assert.deepStrictEqual(told, ["ping 20"])
       assert.deepStrictEqual(other.told, ["ping 20", "ping 40", "timeout 60"])
     }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("pings connections that opened milliseconds apart milliseconds apart, each exactly when it is due", () =>
+    Effect.gen(function* () {
+      const all = yield* Effect.replicateEffect(Effect.zipLeft(watched, TestClock.adjust("1 millis")), 50)
+      yield* TestClock.adjust("41 seconds")
+      assert.deepStrictEqual(
+        all.map(({ told }) => told),
+        all.map((_, i) => [`ping ${(20_000 + i) / 1000}`, `ping ${(40_000 + i) / 1000}`])
+      )
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("pings them in a few turns on a real clock, none before it is due", () =>
+    Effect.gen(function* () {
+      const heartbeat = yield* Heartbeat.Heartbeat
+      const clock = yield* Effect.clock
+      const turns = new Set<number>()
+      const early: Array<number> = []
+      const first = TimeoutQueues.monotonicMillis(clock)
+      yield* Effect.forEach(Array.from({ length: 50 }), () => {
+        const openedAt = TimeoutQueues.monotonicMillis(clock)
+        heartbeat.watch({
+          ping: (now) => {
+            turns.add(now)
+            if (now < openedAt + 200) early.push(now)
+          },
+          onTimeout: () => undefined
+        })
+        return Effect.sleep("1 millis")
+      })
+      const opening = TimeoutQueues.monotonicMillis(clock) - first
+      yield* Effect.sleep("300 millis")
+      assert.deepStrictEqual(early, [])
+      const lasted = Math.max(...turns) - Math.min(...turns)
+      assert.isAtMost(turns.size, 2 + Math.max(opening, lasted) / 10)
+    }).pipe(
+      Effect.provide(
+        Layer.provide(
+          Heartbeat.layer,
+          StatusSyncConfig.layer({ heartbeatInterval: "200 millis", heartbeatTimeout: "10 seconds" })
+        )
+      )
+    )
   )
 
   it.effect("is in order while it pings: an answer within the ping, or its end there, holds", () =>
