@@ -33,6 +33,28 @@ describe("the log in memory", () => {
     })
   )
 
+  it.effect("pauses while it gathers a large state, which is that of the moment when it was asked for", () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      const agents = Array.from({ length: 10_000 }, (_, i) => `${i}`)
+      const appended = agents.map((agentId) => draft({ agentId, key: `agent:${agentId}` }))
+      const offsets = yield* log.append(appended)
+      let pauses = 0
+      const pause = Effect.suspend(() => {
+        pauses++
+        return log.append([draft({ agentId: "9999", key: "agent:9999" })])
+      })
+      const { entries, head } = yield* log.latest(undefined, Effect.asVoid(pause))
+      assert.isAtLeast(pauses, 3)
+      assert.strictEqual(head, offsets.at(-1))
+      assert.deepStrictEqual(
+        entries.map(({ agentId }) => agentId),
+        agents
+      )
+      assert.strictEqual(entries.at(-1)?.offset, head)
+    }).pipe(Effect.provide(over({ latestCapacity: 20_000 })))
+  )
+
   it.effect("announces what is appended, and then what that asks for, in one order", () =>
     Effect.gen(function* () {
       const log = yield* EventLog.EventLog
