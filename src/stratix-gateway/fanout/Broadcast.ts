@@ -170,29 +170,31 @@ const make = Effect.gen(function* () {
     from: Offset,
     encode: ReturnType<typeof EventBatch.forFlush>
   ) => {
-    // Asked before the bytes are made: for those who do not read none are.
-    for (let i = group.live.length - 1; i >= 0; i--) {
-      const subscriber = group.live[i]
-      if (subscriber !== undefined && subscriber.socket.unsentBytes() > group.highWaterMark)
-        fallBehind(subscriber, from)
+    const { highWaterMark, live } = group
+    const isReading = ({ socket }: Subscriber) => socket.unsentBytes() <= highWaterMark
+    // Asked before the bytes are made: where nobody reads, none are.
+    if (!live.some(isReading)) {
+      groupBehind(group, from)
+      return
     }
-    if (group.live.length === 0) return
     const frames = encode(group.encode, pending)
-    // From the end: a subscriber that stalls leaves its place to the last one, which has its bytes already.
-    let written = 0
-    for (let i = group.live.length - 1; i >= 0; i--) {
-      const subscriber = group.live[i]
+    let writes = 0
+    // From the end: a subscriber that leaves gives its place to the last one, which has its bytes already.
+    for (let i = live.length - 1; i >= 0; i--) {
+      const subscriber = live[i]
       if (subscriber === undefined) continue
       // The kernel copies what is written: so much for so many is given in steps, as to those who are behind.
-      if (frames.length > FlushBudget.LARGE && written > FlushBudget.MAX_WRITTEN) {
+      if (frames.length > FlushBudget.LARGE && writes * frames.length > FlushBudget.MAX_WRITTEN) {
         fallBehind(subscriber, from)
         continue
       }
-      written += frames.length
-      deliveries += pending.length
-      bytes += frames.length
       try {
-        if (subscriber.socket.write(frames) > group.highWaterMark && subscriber.state === "live") {
+        if (!isReading(subscriber)) {
+          fallBehind(subscriber, from)
+          continue
+        }
+        writes++
+        if (subscriber.socket.write(frames) > highWaterMark && subscriber.state === "live") {
           subscribers.leaveHead(subscriber)
           subscribers.stall(subscriber, head.offset)
         }
@@ -202,6 +204,8 @@ const make = Effect.gen(function* () {
         subscriber.socket.terminate()
       }
     }
+    deliveries += writes * pending.length
+    bytes += writes * frames.length
   }
 
   const deliver = (entries: ReadonlyArray<EventLog.LogEntry>, from: Offset) => {

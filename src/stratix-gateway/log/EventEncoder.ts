@@ -15,6 +15,7 @@ import {
   endedKeys,
   eventKey,
   KEY_REMOVE,
+  KNOWN_TYPES,
   RequestId,
   Timestamp
 } from "../../stratix-core/stratix-protocol.js"
@@ -79,49 +80,56 @@ export const encode = (
   { maxEventBytes, maxLease }: Pick<Settings, "maxEventBytes" | "maxLease">,
   declared: typeof DeclaredEvents.Service,
   tenant: string = Tenant.DEFAULT
-): Either.Either<Draft, PublishError> =>
-  Either.gen(function* () {
-    if (typeof input !== "object" || input === null)
-      return yield* invalid("", "an event must be an object with eventType and payload")
-    for (const name of Object.keys(input)) {
-      if (!eventFields.includes(name))
-        return yield* invalid(name, `is not a field of an event: those are ${eventFieldNames}`)
-    }
-    const eventType = yield* decodeEventType(input.eventType)
-    // Before it is decoded, which takes longer for each field than this for all of them.
-    if (JsonValue.isLargerThan(input.payload, maxEventBytes) || JsonValue.isLargerThan(input.extra, maxEventBytes)) {
-      return yield* tooLarge(`the event is larger than the ${maxEventBytes} bytes allowed`)
-    }
-    const { finished, own, payload, specified } = yield* Payload.check(input, declared.get(eventType))
-    const payloadJson = yield* Payload.toJson(payload)
-    const givenTime = input.timestamp === undefined ? undefined : yield* decodeTimestamp(input.timestamp)
-    const givenId = input.requestId === undefined ? undefined : yield* decodeRequestId(input.requestId)
-    const next = nextStamp()
-    const stamp = { timestamp: givenTime ?? next.timestamp, requestId: givenId ?? next.requestId }
-    const json = jsonOf(eventType, payloadJson, stamp)
-    const bytes = Buffer.byteLength(json)
-    if (bytes > maxEventBytes) {
-      return yield* tooLarge(`the event is ${bytes} bytes as JSON, more than the ${maxEventBytes} allowed`)
-    }
-    const agentId = stringField(specified, "agentId")
-    const commandId = stringField(specified, "commandId")
-    const status = statusOf(eventType, specified)
-    const lease = yield* leaseOf(input, status, maxLease)
-    const key = eventKey({ eventType, payload: { agentId, commandId }, key: own })
-    // What ends a key goes where the events go that have it.
-    const ending = eventType === KEY_REMOVE ? stringField(specified, "eventType") : undefined
-    return {
-      tenant,
-      eventType: ending ?? eventType,
-      agentId,
-      commandId,
-      key: key && Tenant.scoped(tenant, key),
-      own: ending === undefined ? own : stringField(specified, "key"),
-      removes: endedKeys({ eventType, payload: { ...specified } }).map((ended) => Tenant.scoped(tenant, ended)),
-      status,
-      finished: finished || status === "success" || status === "failed",
-      lease,
-      stamp,
-      json
-    }
+): Either.Either<Draft, PublishError> => {
+  // Without a generator: a sixth of what publishing costs.
+  if (typeof input !== "object" || input === null)
+    return invalid("", "an event must be an object with eventType and payload")
+  for (const name of Object.keys(input)) {
+    if (!eventFields.includes(name)) return invalid(name, `is not a field of an event: those are ${eventFieldNames}`)
+  }
+  const { eventType } = input
+  const type = KNOWN_TYPES.has(eventType) ? undefined : decodeEventType(eventType)
+  if (type?._tag === "Left") return Either.left(type.left)
+  // Before it is decoded, which takes longer for each field than this for all of them.
+  if (JsonValue.isLargerThan(input.payload, maxEventBytes) || JsonValue.isLargerThan(input.extra, maxEventBytes)) {
+    return tooLarge(`the event is larger than the ${maxEventBytes} bytes allowed`)
+  }
+  const checked = Payload.check(input, declared.get(eventType))
+  if (Either.isLeft(checked)) return Either.left(checked.left)
+  const { finished, own, payload, specified } = checked.right
+  const payloadJson = Payload.toJson(payload)
+  if (Either.isLeft(payloadJson)) return Either.left(payloadJson.left)
+  const givenTime = input.timestamp === undefined ? undefined : decodeTimestamp(input.timestamp)
+  if (givenTime?._tag === "Left") return Either.left(givenTime.left)
+  const givenId = input.requestId === undefined ? undefined : decodeRequestId(input.requestId)
+  if (givenId?._tag === "Left") return Either.left(givenId.left)
+  const next = nextStamp()
+  const stamp = { timestamp: givenTime?.right ?? next.timestamp, requestId: givenId?.right ?? next.requestId }
+  const json = jsonOf(eventType, payloadJson.right, stamp)
+  const bytes = Buffer.byteLength(json)
+  if (bytes > maxEventBytes) {
+    return tooLarge(`the event is ${bytes} bytes as JSON, more than the ${maxEventBytes} allowed`)
+  }
+  const agentId = stringField(specified, "agentId")
+  const commandId = stringField(specified, "commandId")
+  const status = statusOf(eventType, specified)
+  const lease = leaseOf(input, status, maxLease)
+  if (Either.isLeft(lease)) return Either.left(lease.left)
+  const key = eventKey({ eventType, payload: { agentId, commandId }, key: own })
+  // What ends a key goes where the events go that have it.
+  const ending = eventType === KEY_REMOVE ? stringField(specified, "eventType") : undefined
+  return Either.right({
+    tenant,
+    eventType: ending ?? eventType,
+    agentId,
+    commandId,
+    key: key && Tenant.scoped(tenant, key),
+    own: ending === undefined ? own : stringField(specified, "key"),
+    removes: endedKeys({ eventType, payload: specified }).map((ended) => Tenant.scoped(tenant, ended)),
+    status,
+    finished: finished || status === "success" || status === "failed",
+    lease: lease.right,
+    stamp,
+    json
   })
+}

@@ -33,18 +33,17 @@ const notJson = ({ detail, path }: JsonValue.Problem): PublishError =>
   new PublishError({ reason: "NotJson", field: path, detail })
 
 /** A payload as JSON. */
-export const toJson = (payload: unknown): Either.Either<string, PublishError> =>
-  Either.try({
-    try: () => {
-      const problem = JsonValue.problemIn(payload, "payload")
-      return problem ?? JSON.stringify(payload)
-    },
+export const toJson = (payload: unknown): Either.Either<string, PublishError> => {
+  try {
+    const problem = JsonValue.problemIn(payload, "payload")
+    return problem === undefined ? Either.right(JSON.stringify(payload)) : Either.left(notJson(problem))
+  } catch (cause) {
     // A getter or a toJSON of the caller threw.
-    catch: (cause) =>
+    return Either.left(
       new PublishError({ reason: "NotJson", field: "payload", detail: `cannot be read: ${String(cause)}` })
-  }).pipe(
-    Either.flatMap((result) => (typeof result === "string" ? Either.right(result) : Either.left(notJson(result))))
-  )
+    )
+  }
+}
 
 /** A payload that was checked: what it says to the gateway, and what goes on the wire. */
 interface Checked {
@@ -75,19 +74,9 @@ const extraOf = ({ eventType, extra }: UnknownEventInput): Either.Either<object,
   return Either.right(extra)
 }
 
-/** Checks a payload by the type of its event. */
-export const check = (
-  input: UnknownEventInput,
-  declared: AnyStatusEvent | undefined
-): Either.Either<Checked, PublishError> =>
+/** What a declaration says of a payload. */
+const checkDeclared = (specified: object, declared: AnyStatusEvent): Either.Either<Checked, PublishError> =>
   Either.gen(function* () {
-    const { eventType, payload: given } = input
-    const extra = yield* extraOf(input)
-    const specified = yield* decodePayload(eventType, given)
-    if (declared === undefined) {
-      const open = typeof given === "object" && given !== null ? withMore(specified, given) : specified
-      return { payload: withMore(open, extra), specified, own: undefined, finished: false }
-    }
     const reading = yield* Either.try({
       try: () => declared.read(specified),
       catch: (cause) => new PublishError({ reason: "InvalidField", field: "payload", detail: String(cause) })
@@ -104,3 +93,19 @@ export const check = (
     if (key !== undefined) yield* decodeKey(key)
     return { payload: specified, specified: named, own: key, finished }
   })
+
+/** Checks a payload by the type of its event. */
+export const check = (
+  input: UnknownEventInput,
+  declared: AnyStatusEvent | undefined
+): Either.Either<Checked, PublishError> => {
+  const { eventType, payload: given } = input
+  const extra = extraOf(input)
+  if (Either.isLeft(extra)) return Either.left(extra.left)
+  const decoded = decodePayload(eventType, given)
+  if (Either.isLeft(decoded)) return Either.left(decoded.left)
+  const specified = decoded.right
+  if (declared !== undefined) return checkDeclared(specified, declared)
+  const open = typeof given === "object" && given !== null ? withMore(specified, given) : specified
+  return Either.right({ payload: withMore(open, extra.right), specified, own: undefined, finished: false })
+}

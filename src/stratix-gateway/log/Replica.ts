@@ -61,7 +61,8 @@ export const make = (
         rebuilt.unsafeClose()
       },
       announce: (entries) => {
-        Effect.runSync(PubSub.publishAll(hub, entries))
+        // Without a fiber, unless the hub is full: then the oldest have to leave.
+        for (const entry of entries) if (!hub.unsafeOffer(entry)) Effect.runSync(PubSub.publish(hub, entry))
       },
       count: (eventType, times = 1) => {
         appended[eventKind(eventType)] += times

@@ -146,33 +146,56 @@ const make = Effect.gen(function* () {
   const refused = (error: EventLog.EventLogError) =>
     new PublishError({ reason: error.reason, field: "", detail: error.message })
 
-  const publish = Effect.fnUntraced(function* (
-    events: ReadonlyArray<UnknownEventInput>,
-    { idempotencyKey, requestId, tenant }: Caller,
-    makeSpan?: () => Tracer.Span
-  ) {
-    if (!Tenant.isName(tenant)) {
-      return yield* new PublishError({ reason: "InvalidField", field: "tenant", detail: `must be ${Tenant.NAME_RULE}` })
-    }
-    if (Option.isSome(requestId)) yield* decodeRequestId(requestId.value)
-    const fallback = () =>
+  const draftOf = (event: UnknownEventInput, { requestId, tenant }: Caller) => {
+    const nextStamp = () =>
       Option.match(requestId, { onNone: stamp.next, onSome: (id) => ({ ...stamp.next(), requestId: id }) })
+    return encode(event, nextStamp, config, declared, tenant)
+  }
+
+  const draftsOf = Effect.fnUntraced(function* (events: ReadonlyArray<UnknownEventInput>, caller: Caller) {
     const drafts: Array<EventLog.Draft> = []
     for (const event of events) {
-      // Never before the first: a single event is published within the turn.
+      // Never before the first: the first event is checked within the turn.
       if (drafts.length > 0) yield* EventLoop.step
-      const draft = encode(event, fallback, config, declared, tenant)
+      const draft = draftOf(event, caller)
       if (draft._tag === "Left") {
         const { detail, field, reason } = draft.left
-        const at = events.length > 1 ? [`${drafts.length}`, ...(field === "" ? [] : [field])].join(".") : field
+        const at = [`${drafts.length}`, ...(field === "" ? [] : [field])].join(".")
         return yield* new PublishError({ reason, field: at, detail })
       }
       drafts.push(draft.right)
     }
-    const offsets = yield* Effect.mapError(log.append(drafts, { idempotencyKey }), refused)
-    broadcast.published(makeSpan?.())
-    return offsets
+    return drafts
   })
+
+  /** Called by a fiber that publishes, at the moment it does. */
+  const publish = (
+    events: ReadonlyArray<UnknownEventInput>,
+    caller: Caller,
+    makeSpan?: () => Tracer.Span
+  ): Effect.Effect<ReadonlyArray<Offset>, PublishError> => {
+    const { idempotencyKey, requestId, tenant } = caller
+    if (!Tenant.isName(tenant)) {
+      return Effect.fail(
+        new PublishError({ reason: "InvalidField", field: "tenant", detail: `must be ${Tenant.NAME_RULE}` })
+      )
+    }
+    const known = Option.isSome(requestId) ? decodeRequestId(requestId.value) : undefined
+    if (known?._tag === "Left") return Effect.fail(known.left)
+    const append = (drafts: ReadonlyArray<EventLog.Draft>) =>
+      Effect.mapBoth(log.append(drafts, { idempotencyKey }), {
+        onFailure: refused,
+        onSuccess: (offsets) => {
+          broadcast.published(makeSpan?.())
+          return offsets
+        }
+      })
+    const [event] = events
+    // A single event, as nearly all are, is published within the turn and without a generator.
+    if (event === undefined || events.length > 1) return Effect.flatMap(draftsOf(events, caller), append)
+    const draft = draftOf(event, caller)
+    return draft._tag === "Left" ? Effect.fail(draft.left) : append([draft.right])
+  }
 
   /** In two spans: that of the publication, and one from the request it is part of to the last socket write. */
   const publishTraced = (events: ReadonlyArray<UnknownEventInput>, caller: Caller, tracer: Tracer.Tracer) =>
