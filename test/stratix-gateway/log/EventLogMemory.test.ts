@@ -44,7 +44,7 @@ describe("the log in memory", () => {
         pauses++
         return log.append([draft({ agentId: "9999", key: "agent:9999" })])
       })
-      const { entries, head } = yield* log.latest(undefined, Effect.asVoid(pause))
+      const { entries, head } = yield* log.latest(undefined, Effect.orDie(Effect.asVoid(pause)))
       assert.isAtLeast(pauses, 3)
       assert.strictEqual(head, offsets.at(-1))
       assert.deepStrictEqual(
