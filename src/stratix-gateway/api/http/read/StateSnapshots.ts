@@ -87,6 +87,12 @@ class Snapshot {
     return this.begins.length + 1
   }
 
+  /** Whether somebody reads it who was not cut off. */
+  get isRead(): boolean {
+    for (const { socket } of this.readers) if (!socket.destroyed) return true
+    return false
+  }
+
   /** Newer ones are asked for now. */
   keepNoMore(): void {
     this.kept = undefined
@@ -147,20 +153,26 @@ export const make: Effect.Effect<
   let newest: Snapshot | undefined
 
   const hasRoom = (size: number): boolean => {
-    let total = size
-    for (const snapshot of snapshots) total += snapshot.size
-    return snapshots.size === 0 || total <= latestBytes
+    let held = 0
+    for (const snapshot of snapshots) if (snapshot.isRead) held += snapshot.size
+    return held === 0 || held + size <= latestBytes
   }
 
-  const cutSlow = (): void => {
-    const now = monotonicMillis(clock)
+  /** Cuts off the reader that has waited longest: one by one, as a broken answer costs a millisecond, and no more of them than must be. */
+  const cutSlowest = (): boolean => {
+    const patience = monotonicMillis(clock) - PATIENCE
+    let slowest: Reader | undefined
     for (const { readers } of snapshots) {
-      for (const { socket, takenAt } of readers) {
-        if (now - takenAt < PATIENCE || socket.destroyed) continue
-        recordRefusal("timeout", "a state that was not read, while others waited for theirs", socket.remoteAddress)
-        socket.destroy()
+      for (const reader of readers) {
+        if (reader.takenAt > (slowest?.takenAt ?? patience) || reader.socket.destroyed) continue
+        slowest = reader
       }
     }
+    if (slowest === undefined) return false
+    const { socket } = slowest
+    recordRefusal("timeout", "a state that was not read, while others waited for theirs", socket.remoteAddress)
+    socket.destroy()
+    return true
   }
 
   const leave = (snapshot: Snapshot, reader: Reader) => {
@@ -186,8 +198,7 @@ export const make: Effect.Effect<
       const latest = yield* log.latest(filter, EventLoop.step)
       const made = new Snapshot(filter.key, index, latest, yield* cut(latest))
       while (!hasRoom(made.size)) {
-        cutSlow()
-        yield* Effect.sleep(LOOK)
+        yield* cutSlowest() ? EventLoop.nextTurn : Effect.sleep(LOOK)
       }
       made.readers.add(reader)
       snapshots.add(made)

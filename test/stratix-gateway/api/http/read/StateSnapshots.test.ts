@@ -100,4 +100,25 @@ describe("GET /api/stratix/state", () => {
       yield* until(() => cut)
     }).pipe(Effect.provide(overWs(settings)))
   )
+
+  it.live("cuts off no more of those who do not read than it must, and first who has waited longest", () =>
+    Effect.gen(function* () {
+      // Room for two of them.
+      yield* publish(100, 200_000)
+      const read = yield* StateSnapshots.make
+      const reader = Effect.gen(function* () {
+        const socket = new Net.Socket()
+        yield* read(Filter.all, socket, false)
+        yield* publish(1, 100)
+        return socket
+      })
+      const before = yield* refusals("timeout")
+      const sockets = [yield* reader, yield* reader, yield* reader, yield* reader]
+      assert.deepStrictEqual(
+        sockets.map(({ destroyed }) => destroyed),
+        [true, true, false, false]
+      )
+      assert.strictEqual(yield* refusals("timeout"), before + 2)
+    }).pipe(Effect.scoped, Effect.provide(overWs(settings)))
+  )
 })
