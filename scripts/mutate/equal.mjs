@@ -160,7 +160,7 @@ export const equal = [
   },
   {
     file: "admission/Handshake.ts",
-    line: "!Host.isAllowed(hostRequest, config)",
+    line: "!Host.isAllowed(host, request, config)",
     from: ["host !== undefined"],
     to: ["true"],
     reason: "a request without a host is allowed: only the types do not know"

@@ -18,7 +18,8 @@ export const UNAVAILABLE_RETRY = "5"
 
 /** The token of an `Authorization` header of the Bearer scheme. */
 export const bearerToken = (authorization: string | undefined): Redacted.Redacted<string> | undefined => {
-  const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1]
+  if (authorization === undefined) return undefined
+  const token = /^Bearer +(\S+) *$/i.exec(authorization)?.[1]
   return token === undefined ? undefined : Redacted.make(token)
 }
 
@@ -59,7 +60,7 @@ export const verifier: Effect.Effect<
 
   return (credentials) => {
     const deciding = authenticate(credentials)
-    if (isImmediate(deciding)) return Exit.flatMap(deciding, inTime)
+    if (isImmediate(deciding)) return Exit.isSuccess(deciding) ? inTime(deciding.value) : deciding
     const fiber = runFork(deciding)
     // Most authenticators decide at once: only a decision that is pending gets a timeout.
     const decided = fiber.unsafePoll()

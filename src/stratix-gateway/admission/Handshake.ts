@@ -57,10 +57,17 @@ export class Handshake extends Context.Tag("stratix/Handshake")<
 const one = (value: string | ReadonlyArray<string> | undefined): string | undefined =>
   typeof value === "string" || value === undefined ? value : value.join(",")
 
+const header = ({ headers }: UpgradeRequest, name: string): string | undefined => one(headers[name])
+
 /** Where a stream goes on: `EventSource` repeats its URL, and so an old `since`, whenever it comes back. */
-const cursorOf = ({ asks, headers }: UpgradeRequest): string | undefined => {
-  const id = asks === "stream" ? one(headers["last-event-id"]) : undefined
+const cursorOf = (request: UpgradeRequest): string | undefined => {
+  const id = request.asks === "stream" ? header(request, "last-event-id") : undefined
   return id === "" ? undefined : id
+}
+
+const pathOf = (url: string): string => {
+  const cut = url.indexOf("?")
+  return cut === -1 ? url : url.slice(0, cut)
 }
 
 /** The version of the WebSocket protocol (RFC 6455 §4.1). */
@@ -69,11 +76,23 @@ const VERSION = "13"
 /** An entry of `Sec-WebSocket-Protocol` (RFC 9110 §5.6.2). */
 const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
+/** The subprotocol to select, and the token among the subprotocols offered. */
+interface Offered extends Pick<Admission, "subprotocol"> {
+  readonly token?: string
+}
+
+const noneOffered: Either.Either<Offered, Refusal> = Either.right({ subprotocol: undefined })
+
 /** A status of 500 and more is none of the client's making. */
 const outcomeOf = (exit: Exit.Exit<Admission, Refusal>): Limits.HandshakeOutcome => {
   if (Exit.isSuccess(exit)) return "admitted"
   const refusal = Cause.failureOption(exit.cause)
   return Option.isSome(refusal) && refusal.value.status < 500 ? "refused" : "undecided"
+}
+
+const settle = (permit: Limits.Permit, exit: Exit.Exit<Admission, Refusal>): void => {
+  permit.handshakeDone(outcomeOf(exit))
+  if (Exit.isFailure(exit)) permit.release()
 }
 
 const make = Effect.gen(function* () {
@@ -102,8 +121,7 @@ const make = Effect.gen(function* () {
 
   /** The upgrade itself, as RFC 6455 wants it. */
   const upgrade = (request: UpgradeRequest, address: string, routed: boolean): Either.Either<void, Refusal> => {
-    const header = (name: string) => one(request.headers[name])
-    const path = request.url.split("?", 1)[0]
+    const path = pathOf(request.url)
     if (!routed && path !== config.path) {
       const message = `there is no WebSocket at ${path}: it is at ${config.path}`
       return refuseAs(address, "not_found", "not-found", 404, message)
@@ -112,45 +130,39 @@ const make = Effect.gen(function* () {
       const message = `an upgrade is a GET, not a ${request.method}`
       return refuseAs(address, "method", "method", 405, message, { allow: "GET" })
     }
-    if (header("upgrade")?.toLowerCase() !== "websocket") {
+    if (header(request, "upgrade")?.toLowerCase() !== "websocket") {
       const message = "only an upgrade to websocket is served here"
       const headers = { upgrade: "websocket", connection: "Upgrade" }
       return refuseAs(address, "upgrade_required", "upgrade-required", 426, message, headers)
     }
-    if (header("sec-websocket-version") !== VERSION) {
+    if (header(request, "sec-websocket-version") !== VERSION) {
       const message = `Sec-WebSocket-Version must be ${VERSION}`
       const headers = { "sec-websocket-version": VERSION }
       return refuseAs(address, "upgrade_required", "upgrade-required", 426, message, headers)
     }
-    return /^[+/0-9A-Za-z]{22}==$/.test(header("sec-websocket-key") ?? "")
+    return /^[+/0-9A-Za-z]{22}==$/.test(header(request, "sec-websocket-key") ?? "")
       ? Either.void
       : refuseAs(address, "malformed", "malformed", 400, "Sec-WebSocket-Key must be 16 bytes in base64")
   }
 
   const shape = (request: UpgradeRequest, address: string, routed: boolean): Either.Either<Filter.Query, Refusal> => {
-    const header = (name: string) => one(request.headers[name])
-    const fail = (...args: Parameters<typeof refuse>) => refuseAs(address, "malformed", ...args)
     if (request.asks === "websocket") {
       const asked = upgrade(request, address, routed)
       if (Either.isLeft(asked)) return Either.left(asked.left)
     } else if (request.method !== "GET") {
       const message = `an event stream is the answer to a GET, not to a ${request.method}`
       return refuseAs(address, "method", "method", 405, message, { allow: "GET" })
-    } else if (header("transfer-encoding") !== undefined || Number(header("content-length") ?? 0) !== 0) {
-      return fail("malformed", 400, "the request for an event stream has no body")
+    } else if (
+      header(request, "transfer-encoding") !== undefined ||
+      Number(header(request, "content-length") ?? 0) !== 0
+    ) {
+      return refuseAs(address, "malformed", "malformed", 400, "the request for an event stream has no body")
     }
-    const host = header("host")
-    const hostRequest = {
-      host,
-      // Asked of the operating system only where it decides.
-      get local() {
-        return request.local
-      }
-    }
-    if (host !== undefined && !Host.isAllowed(hostRequest, config)) {
+    const host = header(request, "host")
+    if (host !== undefined && !Host.isAllowed(host, request, config)) {
       return refuseAs(address, "host", "forbidden", 403, Host.refusalOf(host))
     }
-    const origin = header("origin")
+    const origin = header(request, "origin")
     // A client without an origin is not a browser, and saves the system call behind `local`.
     if (
       origin !== undefined &&
@@ -164,20 +176,17 @@ const make = Effect.gen(function* () {
     }
     const cut = request.url.indexOf("?")
     const query = Filter.fromQuery(cut === -1 ? "" : request.url.slice(cut + 1))
-    if (Either.isLeft(query)) return fail("malformed", 400, query.left)
+    if (Either.isLeft(query)) return refuseAs(address, "malformed", "malformed", 400, query.left)
     const size = Filter.size(query.right.filter)
     if (size <= config.maxFilterValues) return Either.right(query.right)
     const message = `the filter has ${size} values, more than the ${config.maxFilterValues} allowed`
     return refuseAs(address, "filter_size", "malformed", 400, message)
   }
 
-  /** The subprotocol to select, and the token among the subprotocols offered. */
-  const protocols = (
-    request: UpgradeRequest
-  ): Either.Either<Pick<Admission, "subprotocol"> & { token?: string }, Refusal> => {
-    const header = one(request.headers["sec-websocket-protocol"])
-    if (header === undefined) return Either.right({ subprotocol: undefined })
-    const offered = header.split(",").map((entry) => entry.trim())
+  const protocols = (request: UpgradeRequest): Either.Either<Offered, Refusal> => {
+    const list = header(request, "sec-websocket-protocol")
+    if (list === undefined) return noneOffered
+    const offered = list.split(",").map((entry) => entry.trim())
     if (!offered.every((entry) => HTTP_TOKEN.test(entry)) || new Set(offered).size < offered.length) {
       return Either.left(refuse("malformed", 400, "Sec-WebSocket-Protocol must be a list of different names"))
     }
@@ -262,19 +271,20 @@ const make = Effect.gen(function* () {
     const unauthenticated = (error: Authenticator.Unauthenticated): Refusal =>
       unauthorized(error, error.reason === "Missing" && query.token !== undefined, address)
 
-    if (host?.principal !== undefined) {
-      return Exit.flatMap(Exit.mapError(vet(host.principal), unauthenticated), admitted)
-    }
-    const verification = verify({
-      token:
-        Credentials.bearerToken(one(request.headers["authorization"])) ??
-        (shown === undefined ? undefined : Redacted.make(shown)),
-      headers: request.headers,
-      remoteAddress: address
-    })
-    return isImmediate(verification)
-      ? Exit.flatMap(Exit.mapError(verification, unauthenticated), admitted)
-      : Effect.flatMap(Effect.mapError(verification, unauthenticated), admitted)
+    const verification =
+      host?.principal !== undefined
+        ? vet(host.principal)
+        : verify({
+            token:
+              Credentials.bearerToken(header(request, "authorization")) ??
+              (shown === undefined ? undefined : Redacted.make(shown)),
+            headers: request.headers,
+            remoteAddress: address
+          })
+    if (!isImmediate(verification)) return Effect.flatMap(Effect.mapError(verification, unauthenticated), admitted)
+    return Exit.isSuccess(verification)
+      ? admitted(verification.value)
+      : Exit.mapError(Exit.failCause(verification.cause), unauthenticated)
   }
 
   const full = ({ message, reason, retryAfterSeconds, status }: Limits.LimitExceeded, address: string): Refusal =>
@@ -286,7 +296,7 @@ const make = Effect.gen(function* () {
   const tracer = yield* Tracing.listening
   /** In the client's trace, if it sent one. */
   const traced = (request: UpgradeRequest, address: string, decision: Effect.Effect<Admission, Refusal>) => {
-    const parent = Tracing.callerOf({ traceparent: one(request.headers["traceparent"]) })
+    const parent = Tracing.callerOf({ traceparent: header(request, "traceparent") })
     // A client that does not record its trace does not want it recorded here either.
     if (parent?.sampled === false) return decision
     return decision.pipe(
@@ -300,7 +310,7 @@ const make = Effect.gen(function* () {
       Effect.withSpan(Tracing.spans.handshake, {
         kind: "server",
         captureStackTrace: false,
-        attributes: { "client.address": address, "url.path": request.url.split("?", 1)[0] },
+        attributes: { "client.address": address, "url.path": pathOf(request.url) },
         ...(parent === undefined ? { root: true } : { parent })
       })
     )
@@ -313,38 +323,48 @@ const make = Effect.gen(function* () {
     permit: Limits.Permit,
     host: HostDecision | undefined
   ): Effect.Effect<Admission, Refusal> => {
-    const handshakeDone = (exit: Exit.Exit<Admission, Refusal>) => {
-      permit.handshakeDone(outcomeOf(exit))
-      if (Exit.isFailure(exit)) permit.release()
-    }
     let decision: Effect.Effect<Admission, Refusal>
     try {
       decision = admit(request, address, permit, host)
     } catch (defect) {
       decision = Exit.die(defect)
     }
-    if (!isImmediate(decision)) return Effect.onExit(decision, (exit) => Effect.sync(() => handshakeDone(exit)))
-    handshakeDone(decision)
+    if (!isImmediate(decision)) return Effect.onExit(decision, (exit) => Effect.sync(() => settle(permit, exit)))
+    settle(permit, decision)
     return decision
   }
 
   const addressOf = (request: UpgradeRequest): string =>
-    limits.clientAddress(request.remoteAddress, one(request.headers["x-forwarded-for"]))
+    limits.clientAddress(request.remoteAddress, header(request, "x-forwarded-for"))
+
+  const decideFor = (
+    request: UpgradeRequest,
+    address: string,
+    host: HostDecision | undefined
+  ): Effect.Effect<Admission, Refusal> => {
+    const acquired = limits.acquire(address)
+    if (!isImmediate(acquired)) {
+      return Effect.matchEffect(acquired, {
+        onFailure: (over) => Exit.fail(full(over, address)),
+        onSuccess: (permit) => within(request, address, permit, host)
+      })
+    }
+    return Exit.isSuccess(acquired)
+      ? within(request, address, acquired.value, host)
+      : Exit.mapError(Exit.failCause(acquired.cause), (over) => full(over, address))
+  }
 
   return Handshake.of({
     addressOf,
     decide: (request, host) => {
       const address = addressOf(request)
-      const decide = (): Effect.Effect<Admission, Refusal> => {
-        const acquired = limits.acquire(address)
-        const refused = (over: Limits.LimitExceeded) => Exit.fail(full(over, address))
-        const decided = (permit: Limits.Permit) => within(request, address, permit, host)
-        if (!isImmediate(acquired)) return Effect.matchEffect(acquired, { onFailure: refused, onSuccess: decided })
-        return Exit.isSuccess(acquired)
-          ? decided(acquired.value)
-          : Exit.mapError(Exit.failCause(acquired.cause), (over) => full(over, address))
-      }
-      return tracer === undefined ? decide() : traced(request, address, Effect.suspend(decide))
+      return tracer === undefined
+        ? decideFor(request, address, host)
+        : traced(
+            request,
+            address,
+            Effect.suspend(() => decideFor(request, address, host))
+          )
     }
   })
 })

@@ -43,10 +43,11 @@ export const isListed = (host: string, { allowedHosts, allowedOrigins }: Omit<Ho
  * loopback, or where hosts are listed.
  */
 export const isAllowed = (
-  request: { readonly host: string | undefined; readonly local: boolean },
+  host: string | undefined,
+  // Looked at only where it decides: it is asked of the operating system.
+  request: { readonly local: boolean },
   policy: HostPolicy
 ): boolean => {
-  const { host } = request
   if (host === undefined || isListed(host, policy)) return true
   const given = parse(host)
   if (given !== undefined && isLoopback(given.hostname)) return true

@@ -208,10 +208,20 @@ export interface Query {
   readonly tenant: string | undefined
 }
 
+/** Most clients ask for nothing. */
+const noQuery: Either.Either<Query, string> = Either.right({
+  filter: all,
+  snapshot: false,
+  since: undefined,
+  token: undefined,
+  tenant: undefined
+})
+
 /** Reads the query string. Unknown parameters are ignored; the left side says what is wrong with a malformed one.
  * @since 0.1.0
  * @category constructors */
 export const fromQuery = (query: string): Either.Either<Query, string> => {
+  if (query === "") return noQuery
   const fields: { events?: ReadonlyArray<string>; agents?: ReadonlyArray<string>; commands?: ReadonlyArray<string> } =
     {}
   let snapshot = false

@@ -51,14 +51,13 @@ export const upgrader = Effect.fnUntraced(function* <A extends Accepted>(handler
   }
   const end = (upgrade: UpgradeGuard.Upgrade, decision: Exit.Exit<A, Refusal>) => {
     try {
-      Exit.match(decision, {
-        onSuccess: (accepted) => accept(upgrade, accepted, handlers),
-        onFailure: (cause) =>
-          Option.match(Cause.failureOption(cause), {
-            onSome: (refusal) => WebSockets.answerRefusal(upgrade.socket, refusal),
-            onNone: () => breakOff(upgrade, cause)
-          })
-      })
+      if (Exit.isSuccess(decision)) accept(upgrade, decision.value, handlers)
+      else {
+        Option.match(Cause.failureOption(decision.cause), {
+          onSome: (refusal) => WebSockets.answerRefusal(upgrade.socket, refusal),
+          onNone: () => breakOff(upgrade, decision.cause)
+        })
+      }
     } catch (defect) {
       breakOff(upgrade, Cause.die(defect))
     }

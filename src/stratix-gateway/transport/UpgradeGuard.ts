@@ -29,21 +29,35 @@ const upgrades = new WeakMap<Http.IncomingMessage, Upgrade>()
 /** The upgrade that asked with this request; `undefined` where the server is not guarded. */
 export const upgradeOf = (request: Http.IncomingMessage): Upgrade | undefined => upgrades.get(request)
 
+/** A class: an object with a getter of its own would have a shape of its own, which is most of what it costs to read. */
+class ReceivedRequest implements UpgradeRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: Http.IncomingHttpHeaders
+  readonly remoteAddress: string
+
+  constructor(
+    readonly asks: UpgradeRequest["asks"],
+    { headers, method, url }: Http.IncomingMessage,
+    private readonly socket: Duplex
+  ) {
+    this.method = method ?? ""
+    this.url = url ?? "/"
+    this.headers = headers
+    this.remoteAddress = (socket instanceof Socket ? socket.remoteAddress : undefined) ?? ""
+  }
+
+  // Only the origin policy for browsers asks, and it costs a system call.
+  get local(): boolean {
+    return this.socket instanceof Socket && isLoopback(this.socket.localAddress ?? "")
+  }
+}
+
 /** The request as the handshake sees it. */
 export const upgradeRequest = (
   { request, socket }: Pick<Upgrade, "request" | "socket">,
   asks: UpgradeRequest["asks"] = "websocket"
-): UpgradeRequest => ({
-  asks,
-  method: request.method ?? "",
-  url: request.url ?? "/",
-  headers: request.headers,
-  remoteAddress: (socket instanceof Socket ? socket.remoteAddress : undefined) ?? "",
-  // A getter: only the origin policy for browsers asks, and it costs a system call.
-  get local() {
-    return socket instanceof Socket && isLoopback(socket.localAddress ?? "")
-  }
-})
+): UpgradeRequest => new ReceivedRequest(asks, request, socket)
 
 const upgradeIn = ([request, socket, head]: ReadonlyArray<unknown>): Upgrade | undefined =>
   request instanceof Http.IncomingMessage && socket instanceof Duplex && head instanceof Buffer
@@ -84,20 +98,22 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
   const announce = (upgrade: Upgrade) => {
     const { head, request, socket } = upgrade
     if (!intercept(upgrade)) Reflect.apply(emit, server, ["upgrade", request, socket, head])
+    // No error is told before the next turn: one that is a WebSocket by now needs no listener of the guard's.
+    if (socket.listenerCount("error") === 0) socket.on("error", ignoreError)
   }
   server.emit = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
     const upgrade = event === "upgrade" ? upgradeIn(args) : undefined
     if (upgrade === undefined) return Reflect.apply(emit, server, [event, ...args])
     const { request, socket } = upgrade
-    socket.on("error", ignoreError)
     if (socket instanceof Socket) socket.on("finish", linger)
     upgrades.set(request, upgrade)
-    const before = (answers.get(socket) ?? []).filter((response) => !response.closed)
+    const before = answers.get(socket)?.filter((response) => !response.closed)
     // The socket may live long, and has no more answers.
-    answers.delete(socket)
-    const last = before.at(-1)
-    if (last === undefined) announce(upgrade)
+    if (before !== undefined) answers.delete(socket)
+    const last = before?.at(-1)
+    if (before === undefined || last === undefined) announce(upgrade)
     else {
+      socket.on("error", ignoreError)
       // The answers to what was pipelined before must not get into the stream of the new protocol. Node does not tell them any more when
       // the socket takes bytes again.
       const onDrain = () => {

@@ -58,13 +58,38 @@ class GatewaySocket extends WebSocket implements TransportSocket {
     this.raw = raw
     this.remoteAddress = accepted.address
     if (this.extensions !== "") this.form = Form.deflated
-    this.on("message", onMessage)
-    this.on("ping", onPing)
-    this.on("pong", onPong)
-    this.on("error", onError)
-    this.on("close", onClose)
     this.handlers = handlers.accept(this, accepted)
     this.handlers.onOpen()
+  }
+
+  /** `ws` tells what happens by events. Taken here, they cost a connection no listeners. */
+  override emit(event: string | symbol, ...args: ReadonlyArray<unknown>): boolean {
+    const { handlers } = this
+    if (handlers === undefined) return true
+    const [first, second] = args
+    switch (event) {
+      case "message":
+        handlers.onSignOfLife()
+        if (second === true) handlers.onBinary()
+        else handlers.onText(String(first))
+        break
+      case "ping":
+        handlers.onSignOfLife()
+        if (first instanceof Buffer) this.answerPing(first)
+        break
+      case "pong":
+        handlers.onSignOfLife()
+        handlers.onPong()
+        break
+      case "error":
+        if (first instanceof Error) handlers.onError(first)
+        break
+      case "close":
+        this.handlers = undefined
+        handlers.onClose(Number(first), String(second))
+        break
+    }
+    return true
   }
 
   writes(): number {
@@ -105,38 +130,6 @@ class GatewaySocket extends WebSocket implements TransportSocket {
   }
 }
 
-// Shared by all sockets: `ws` calls listeners with the socket as `this`, so none needs a closure.
-
-function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
-  if (!(this instanceof GatewaySocket) || this.handlers === undefined) return
-  this.handlers.onSignOfLife()
-  if (isBinary) this.handlers.onBinary()
-  else this.handlers.onText(data.toString())
-}
-
-function onPing(this: WebSocket, data: Buffer): void {
-  if (!(this instanceof GatewaySocket)) return
-  this.handlers?.onSignOfLife()
-  this.answerPing(data)
-}
-
-function onPong(this: WebSocket): void {
-  if (!(this instanceof GatewaySocket)) return
-  this.handlers?.onSignOfLife()
-  this.handlers?.onPong()
-}
-
-function onError(this: WebSocket, error: Error): void {
-  if (this instanceof GatewaySocket) this.handlers?.onError(error)
-}
-
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  if (!(this instanceof GatewaySocket)) return
-  const { handlers } = this
-  this.handlers = undefined
-  handlers?.onClose(code, reason.toString())
-}
-
 /** Answers a refused upgrade and ends its socket.
  * @since 0.1.0
  * @category refusals */
@@ -160,7 +153,7 @@ export const answerRefusal = (socket: Duplex, refusal: Refusal): void => {
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const refusals = yield* Refusals.Refusals
-  const acceptedBy = new WeakMap<Http.IncomingMessage, Accepted>()
+  const subprotocols = new WeakMap<Http.IncomingMessage, string>()
   // `closeTimeout` (of `ws` 8.19 and later) is not in its types yet.
   const options: ServerOptions<typeof GatewaySocket> & { readonly closeTimeout: number } = {
     noServer: true,
@@ -173,7 +166,7 @@ const make = Effect.gen(function* () {
     // Without context takeover a message compresses the same for every client, so it is compressed once.
     perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,
-    handleProtocols: (_offered, request) => acceptedBy.get(request)?.subprotocol ?? false,
+    handleProtocols: (_offered, request) => subprotocols.get(request) ?? false,
     // A drain gives clients this long to read on and to answer the close; `ws` must not end them sooner.
     closeTimeout: Math.max(CLOSE_TIMEOUT, Duration.toMillis(config.drainTimeout))
   }
@@ -185,7 +178,7 @@ const make = Effect.gen(function* () {
   })
   return WebSockets.of({
     accept: ({ head, request, socket }, accepted, handlers) => {
-      acceptedBy.set(request, accepted)
+      if (accepted.subprotocol !== undefined) subprotocols.set(request, accepted.subprotocol)
       // A client that demands a smaller window could not read shared compressed frames, and `ws` would refuse it: it gets plain frames.
       if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
         delete request.headers["sec-websocket-extensions"]

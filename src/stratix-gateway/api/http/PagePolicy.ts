@@ -28,7 +28,7 @@ export const make: Effect.Effect<
       recordRefusal(reason, message, RequestAddress.of(request, limits))
       return Effect.fail(Problem.response(403, "Forbidden", message))
     }
-    if (host !== undefined && !Host.isAllowed({ host, local }, config)) return forbidden("host", Host.refusalOf(host))
+    if (host !== undefined && !Host.isAllowed(host, { local }, config)) return forbidden("host", Host.refusalOf(host))
     const hostListed = host !== undefined && Host.isListed(host, config)
     return Origin.isAllowed({ origin, host, local, hostListed }, config.allowedOrigins)
       ? Effect.void
