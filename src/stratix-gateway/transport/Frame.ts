@@ -57,7 +57,12 @@ export const texts = (all: ReadonlyArray<string>, before?: Uint8Array): Buffer =
 }
 
 /** One text frame. */
-export const text = (content: string): Buffer => texts([content])
+export const text = (content: string): Buffer => {
+  const length = Buffer.byteLength(content)
+  const target = Buffer.allocUnsafe(headerLength(length) + length)
+  target.write(content, writeHeader(target, 0, FIN | TEXT, length), length, "utf8")
+  return target
+}
 
 /** The end of a sync flush, which permessage-deflate leaves out (RFC 7692 §7.2.1). */
 const FLUSH_TAIL = 4

@@ -114,6 +114,9 @@ const joins = {
 /** The range, in milliseconds, over which clients are asked to spread their return. */
 const RETRY_SPREAD = { min: 500, max: 5000 }
 
+/** The payload that welcomes a plain client, the same for all. */
+const PLAIN_WELCOME = JSON.stringify({ message: WELCOME_MESSAGE })
+
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const transport = yield* Transport.Transport
@@ -196,26 +199,21 @@ const make = Effect.gen(function* () {
     return timer
   }
 
+  const heartbeatTimes = {
+    intervalMs: Duration.toMillis(config.heartbeatInterval),
+    timeoutMs: Duration.toMillis(config.heartbeatTimeout),
+    keepAliveMs: Duration.toMillis(config.keepAliveInterval)
+  }
   const retryAfter = Random.nextIntBetween(RETRY_SPREAD.min, RETRY_SPREAD.max)
 
   const welcome = (connection: Connection) => {
     broadcast.flushNow()
     const { opening } = connection.socket.form
     if (opening !== undefined) connection.socket.write(opening(runSync(retryAfter)))
-    connection.send(CONNECTED, {
-      message: WELCOME_MESSAGE,
-      ...(connection.admission.sync && {
-        connectionId: connection.id,
-        head: broadcast.head(),
-        epoch: log.id,
-        heartbeat: {
-          intervalMs: Duration.toMillis(config.heartbeatInterval),
-          timeoutMs: Duration.toMillis(config.heartbeatTimeout),
-          keepAliveMs: Duration.toMillis(config.keepAliveInterval)
-        },
-        ...staleness()
-      })
-    })
+    if (connection.admission.sync) {
+      const own = { message: WELCOME_MESSAGE, connectionId: connection.id, head: broadcast.head(), epoch: log.id }
+      connection.send(CONNECTED, { ...own, heartbeat: heartbeatTimes, ...staleness() })
+    } else connection.sendJson(CONNECTED, PLAIN_WELCOME)
     connection.tellWrongNames()
     return broadcast.subscribe({
       socket: connection.socket,

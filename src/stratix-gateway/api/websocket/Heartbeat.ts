@@ -50,12 +50,13 @@ class Watched implements LivenessWatch {
   constructor(
     readonly peer: Peer,
     private readonly pings: TimeoutQueues.TimeoutQueue<Watched>,
-    private readonly deaths: TimeoutQueues.TimeoutQueue<Watched>
+    private readonly deaths: TimeoutQueues.TimeoutQueue<Watched>,
+    now: number
   ) {
     this.ping = new TimeoutQueues.Timeout<Watched>(this)
     this.death = new TimeoutQueues.Timeout<Watched>(this)
-    pings.start(this.ping)
-    deaths.start(this.death)
+    pings.start(this.ping, now)
+    deaths.start(this.death, now)
   }
 
   signOfLife(now: number): void {
@@ -70,6 +71,7 @@ class Watched implements LivenessWatch {
 
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
+  const clock = yield* Effect.clock
   const deadlines = yield* TimeoutQueues.make
   // Deaths before pings: a connection that dies at the time of its ping is not pinged.
   const deaths = deadlines.queue(config.heartbeatTimeout, (watched: Watched) => {
@@ -86,7 +88,7 @@ const make = Effect.gen(function* () {
     SHARED_TURN
   )
 
-  return Heartbeat.of({ watch: (peer) => new Watched(peer, pings, deaths) })
+  return Heartbeat.of({ watch: (peer) => new Watched(peer, pings, deaths, TimeoutQueues.monotonicMillis(clock)) })
 })
 
 /** The heartbeat with `heartbeatInterval` and `heartbeatTimeout`: one fiber for all connections.
