@@ -111,6 +111,8 @@ export class Subscribers {
   stalled = 0
   /** Times a subscriber stalled. */
   stalls = 0
+  /** The group last joined: those who come together mostly want the same. */
+  private last: Group | undefined = undefined
   private readonly index = FilterIndex.make<Group>()
   /** Open while every subscriber is at the head. */
   private readonly complete = Effect.unsafeMakeLatch(true)
@@ -231,6 +233,13 @@ export class Subscribers {
   }
 
   private groupOf(filter: Filter.Filter, sync: boolean, form: Form): Group {
+    const { last } = this
+    if (last?.filter === filter && last.sync === sync && last.form === form) return last
+    this.last = this.findGroup(filter, sync, form)
+    return this.last
+  }
+
+  private findGroup(filter: Filter.Filter, sync: boolean, form: Form): Group {
     const key = `${sync ? "sync" : "plain"}|${form.name}|${filter.key}`
     const found = this.groups.get(key)
     if (found !== undefined) return found
@@ -244,6 +253,7 @@ export class Subscribers {
 
   private exit(group: Group): void {
     if (--group.members > 0) return
+    if (group === this.last) this.last = undefined
     this.groups.delete(group.key)
     this.index.remove(group.filter, group)
   }

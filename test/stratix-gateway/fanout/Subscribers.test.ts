@@ -52,6 +52,21 @@ const isDone = (effect: Effect.Effect<void>) =>
   })
 
 describe("subscribers", () => {
+  it("that come one after the other with the very same filter are in one group, for as long as it has members", () => {
+    const { subscribers } = byHand()
+    const filter = agent("a")
+    const first = subscribers.add(socket, filter, true)
+    assert.strictEqual(subscribers.add(socket, filter, true).group, first.group)
+    assert.notStrictEqual(subscribers.add(socket, filter, false).group, first.group)
+    assert.notStrictEqual(subscribers.add({ ...socket, form: Form.stream }, filter, true).group, first.group)
+
+    const only = subscribers.add(socket, agent("b"), true)
+    subscribers.remove(only)
+    const next = subscribers.add(socket, only.group.filter, true)
+    assert.notStrictEqual(next.group, only.group)
+    assert.strictEqual(subscribers.groups.get(next.group.key), next.group)
+  })
+
   it("share a group if their filter, dialect and form are equal, and only then", () => {
     const { subscribers } = byHand()
     const first = subscribers.add(socket, agent("a", "b"), true)

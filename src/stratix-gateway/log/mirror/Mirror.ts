@@ -40,6 +40,8 @@ const COMPACT_SLACK = 64
 export class Mirror {
   private readonly history: History<Stored>
   private newest: Place
+  /** Of the newest, once it was asked for. */
+  private position: { readonly offset: Offset; readonly index: number } | undefined
   /** Those that the owner of the log knows of now. */
   epochs: Epochs
   /** From sequence numbers to indexes. */
@@ -80,7 +82,8 @@ export class Mirror {
   }
 
   get head(): { readonly offset: Offset; readonly index: number } {
-    return { offset: offsetOf(this.newest), index: this.newest.seq + this.shift }
+    this.position ??= { offset: offsetOf(this.newest), index: this.newest.seq + this.shift }
+    return this.position
   }
 
   /** The newest event of a key. */
@@ -278,6 +281,7 @@ export class Mirror {
   /** Into the history. */
   private record(recorded: Recorded): Stored {
     this.newest = recorded.place
+    this.position = undefined
     const entry = storedOf(recorded, this.shift)
     this.history.add(entry)
     return entry
