@@ -27,12 +27,21 @@ const worked = () => {
   return Number(text.toString("latin1").split(" ")[0]) / 1e6
 }
 
+/** 0 where there is no descriptor left to ask with. */
+const resident = () => {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return 0
+  }
+}
+
 let before = worked()
 setInterval(() => {
   const now = worked()
   longest = Math.max(longest, now - before)
   before = now
-  rss = Math.max(rss, process.memoryUsage.rss())
+  rss = Math.max(rss, resident())
 }, WATCH_MS)
 
 const publisher = Effect.gen(function* () {

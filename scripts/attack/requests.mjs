@@ -11,7 +11,7 @@ export const requestAttacks = [
   {
     name: "1,477 pipelined GETs of the state in one packet, unread, twice a second",
     keys: 2000,
-    memory: 40,
+    memory: 20,
     run: async (port) => {
       const packet = get("/api/stratix/state").repeat(1477)
       const done = await repeat(LONG, 1, async () => {
@@ -26,7 +26,7 @@ export const requestAttacks = [
   },
   {
     name: "/openapi.json over 100 connections, 16 pipelined on each, unread",
-    memory: 40,
+    memory: 20,
     run: async (port) => {
       const packet = get("/openapi.json").repeat(16)
       const done = await repeat(LONG, 100, async () => {
