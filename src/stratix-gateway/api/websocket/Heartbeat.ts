@@ -41,7 +41,7 @@ export class Heartbeat extends Context.Tag("stratix/Heartbeat")<
 >() {}
 
 /** Milliseconds of which the pings share a turn of the event loop where timers are late in any case; ten thousand connections would take a thousand turns a second. */
-const SHARED_TURN = 10
+const SHARED_TURN = 20
 
 class Watched implements LivenessWatch {
   readonly ping: TimeoutQueues.Timeout<Watched>

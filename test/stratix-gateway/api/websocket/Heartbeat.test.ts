@@ -93,7 +93,7 @@ describe("a watch", () => {
       yield* Effect.sleep("300 millis")
       assert.deepStrictEqual(early, [])
       const lasted = Math.max(...turns) - Math.min(...turns)
-      assert.isAtMost(turns.size, 2 + Math.max(opening, lasted) / 10)
+      assert.isAtMost(turns.size, 2 + Math.max(opening, lasted) / 20)
     }).pipe(
       Effect.provide(
         Layer.provide(
