@@ -138,7 +138,7 @@ const make = Effect.gen(function* () {
   )
   let head = log.head()
   const faults = yield* FanoutFaults.make
-  const catchUps = yield* CatchUps.make(subscribers, () => head.offset, faults)
+  const catchUps = yield* CatchUps.make(subscribers, () => head.offset, faults, deadlines)
   let flushes = 0
   let deliveries = 0
   let bytes = 0

@@ -16,7 +16,7 @@ import * as EventLog from "../log/EventLog.js"
 import * as Stamps from "../log/Stamps.js"
 import { nextTurn } from "../runtime/EventLoop.js"
 import { isImmediate } from "../runtime/Immediate.js"
-import { sentAt } from "../runtime/TimeoutQueues.js"
+import * as TimeoutQueues from "../runtime/TimeoutQueues.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Frame from "../transport/Frame.js"
 import type { FanoutFaults } from "./FanoutFaults.js"
@@ -78,7 +78,8 @@ export interface CatchUps {
 export const make = (
   subscribers: Subscribers,
   head: () => Offset,
-  faults: FanoutFaults
+  faults: FanoutFaults,
+  deadlines: TimeoutQueues.TimeoutQueues
 ): Effect.Effect<
   CatchUps,
   never,
@@ -94,8 +95,10 @@ export const make = (
     // Bound: a subscriber is in it once at the most.
     const behind = yield* Effect.acquireRelease(Queue.unbounded<Subscriber>(), Queue.shutdown)
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
-    // Bound: STEPS_REMEMBERED, of which the oldest leaves; forgotten when the head moves, and when no subscriber is behind.
+    // Bound: STEPS_REMEMBERED, of which the oldest leaves; forgotten when the head moves, and when the youngest has had its time.
     const steps = new Map<string, Step>()
+    const lifetimes = deadlines.queue(STEP_LIFETIME, () => steps.clear())
+    const youngest = new TimeoutQueues.Timeout(undefined)
     // In the turn under way.
     let bytesWritten = 0
     const counts: Counts = {
@@ -161,7 +164,7 @@ export const make = (
         },
         timestamp,
         requestId,
-        sentAt: sentAt(clock)
+        sentAt: TimeoutQueues.sentAt(clock)
       }
       return JSON.stringify(message)
     }
@@ -173,7 +176,7 @@ export const make = (
       const announced = sync
         ? form.message(SYNC, announcement(from, result, !live), result.mode === "snapshot")
         : undefined
-      const shared = { stampOf: stamp.next, now: sentAt(clock), compress }
+      const shared = { stampOf: stamp.next, now: TimeoutQueues.sentAt(clock), compress }
       return { result, live, madeAt: shared.now, bytes: encode(result.entries, shared, announced) }
     }
 
@@ -181,6 +184,7 @@ export const make = (
       // Set anew, it is the youngest.
       steps.delete(key)
       steps.set(key, made)
+      lifetimes.start(youngest)
       if (steps.size <= STEPS_REMEMBERED) return
       for (const oldest of steps.keys()) {
         steps.delete(oldest)
@@ -238,7 +242,7 @@ export const make = (
         const until = subscriber.target ?? head()
         const key = `${group.key}|${cursor ?? ""}|${until}|${conflateFrom ?? ""}`
         const remembered = steps.get(key)
-        if (remembered !== undefined && sentAt(clock) - remembered.madeAt <= STEP_LIFETIME) {
+        if (remembered !== undefined && TimeoutQueues.sentAt(clock) - remembered.madeAt < STEP_LIFETIME) {
           // At once: what is remembered is so until the head moves.
           give(subscriber, until, remembered)
           return Effect.void
@@ -291,17 +295,7 @@ export const make = (
       bytesWritten = 0
       return Effect.zipRight(takeSteps(taken), takeMore)
     })
-    yield* turn.pipe(
-      Effect.zipRight(
-        Effect.sync(() => {
-          if (subscribers.away.size === subscribers.stalled) steps.clear()
-        })
-      ),
-      Effect.zipRight(nextTurn),
-      Effect.forever,
-      Effect.forkScoped,
-      Effect.interruptible
-    )
+    yield* turn.pipe(Effect.zipRight(nextTurn), Effect.forever, Effect.forkScoped, Effect.interruptible)
 
     return {
       counts,

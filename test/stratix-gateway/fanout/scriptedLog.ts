@@ -44,10 +44,9 @@ export const world = (since: Since, reached: (offset: string) => Effect.Effect<v
     const asked: Array<readonly [string | undefined, EventLog.SinceOptions]> = []
     const faults: Array<unknown> = []
     const at = { head: "h5" }
-    const catchUps = yield* CatchUps.make(subscribers, () => at.head, {
-      record: (defect) => faults.push(defect),
-      isFailing: () => false
-    }).pipe(
+    const recording = { record: (defect: unknown) => faults.push(defect), isFailing: () => false }
+    const deadlines = yield* TimeoutQueues.make
+    const catchUps = yield* CatchUps.make(subscribers, () => at.head, recording, deadlines).pipe(
       Effect.provideService(EventLog.EventLog, {
         ...log,
         reached,
