@@ -1,4 +1,4 @@
-/** What is to be reached: ratios of two figures of one run, or a figure by itself. */
+/** What is to be reached: ratios of two figures of one run, or a figure by itself; `less` another one. */
 import { peers } from "./peers.mjs"
 
 const fanout = (peer, figure) => ({ benchmark: "fanout", peer, figure })
@@ -103,6 +103,13 @@ export const goals = [
     title: "5,000 clients live again after, ms",
     figure: { benchmark: "reconnect", peer: "ours", figure: "live after, all, ms" },
     atMost: 2000
+  },
+  {
+    title: "CPU of 100 snapshots of 100,000 keys at once, less the writes, against one",
+    figure: { benchmark: "joiners", peer: "ours", figure: "CPU ms, all at once" },
+    less: { benchmark: "joiners", peer: "ws", figure: "CPU ms, all at once" },
+    against: { benchmark: "joiners", peer: "ours", figure: "CPU ms, one" },
+    atMost: 1.2
   },
   deliveriesOfWorkers("bursts of 10"),
   metricsCost("lone"),

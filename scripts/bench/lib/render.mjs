@@ -31,9 +31,10 @@ const benchmarkTable = (byPeer) => {
 }
 
 const goalRows = (results) =>
-  goals.flatMap(({ title, figure, against, atMost, atLeast }) => {
+  goals.flatMap(({ title, figure, less, against, atMost, atLeast }) => {
     const values = ({ benchmark, peer, figure: name }) => results[benchmark]?.[peer]?.[name]
-    const mine = values(figure)
+    const without = less === undefined ? [] : values(less)
+    const mine = without && values(figure)?.map((value, round) => value - (without[round] ?? 0))
     const other = against === undefined ? mine?.map(() => 1) : values(against)
     if (mine === undefined || other === undefined) return []
     const reached = ratio(mine, other)

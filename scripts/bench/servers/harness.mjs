@@ -2,7 +2,8 @@
  * The common part of every server under test: when to publish, and what it cost this process.
  *
  * A server gives `listen(settings)`, which resolves to `{ port, publish, publishResult }`:
- * `publish(agentIds)` sends one status event per agent id, all in the same turn; `publishResult(text)` one event that carries `text`. A server
+ * `publish(agentIds)` sends one status event per agent id, all in the same turn; `publishResult(text)` one event that carries `text`. One that
+ * has `same(messages, text)` sends everybody the same text so often, each as fast as it reads. A server
  * of other processes than this one says with `cpuMicros()` what they have cost so far.
  */
 import { monitorEventLoopDelay, performance } from "node:perf_hooks"
@@ -146,6 +147,8 @@ export const serve = (listen) => {
         await sleep(1)
       }
     },
+
+    same: ({ messages, bytes }) => server.same(messages, "x".repeat(bytes)),
 
     memory: async () => {
       // The second pass takes what finalizers of the first let go.

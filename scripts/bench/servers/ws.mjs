@@ -52,6 +52,17 @@ serve(async ({ deflate, heartbeatMs }) => {
     publish: (agentIds) => {
       for (const agentId of agentIds) send(agentStatus(agentId))
     },
-    publishResult: (text) => send(commandResult(text))
+    publishResult: (text) => send(commandResult(text)),
+    same: async (messages, text) => {
+      const bytes = Buffer.from(text)
+      const sendAll = async (client) => {
+        for (let i = 0; i < messages; i++) {
+          await new Promise((/** @type {(sent: void) => void} */ resolve) =>
+            client.send(bytes, { binary: false }, () => resolve())
+          )
+        }
+      }
+      await Promise.all(Array.from(wss.clients, sendAll))
+    }
   }
 })
