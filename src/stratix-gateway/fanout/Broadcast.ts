@@ -280,10 +280,12 @@ const make = Effect.gen(function* () {
     if (next.index === from.index) return
     const entries = tailOf(from.index)
     head = next
-    catchUps.headMoved()
-    // Where more was published in one turn than the history holds, everybody is behind.
-    if (entries === undefined) everyoneBehind(from.offset)
-    else deliver(entries, from.offset)
+    if (entries !== undefined) deliver(entries, from.offset)
+    else {
+      // More was published in one turn than the history holds, or it is another history: everybody is behind.
+      catchUps.forget()
+      everyoneBehind(from.offset)
+    }
   }
 
   const linger = Duration.toMillis(config.linger) > 0 ? Effect.sleep(config.linger) : nextTurn

@@ -35,15 +35,22 @@ const STEPS_AT_ONCE = 4
 /** Times in a row that a step of one connection may fail by a fault of the gateway's own; then it is closed, and may come back. */
 const MAX_FAULTS = 3
 
-/** Steps remembered at a time, some 5 MB: as far as clients who read at the same pace are apart. */
-const STEPS_REMEMBERED = 64
+/** Bytes of the steps remembered at a time: as far as clients are apart that read the same at their own pace, of which a system keeps some megabytes each. */
+const REMEMBERED = 16 * 1024 * 1024
 
-/** Milliseconds that a step is remembered: its messages say when they were sent, and a client measures its lag by that. A quarter of the lag at which a client calls itself behind. */
-const STEP_LIFETIME = 500
+/** What a remembered step costs besides its bytes: some have none. */
+const STEP_COST = 1024
 
-/** What the log said, and all of it as it is written. */
+/** Milliseconds that a step is remembered after which others follow. */
+const STEP_LIFETIME = 10_000
+
+/** Milliseconds that one is remembered that ends at the head: it says when it was sent, and a client that is live then measures its lag by that. A quarter of the lag at which it calls itself behind. */
+const LAST_STEP_LIFETIME = 500
+
+/** What the log said, with its events as they are written. */
 interface Step {
-  readonly result: EventLog.CatchUp
+  readonly result: Omit<EventLog.CatchUp, "entries">
+  readonly count: number
   /** Whether it ends at the head, which is in its bytes. */
   readonly live: boolean
   /** Milliseconds on the monotonic clock. */
@@ -70,8 +77,8 @@ export interface CatchUps {
   readonly resume: (subscriber: Subscriber, cursor: Offset | undefined) => void
   /** A subscriber left: its catch-up, if there is one, is over. */
   readonly abandon: (subscriber: Subscriber) => void
-  /** The head moved: what was remembered does not lead there any more. */
-  readonly headMoved: () => void
+  /** What the log said until now may not be so any more. */
+  readonly forget: () => void
 }
 
 /** Catch-ups until the scope closes. */
@@ -95,9 +102,14 @@ export const make = (
     // Bound: a subscriber is in it once at the most.
     const behind = yield* Effect.acquireRelease(Queue.unbounded<Subscriber>(), Queue.shutdown)
     // Clients that were live when they all lost their connection come back with the same cursor: a step of one serves all.
-    // Bound: STEPS_REMEMBERED, of which the oldest leaves; forgotten when the head moves, and when the youngest has had its time.
+    // Bound: REMEMBERED, of which the oldest leaves; forgotten when the youngest has had its time.
     const steps = new Map<string, Step>()
-    const lifetimes = deadlines.queue(STEP_LIFETIME, () => steps.clear())
+    let remembered = 0
+    const forget = () => {
+      steps.clear()
+      remembered = 0
+    }
+    const lifetimes = deadlines.queue(STEP_LIFETIME, forget)
     const youngest = new TimeoutQueues.Timeout(undefined)
     // In the turn under way.
     let bytesWritten = 0
@@ -177,22 +189,43 @@ export const make = (
         ? form.message(SYNC, announcement(from, result, !live), result.mode === "snapshot")
         : undefined
       const shared = { stampOf: stamp.next, now: TimeoutQueues.sentAt(clock), compress }
-      return { result, live, madeAt: shared.now, bytes: encode(result.entries, shared, announced) }
-    }
-
-    const remember = (key: string, made: Step) => {
-      // Set anew, it is the youngest.
-      steps.delete(key)
-      steps.set(key, made)
-      lifetimes.start(youngest)
-      if (steps.size <= STEPS_REMEMBERED) return
-      for (const oldest of steps.keys()) {
-        steps.delete(oldest)
-        break
+      const { entries, ...more } = result
+      return {
+        result: more,
+        count: entries.length,
+        live,
+        madeAt: shared.now,
+        bytes: encode(entries, shared, announced)
       }
     }
 
-    const give = (subscriber: Subscriber, until: Offset, { bytes, live, result }: Step) => {
+    const sizeOf = ({ bytes }: Step) => STEP_COST + bytes.length
+    const forgetOne = (key: string) => {
+      const step = steps.get(key)
+      if (step === undefined) return
+      remembered -= sizeOf(step)
+      steps.delete(key)
+    }
+    const remember = (key: string, made: Step) => {
+      // Set anew, it is the youngest.
+      forgetOne(key)
+      steps.set(key, made)
+      remembered += sizeOf(made)
+      lifetimes.start(youngest)
+      for (const oldest of steps.keys()) {
+        if (remembered <= REMEMBERED) break
+        forgetOne(oldest)
+      }
+    }
+    /** One that ends at the head does so until that moves: it says that nothing follows. */
+    const recall = (key: string): Step | undefined => {
+      const step = steps.get(key)
+      if (step === undefined || (step.live && step.result.to !== head())) return undefined
+      const age = TimeoutQueues.sentAt(clock) - step.madeAt
+      return age < (step.live ? LAST_STEP_LIFETIME : STEP_LIFETIME) ? step : undefined
+    }
+
+    const give = (subscriber: Subscriber, until: Offset, { bytes, count, live, result }: Step) => {
       const from = subscriber.cursor
       const conflates = result.mode !== "resume" && subscriber.conflateFrom === undefined
       if (conflates && subscriber.joined && config.slowPolicy === "close") {
@@ -211,7 +244,7 @@ export const make = (
       subscriber.lost += result.lost
       subscriber.faults = 0
       counts.lost += result.lost
-      counts.deliveries += result.entries.length
+      counts.deliveries += count
       counts.bytes += bytes.length
       bytesWritten += bytes.length
       try {
@@ -234,19 +267,34 @@ export const make = (
       else subscriber.socket.end(CloseCodes.TRY_AGAIN_LATER, "catch-up failed")
     }
 
+    /** What a subscriber needs next, and under which names its step is remembered. */
+    const needOf = ({ conflateFrom, cursor, group, target }: Subscriber) => {
+      const until = target ?? head()
+      const keyUntil = (place: string) => `${group.key}|${cursor ?? ""}|${place}|${conflateFrom ?? ""}`
+      // Events that fill a step are the same wherever the head is.
+      return { conflateFrom, cursor, group, until, key: keyUntil(until), exact: keyUntil("*") }
+    }
+
+    /** Gives it the step that it needs, where that is remembered; `false`: the log has to be asked. */
+    const giveRemembered = (subscriber: Subscriber): boolean => {
+      subscriber.queued = false
+      if (subscriber.state !== "behind") return true
+      try {
+        const { conflateFrom, exact, key, until } = needOf(subscriber)
+        const known = recall(key) ?? (conflateFrom === undefined ? recall(exact) : undefined)
+        if (known === undefined) return false
+        give(subscriber, until, known)
+      } catch (defect) {
+        retry(subscriber, defect)
+      }
+      return true
+    }
+
     const step = (subscriber: Subscriber): Effect.Effect<void> =>
       Effect.suspend(() => {
-        subscriber.queued = false
-        if (subscriber.state !== "behind") return Effect.void
-        const { conflateFrom, cursor, group } = subscriber
-        const until = subscriber.target ?? head()
-        const key = `${group.key}|${cursor ?? ""}|${until}|${conflateFrom ?? ""}`
-        const remembered = steps.get(key)
-        if (remembered !== undefined && TimeoutQueues.sentAt(clock) - remembered.madeAt < STEP_LIFETIME) {
-          // At once: what is remembered is so until the head moves.
-          give(subscriber, until, remembered)
-          return Effect.void
-        }
+        // Another one may have had it made just now.
+        if (giveRemembered(subscriber)) return Effect.void
+        const { conflateFrom, cursor, exact, group, key, until } = needOf(subscriber)
         return log
           .since(cursor, {
             filter: group.filter,
@@ -266,7 +314,7 @@ export const make = (
                     return
                   }
                   const made = encodeStep(group, cursor, result)
-                  remember(key, made)
+                  remember(result.mode === "resume" && result.more ? exact : key, made)
                   give(subscriber, until, made)
                 }),
               onFailure: (error) =>
@@ -281,7 +329,9 @@ export const make = (
     let stepsTaken = 0
     const takeSteps = (taken: Chunk.Chunk<Subscriber>) => {
       stepsTaken += taken.length
-      return Effect.forEach(taken, step, { concurrency: "unbounded", discard: true })
+      // A fiber costs more than a step that is made: only those have one who wait for the log.
+      const asking = Chunk.filter(taken, (subscriber) => !giveRemembered(subscriber))
+      return Effect.forEach(asking, step, { concurrency: "unbounded", discard: true })
     }
     const takeMore: Effect.Effect<void> = Effect.suspend(() =>
       stepsTaken >= STEPS_PER_TURN || bytesWritten >= FlushBudget.TURN_BYTES
@@ -321,6 +371,6 @@ export const make = (
         else later(subscriber, cursor)
       },
       abandon: end,
-      headMoved: () => steps.clear()
+      forget
     }
   })

@@ -5,29 +5,35 @@ import { until } from "../../support/waiting.js"
 import { aFewTurns, answer, entry, over, world } from "./scriptedLog.js"
 
 describe("steps that are remembered", () => {
-  const counted = Effect.map(
-    world(() => Effect.succeed(answer("resume", "h5", false))),
-    ({ asked, catchUps, client, ...rest }) => {
-      /** How often the log is asked for one that comes with this cursor. */
-      const asks = (cursor: string, options: Parameters<typeof client>[0] = {}, conflateFrom?: string) =>
-        Effect.gen(function* () {
-          const before = asked.length
-          const { announced, subscriber } = client(options)
-          subscriber.conflateFrom = conflateFrom
-          catchUps.begin(subscriber, cursor)
-          yield* until(() => subscriber.state === "live")
-          assert.strictEqual(announced().length, 1)
-          return asked.length - before
-        })
-      return { ...rest, asks, catchUps }
-    }
-  )
+  /** Each step with an event of so many bytes. */
+  const counted = (bytes = 0) =>
+    Effect.map(
+      world(() =>
+        Effect.succeed(
+          answer("resume", "h5", false, bytes === 0 ? {} : { entries: [entry(JSON.stringify("x".repeat(bytes)))] })
+        )
+      ),
+      ({ asked, catchUps, client, ...rest }) => {
+        /** How often the log is asked for one that comes with this cursor. */
+        const asks = (cursor: string, options: Parameters<typeof client>[0] = {}, conflateFrom?: string) =>
+          Effect.gen(function* () {
+            const before = asked.length
+            const { announced, subscriber } = client(options)
+            subscriber.conflateFrom = conflateFrom
+            catchUps.begin(subscriber, cursor)
+            yield* until(() => subscriber.state === "live")
+            assert.strictEqual(announced().length, 1)
+            return asked.length - before
+          })
+        return { ...rest, asks, catchUps }
+      }
+    )
 
   it.effect(
     "serve all that come with the same filter and cursor, conflated from the same place, to the same head",
     () =>
       Effect.gen(function* () {
-        const { asks, at, catchUps } = yield* counted
+        const { asks, at, catchUps } = yield* counted()
         assert.strictEqual(yield* asks("h1"), 1)
         assert.strictEqual(yield* asks("h1"), 0)
         assert.strictEqual(yield* asks("h2"), 1)
@@ -35,15 +41,15 @@ describe("steps that are remembered", () => {
         assert.strictEqual(yield* asks("h3", {}, "h1"), 1)
         assert.strictEqual(yield* asks("h3", {}, "h2"), 1)
         assert.strictEqual(yield* asks("h3", {}, "h2"), 0)
-        catchUps.headMoved()
+        catchUps.forget()
         assert.strictEqual(yield* asks("h1"), 1)
         assert.strictEqual(at.head, "h5")
       }).pipe(over())
   )
 
-  it.effect("are forgotten after half a second", () =>
+  it.effect("are forgotten after half a second where they end at the head", () =>
     Effect.gen(function* () {
-      const { asks } = yield* counted
+      const { asks } = yield* counted()
       assert.strictEqual(yield* asks("h1"), 1)
       yield* TestClock.adjust("499 millis")
       assert.strictEqual(yield* asks("h1"), 0)
@@ -54,28 +60,75 @@ describe("steps that are remembered", () => {
     }).pipe(over())
   )
 
-  it.effect("are 64, of which the one made first leaves", () =>
+  it.effect("are of use for 10 s where others follow, wherever the head is by then", () =>
     Effect.gen(function* () {
-      const { asks } = yield* counted
+      const { asked, at, catchUps, client } = yield* world((cursor, { until: target }) =>
+        Effect.succeed(cursor === "h1" ? answer("resume", "h3", true) : answer("resume", target ?? "", false))
+      )
+      const cursors = (begun: string) =>
+        Effect.gen(function* () {
+          const before = asked.length
+          const { subscriber } = client()
+          catchUps.begin(subscriber, begun)
+          yield* until(() => subscriber.state === "live")
+          return asked.slice(before).map(([cursor]) => cursor)
+        })
+      assert.deepStrictEqual(yield* cursors("h1"), ["h1", "h3"])
+      at.head = "h7"
+      yield* TestClock.adjust("9999 millis")
+      assert.deepStrictEqual(yield* cursors("h1"), ["h3"])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* cursors("h1"), ["h1"])
+    }).pipe(over())
+  )
+
+  it.effect("end at the head no more once that has moved", () =>
+    Effect.gen(function* () {
+      const { asked, at, catchUps, client } = yield* world((_, { until: target }) =>
+        Effect.succeed(answer("conflated", target ?? "", false))
+      )
+      const conflating = () => {
+        const { announced, subscriber } = client()
+        Object.assign(subscriber, { joined: true, target: "h5", conflateFrom: "h1" })
+        catchUps.resume(subscriber, "h2")
+        return until(() => subscriber.state === "live").pipe(Effect.map(announced))
+      }
+      assert.strictEqual((yield* conflating()).length, 1)
+      at.head = "h6"
+      const told = yield* conflating()
+      assert.deepStrictEqual(
+        told.map(({ more, to }) => [to, more]),
+        [
+          ["h5", true],
+          ["h6", undefined]
+        ]
+      )
+      assert.strictEqual(asked.length, 3)
+    }).pipe(over())
+  )
+
+  it.effect("are 16 MiB, of which the one made first leaves", () =>
+    Effect.gen(function* () {
+      const { asks } = yield* counted(2 * 1024 * 1024 - 4096)
       assert.strictEqual(yield* asks("c0"), 1)
       yield* TestClock.adjust("250 millis")
-      for (let i = 1; i < 64; i++) assert.strictEqual(yield* asks(`c${i}`), 1)
+      for (let i = 1; i < 8; i++) assert.strictEqual(yield* asks(`c${i}`), 1)
       assert.strictEqual(yield* asks("c0"), 0)
       yield* TestClock.adjust("250 millis")
       // Made anew, it is the youngest.
       assert.strictEqual(yield* asks("c0"), 1)
-      assert.strictEqual(yield* asks("c64"), 1)
+      assert.strictEqual(yield* asks("c8"), 1)
       assert.strictEqual(yield* asks("c0"), 0)
-      for (let i = 65; i < 127; i++) assert.strictEqual(yield* asks(`c${i}`), 1)
+      for (let i = 9; i < 15; i++) assert.strictEqual(yield* asks(`c${i}`), 1)
       assert.strictEqual(yield* asks("c0"), 0)
-      assert.strictEqual(yield* asks("c127"), 1)
+      assert.strictEqual(yield* asks("c15"), 1)
       assert.strictEqual(yield* asks("c0"), 1)
     }).pipe(over())
   )
 
   it.effect("serve those who come a moment later, though no client is behind meanwhile", () =>
     Effect.gen(function* () {
-      const { asks, subscribers, waiting } = yield* counted
+      const { asks, subscribers, waiting } = yield* counted()
       assert.strictEqual(yield* asks("h1"), 1)
       subscribers.remove(waiting.subscriber)
       yield* aFewTurns

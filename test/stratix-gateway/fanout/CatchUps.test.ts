@@ -17,7 +17,6 @@ describe("a catch-up", () => {
       const { asked, at, catchUps, client } = yield* world(() =>
         Effect.sync(() => {
           at.head = "h7"
-          catchUps.headMoved()
           return answers.shift() ?? answer("resume", "h7", false)
         })
       )
@@ -93,7 +92,6 @@ describe("a catch-up", () => {
       const { asked, at, catchUps, client } = yield* world(() =>
         Effect.sync(() => {
           at.head = "h7"
-          catchUps.headMoved()
           return answers.shift() ?? answer("resume", "h7", false)
         })
       )
