@@ -87,7 +87,7 @@ class Snapshot {
     return this.begins.length + 1
   }
 
-  /** Whether somebody reads it who was not cut off. */
+  /** Whether one of its readers was not cut off. */
   get isRead(): boolean {
     for (const { socket } of this.readers) if (!socket.destroyed) return true
     return false
