@@ -13,6 +13,9 @@ const LEASED = 20_000
 /** Events, or agents, of one request, at the most. */
 const AT_ONCE = 1000
 
+/** Offsets that `STRATIX_IDEMPOTENCY_CAPACITY` has room for by default. */
+const IDEMPOTENCY_CAPACITY = 100_000
+
 const json = (value) => JSON.stringify(value)
 
 /** Any request without a body; its status. */
@@ -108,8 +111,8 @@ export const publisherAttacks = [
   {
     name: "the leases of 20,000 agents renewed by the thousand, half of them of agents that there are not",
     alone: true,
-    // Its own agents: some 2 KB each with the lease, where one was told twice.
-    memory: 150,
+    // Its own agents: some 2 KB each with the lease, where one was told twice. And bodies of 260 KB as fast as they go: garbage that is old enough waits for a collection of everything.
+    memory: 220,
     kept: 40,
     run: async (port, random) => {
       for (let n = 0; n < LEASED; n += AT_ONCE)
@@ -142,6 +145,8 @@ export const publisherAttacks = [
   {
     name: "idempotency keys: one key from 16 publishers at once, a key for each of 1,000 events, junk as keys",
     alone: true,
+    // Bodies of 200 KB as fast as they go: garbage that is old enough waits for a collection of everything. Some 10 to 20 MB of it are kept.
+    memory: 150,
     run: async (port, random) => {
       const outcomes = tally()
       const told = new Set()
@@ -153,6 +158,8 @@ export const publisherAttacks = [
         if (answer === 202) told.add(json(body.offsets))
       })
       const many = repeat(LONG, 2, async (n) => {
+        // One more, and the oldest key of all is forgotten: the one that is asked for again and again.
+        if (n >= IDEMPOTENCY_CAPACITY / AT_ONCE - 2) return sleep(50)
         const events = Array.from({ length: AT_ONCE }, (_, i) => status(`many-${i}`))
         outcomes.add(
           String(await post(port, json(events), "/api/stratix/events", { "idempotency-key": `${n}-${random.next()}` }))
