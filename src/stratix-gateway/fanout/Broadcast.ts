@@ -172,7 +172,7 @@ const make = Effect.gen(function* () {
   ) => {
     const { highWaterMark, live } = group
     const isReading = ({ socket }: Subscriber) => socket.unsentBytes() <= highWaterMark
-    // Asked before the bytes are made: where nobody reads, none are.
+    // Asked before the bytes are made: where no client reads, none are.
     if (!live.some(isReading)) {
       groupBehind(group, from)
       return

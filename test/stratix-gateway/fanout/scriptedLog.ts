@@ -96,7 +96,7 @@ export const world = (since: Since, reached: (offset: string) => Effect.Effect<v
           .map((line) => JSON.parse(line.slice("data: ".length)).payload)
       return { subscriber, ended, written, announced }
     }
-    /** Keeps what is remembered: steps are forgotten when no client is behind. */
+    /** A client that is behind all the time, until it is removed. */
     const waiting = client({ filter: Filter.none })
     return { asked, at, catchUps, client, faults, subscribers, waiting }
   })
