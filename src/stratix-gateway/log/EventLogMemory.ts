@@ -64,7 +64,7 @@ const make = Effect.gen(function* () {
       const given = idempotencyKey === undefined ? undefined : keyed.find(idempotencyKey, time)
       if (given !== undefined) return Effect.succeed(given)
       const entries = drafts.map((draft) => appendOne(draft, time))
-      replica.announce([...entries, ...own.due(time)])
+      replica.announce([...entries, ...own.due(time, entries.length)])
       aging.wake(own.nextAt)
       const offsets = entries.map((entry) => entry.offset)
       if (idempotencyKey !== undefined) keyed.add(idempotencyKey, offsets, time)

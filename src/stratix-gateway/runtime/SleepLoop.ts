@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import * as EventLoop from "./EventLoop.js"
 
 /** What a loop runs, and on which clock. */
 export interface Options {
@@ -39,22 +40,26 @@ export const make = ({
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-    const pause = (until: number) => {
+    const pause = (until: number, soon: Effect.Effect<void>) => {
       if (until === Number.POSITIVE_INFINITY) return forever
       const millis = Math.min(Math.ceil(until - now()), longest)
-      // What is due runs in a later turn, as what is not.
-      return millis > 0 ? clock.sleep(Duration.millis(millis)) : Effect.yieldNow()
+      return millis > 0 ? clock.sleep(Duration.millis(millis)) : soon
     }
     let sleepsUntil = Number.NEGATIVE_INFINITY
-    const cycle: Effect.Effect<never> = Effect.suspend(() =>
-      Effect.flatMap(pause(sleepsUntil), () => {
-        // While it runs there is no sleep to be woken from.
-        sleepsUntil = Number.NEGATIVE_INFINITY
-        sleepsUntil = run()
-        return cycle
-      })
-    )
-    let sleeping = runFork(cycle)
+    const cycle = (soon: Effect.Effect<void>): Effect.Effect<never> =>
+      Effect.suspend(() =>
+        Effect.flatMap(pause(sleepsUntil, soon), () => {
+          // While it runs there is no sleep to be woken from.
+          sleepsUntil = Number.NEGATIVE_INFINITY
+          sleepsUntil = run()
+          return next
+        })
+      )
+    // What is due again at once lets others have their turn.
+    const next = cycle(EventLoop.nextTurn)
+    // Not within the call that begins or wakes it.
+    const begin = cycle(Effect.yieldNow())
+    let sleeping = runFork(begin)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         sleepsUntil = Number.NEGATIVE_INFINITY
@@ -67,7 +72,7 @@ export const make = ({
         if (at >= sleepsUntil) return
         sleeping.unsafeInterruptAsFork(FiberId.none)
         sleepsUntil = at
-        sleeping = runFork(cycle)
+        sleeping = runFork(begin)
       }
     }
   })

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Layer, Queue, Scope, TestClock } from "effect"
 import { EventLog, EventLogMemory, StatusSyncConfig } from "../../../src/stratix-gateway/index.js"
+import * as OwnEvents from "../../../src/stratix-gateway/log/mirror/OwnEvents.js"
 import * as Replica from "../../../src/stratix-gateway/log/Replica.js"
+import * as EventLoop from "../../../src/stratix-gateway/runtime/EventLoop.js"
 import { draft } from "../../support/draft.js"
 import { leased } from "./mirrors.js"
 
@@ -94,6 +96,26 @@ describe("the log in memory", () => {
       yield* TestClock.adjust("1 millis")
       assert.strictEqual(log.stats().leases, 0)
     }).pipe(Effect.scoped, Effect.provide(over()))
+  )
+
+  it.effect("ends leases that run out at the same moment in parts, between which others have their turn", () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      const many = 2 * OwnEvents.AT_ONCE + 500
+      yield* log.append(Array.from({ length: many }, (_, i) => draft(leased(`a-${i}`, 1000))))
+      const turns = yield* Effect.fork(
+        Effect.iterate([many], {
+          while: () => log.stats().leases > 0,
+          body: (seen) => Effect.map(EventLoop.nextTurn, () => [...seen, log.head().index])
+        })
+      )
+      yield* TestClock.adjust("1 second")
+      const heads = new Set(yield* turns)
+      assert.deepStrictEqual(
+        [...heads].map((head) => head - many),
+        [0, OwnEvents.AT_ONCE, 2 * OwnEvents.AT_ONCE, many]
+      )
+    }).pipe(Effect.provide(over()))
   )
 
   it.effect("answers every try under one idempotency key with the offsets of the first, for so long", () =>

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope, TestClock } from "effect"
+import * as EventLoop from "../../../src/stratix-gateway/runtime/EventLoop.js"
 import * as SleepLoop from "../../../src/stratix-gateway/runtime/SleepLoop.js"
 
 /** A loop that notes when it runs, and is told each time when it is to run next; by default only when it is woken. */
@@ -40,6 +41,19 @@ describe("a loop that sleeps", () => {
       wake(0)
       yield* settle
       assert.deepStrictEqual(ran, [0, 3_600_000])
+    })
+  )
+
+  it.scoped("what is due again at once waits for a turn of the event loop", () =>
+    Effect.gen(function* () {
+      const { ran } = yield* noting([0, 0])
+      for (const times of [1, 2, 3]) {
+        yield* Effect.yieldNow()
+        yield* Effect.yieldNow()
+        assert.deepStrictEqual(ran, new Array(times).fill(0))
+        yield* EventLoop.nextTurn
+      }
+      assert.deepStrictEqual(ran, [0, 0, 0])
     })
   )
 

@@ -323,7 +323,7 @@ export class Appends {
   /** Announces events, and after them what the log itself adds. */
   private show(entries: ReadonlyArray<LogEntry>, time: number): void {
     const { announce, dueAt } = this.context
-    const own = this.ownEvents?.due(time) ?? []
+    const own = this.ownEvents?.due(time, entries.length) ?? []
     if (entries.length + own.length > 0) announce([...entries, ...own])
     dueAt(this.ownEvents?.nextAt ?? Number.POSITIVE_INFINITY)
   }

@@ -7,6 +7,9 @@ import type { Mirror } from "./Mirror.js"
 /** Milliseconds by which a timer is late only where the whole process was: leases run their full length once more, as after a restart. */
 const PAUSE = 1000
 
+/** How many are appended at a time, at some 5 µs each; what is left waits until others had their turn. */
+export const AT_ONCE = 1000
+
 /** Appends them, and knows when the next is due. */
 export class OwnEvents {
   private looksAt = Number.POSITIVE_INFINITY
@@ -23,18 +26,19 @@ export class OwnEvents {
     return this.looksAt
   }
 
-  /** Appends everything that is due. */
-  due(time: number): ReadonlyArray<LogEntry> {
+  /** Appends what is due, or a part of it: then the next look is due now. As many as were just `published` may leave at once, so that no limit is passed by more and more. */
+  due(time: number, published = 0): ReadonlyArray<LogEntry> {
+    const most = Math.max(AT_ONCE, published)
     const entries: Array<LogEntry> = []
     this.awake(time)
     const timestamp = this.wall()
     const stampOf = () => ({ timestamp, requestId: `stratix-req-${timestamp}-log-${this.mirror.place.seq + 1}` })
-    for (;;) {
+    while (entries.length < most) {
       const draft = this.mirror.overdue(time, stampOf)
       if (draft === undefined) break
       entries.push(this.append(draft, time))
     }
-    this.looksAt = this.mirror.nextDue()
+    this.looksAt = Math.max(time, this.mirror.nextDue())
     return entries
   }
 

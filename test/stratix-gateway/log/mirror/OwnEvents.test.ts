@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { defaults, type Settings } from "../../../../src/stratix-gateway/config/StatusSyncConfig.js"
 import type { Draft } from "../../../../src/stratix-gateway/log/EventLog.js"
 import { Mirror } from "../../../../src/stratix-gateway/log/mirror/Mirror.js"
-import { OwnEvents } from "../../../../src/stratix-gateway/log/mirror/OwnEvents.js"
+import { AT_ONCE, OwnEvents } from "../../../../src/stratix-gateway/log/mirror/OwnEvents.js"
 import { emptyLog } from "../../../../src/stratix-gateway/log/mirror/Records.js"
 import { draft } from "../../../support/draft.js"
 
@@ -36,6 +36,28 @@ describe("the events of the log's own", () => {
     )
     assert.strictEqual(mirror.head.index, 5)
     assert.strictEqual(own.nextAt, 900)
+  })
+
+  it("too many at a time are appended in parts, and the next part is due at once, however late that is", () => {
+    const { append, mirror, own } = world()
+    for (let i = 0; i < AT_ONCE + 2; i++) append(leased(`a-${i}`, 500), 0)
+    append(leased("later", 3000), 0)
+    own.due(0)
+    assert.strictEqual(own.due(500).length, AT_ONCE)
+    assert.strictEqual(own.nextAt, 500)
+    // As much later as others took for their turn, which is no pause of the process.
+    assert.strictEqual(own.due(1500).length, 2)
+    assert.strictEqual(own.nextAt, 3000)
+    assert.strictEqual(mirror.stats().leases, 1)
+  })
+
+  it("as many as were published leave at once, so that a limit is kept while more comes than fits", () => {
+    const { append, mirror, own } = world({ latestCapacity: 10 })
+    const published = AT_ONCE + 500
+    for (let i = 0; i < published; i++) append(draft({ agentId: `a-${i}`, key: `agent:a-${i}` }), 0)
+    assert.strictEqual(own.due(0, published).length, published - 10)
+    assert.strictEqual(mirror.stats().keys, 10)
+    assert.strictEqual(own.nextAt, Number.POSITIVE_INFINITY)
   })
 
   it("a second after they were due are those of a process that did not run: leases run once more", () => {
