@@ -90,7 +90,7 @@ export const upgrade = (
             if (response.socket !== null) response.detachSocket(response.socket)
             response.removeAllListeners("finish")
             response.end()
-            accept(upgrade, admission, connections)
+            UpgradeGuard.takeOver(upgrade, (taken) => accept(taken, admission, connections))
             return HttpServerResponse.empty({ status: 101 })
           },
           catch: (defect) => {

@@ -1,6 +1,6 @@
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage } from "node:http"
 import { HttpLayerRouter, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Deferred, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import {
@@ -12,6 +12,7 @@ import {
   StatusSyncService
 } from "../../src/stratix-gateway/index.js"
 import { TestClients, TestClientsWs } from "../../src/stratix-testing/index.js"
+import { collectGarbage } from "../support/garbage.js"
 import { nextTurn } from "../support/waiting.js"
 import { quiet, refusal } from "./support/gateway.js"
 import { call, hostOf, hostPort, layerRouterOf, PATH } from "./support/guest.js"
@@ -71,6 +72,51 @@ describe("a route that is the WebSocket", () => {
       assert.deepInclude(yield* all.take, { payload: { agentId: "two", status: "busy" } })
     }).pipe(Effect.provide(hostOf(HttpServer.serve(router))))
   })
+
+  /** What a host's middleware does with each request. */
+  const each = (use: (request: IncomingMessage) => void) =>
+    layerRouterOf(
+      StatusSyncRoutes.layer({ path: PATH }).pipe(
+        Layer.provide(
+          HttpLayerRouter.middleware((app) =>
+            Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+              use(NodeHttpServerRequest.toIncomingMessage(request))
+              return app
+            })
+          ).layer
+        )
+      )
+    )
+
+  it.scopedLive("keeps nothing of the request while the WebSocket lives", () => {
+    const requests: Array<WeakRef<object>> = []
+    return Effect.gen(function* () {
+      const sync = yield* StatusSync.StatusSync
+      const client = yield* TestClients.connect()
+      yield* client.take
+      yield* nextTurn
+      collectGarbage()
+      assert.deepStrictEqual(
+        requests.map((request) => request.deref()),
+        [undefined]
+      )
+      yield* sync.notifyAgentStatus("a", "busy")
+      yield* client.take
+    }).pipe(Effect.provide(each((request) => requests.push(new WeakRef(request)))))
+  })
+
+  it.scopedLive("leaves alone what the host does at the end of the socket", () =>
+    Effect.gen(function* () {
+      const closed = yield* Deferred.make<void>()
+      const host = each(({ socket }) => socket.on("close", () => Deferred.unsafeDone(closed, Effect.void)))
+      yield* Effect.gen(function* () {
+        const client = yield* TestClients.connect()
+        yield* client.take
+        yield* client.close()
+        yield* Deferred.await(closed)
+      }).pipe(Effect.provide(host))
+    })
+  )
 
   it.scopedLive("says so, and refuses, on a server that is not guarded", () => {
     const unguarded = HttpLayerRouter.serve(StatusSyncRoutes.layer({ path: PATH }), { disableListenLog: true }).pipe(

@@ -23,11 +23,40 @@ export interface Upgrade {
 /** The listener for errors of a socket that is not a WebSocket yet; `close` follows, and says all there is to say. */
 export const ignoreError = (): void => undefined
 
-/** The upgrades under way on guarded servers. Node hands the head to listeners of `upgrade`, and the platform's keeps it for itself. */
-const upgrades = new WeakMap<Http.IncomingMessage, Upgrade>()
+/** The upgrades that guarded servers announced. Node hands the head to listeners of `upgrade`, and the platform's keeps it for itself. */
+const upgrades = new WeakMap<Http.IncomingMessage, Announced>()
+
+interface Announced extends Upgrade {
+  /** What listened for the end of the socket before. */
+  readonly listening: ReadonlyArray<unknown>
+}
 
 /** The upgrade that asked with this request; `undefined` where the server is not guarded. */
 export const upgradeOf = (request: Http.IncomingMessage): Upgrade | undefined => upgrades.get(request)
+
+const isListener = (listener: unknown): listener is () => void => typeof listener === "function"
+
+/**
+ * Lets `accept` make a WebSocket of an upgrade that the platform's listener was told of. That listens for the end of the socket, by which it keeps the request,
+ * its answer and a fiber for as long as the WebSocket lives: 5 KB that nobody needs any more. It is taken off; where more than one listener was
+ * added since, the host has its own, and all of them stay.
+ */
+export const takeOver = (upgrade: Upgrade, accept: (upgrade: Upgrade) => void): void => {
+  const { request, socket } = upgrade
+  const announced = upgrades.get(request)
+  const before = socket.listeners("close")
+  accept(upgrade)
+  if (announced === undefined) return
+  const own = socket.listeners("close").filter((listener) => !before.includes(listener))
+  // Where all this happens within the announcement, the platform has yet to listen.
+  process.nextTick(() => {
+    const added = socket
+      .listeners("close")
+      .filter((listener) => !announced.listening.includes(listener) && !own.includes(listener))
+    const [platforms] = added
+    if (added.length === 1 && isListener(platforms)) socket.off("close", platforms)
+  })
+}
 
 /** A class: an object with a getter of its own would have a shape of its own, which is most of what it costs to read. */
 class ReceivedRequest implements UpgradeRequest {
@@ -97,16 +126,18 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
   const { emit } = server
   const announce = (upgrade: Upgrade) => {
     const { head, request, socket } = upgrade
-    if (!intercept(upgrade)) Reflect.apply(emit, server, ["upgrade", request, socket, head])
+    if (!intercept(upgrade)) {
+      upgrades.set(request, { ...upgrade, listening: socket.listeners("close") })
+      Reflect.apply(emit, server, ["upgrade", request, socket, head])
+    }
     // No error is told before the next turn: one that is a WebSocket by now needs no listener of the guard's.
     if (socket.listenerCount("error") === 0) socket.on("error", ignoreError)
   }
   server.emit = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
     const upgrade = event === "upgrade" ? upgradeIn(args) : undefined
     if (upgrade === undefined) return Reflect.apply(emit, server, [event, ...args])
-    const { request, socket } = upgrade
+    const { socket } = upgrade
     if (socket instanceof Socket) socket.on("finish", linger)
-    upgrades.set(request, upgrade)
     const before = answers.get(socket)?.filter((response) => !response.closed)
     // The socket may live long, and has no more answers.
     if (before !== undefined) answers.delete(socket)
