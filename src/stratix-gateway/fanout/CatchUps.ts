@@ -280,8 +280,8 @@ export const make = (
       subscriber.queued = false
       if (subscriber.state !== "behind") return true
       try {
-        const { conflateFrom, exact, key, until } = needOf(subscriber)
-        const known = recall(key) ?? (conflateFrom === undefined ? recall(exact) : undefined)
+        const { exact, key, until } = needOf(subscriber)
+        const known = recall(key) ?? recall(exact)
         if (known === undefined) return false
         give(subscriber, until, known)
       } catch (defect) {

@@ -47,6 +47,55 @@ describe("steps that are remembered", () => {
       }).pipe(over())
   )
 
+  it.effect("are asked for once by those who come in the same turn", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client } = yield* world(() => Effect.succeed(answer("resume", "h5", false)))
+      const all = Array.from({ length: 4 }, () => client())
+      for (const { subscriber } of all) catchUps.begin(subscriber, "h1")
+      yield* until(() => all.every(({ subscriber }) => subscriber.state === "live"))
+      assert.strictEqual(asked.length, 1)
+    }).pipe(over())
+  )
+
+  it.effect("of a snapshot serve those who came at the same head", () =>
+    Effect.gen(function* () {
+      const { asked, at, catchUps, client } = yield* world((cursor, { until: target }) =>
+        Effect.succeed(answer("snapshot", cursor === undefined ? "h3" : (target ?? ""), cursor === undefined))
+      )
+      const asks = () =>
+        Effect.gen(function* () {
+          const before = asked.length
+          const { subscriber } = client()
+          catchUps.begin(subscriber, undefined)
+          yield* until(() => subscriber.state === "live")
+          return asked.length - before
+        })
+      assert.deepStrictEqual([yield* asks(), yield* asks()], [2, 0])
+      at.head = "h6"
+      assert.strictEqual(yield* asks(), 2)
+    }).pipe(over())
+  )
+
+  it.effect("that cannot be given are taken again, a few times", () =>
+    Effect.gen(function* () {
+      const { asked, catchUps, client, faults } = yield* world(() => Effect.succeed(answer("resume", "h5", false)))
+      const first = client()
+      catchUps.begin(first.subscriber, "h1")
+      yield* until(() => first.subscriber.state === "live")
+      const second = client()
+      const defect = new Error("a fault")
+      Object.defineProperty(second.subscriber, "conflateFrom", {
+        get: () => {
+          throw defect
+        }
+      })
+      catchUps.begin(second.subscriber, "h1")
+      yield* until(() => second.ended.length > 0)
+      assert.deepStrictEqual([second.ended, faults], [["1013 catch-up failed"], [defect, defect, defect]])
+      assert.strictEqual(asked.length, 1)
+    }).pipe(over())
+  )
+
   it.effect("are forgotten after half a second where they end at the head", () =>
     Effect.gen(function* () {
       const { asks } = yield* counted()

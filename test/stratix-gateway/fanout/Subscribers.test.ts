@@ -57,8 +57,9 @@ describe("subscribers", () => {
     const filter = agent("a")
     const first = subscribers.add(socket, filter, true)
     assert.strictEqual(subscribers.add(socket, filter, true).group, first.group)
-    assert.notStrictEqual(subscribers.add(socket, filter, false).group, first.group)
     assert.notStrictEqual(subscribers.add({ ...socket, form: Form.stream }, filter, true).group, first.group)
+    assert.strictEqual(subscribers.add(socket, filter, true).group, first.group)
+    assert.notStrictEqual(subscribers.add(socket, filter, false).group, first.group)
 
     const only = subscribers.add(socket, agent("b"), true)
     subscribers.remove(only)

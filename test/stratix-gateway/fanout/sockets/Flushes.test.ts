@@ -225,6 +225,24 @@ describe("those who do not read", () => {
     }).pipe(over({ highWaterMark: 1000 }))
   )
 
+  it.effect("are caught up, and the others of their group have the flush itself", () =>
+    Effect.gen(function* () {
+      const { broadcast, client, publish } = yield* world()
+      const [first, above, last] = [client(), client(), client()]
+      above.socket.unsent = 1001
+      yield* publish(note(1))
+      broadcast.flushNow()
+      assert.deepStrictEqual(
+        [first, above, last].map(({ numbers, subscriber }) => [numbers(), subscriber.state]),
+        [
+          [[1], "live"],
+          [[], "behind"],
+          [[1], "live"]
+        ]
+      )
+    }).pipe(over({ highWaterMark: 1000 }))
+  )
+
   it.effect("stall when a write leaves more than the mark unsent; the others of their group miss nothing", () =>
     Effect.gen(function* () {
       const { broadcast, client, log, publish } = yield* world()
