@@ -5,6 +5,7 @@ import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -290,10 +291,9 @@ export const make = (
       return true
     }
 
-    const step = (subscriber: Subscriber): Effect.Effect<void> =>
+    /** Has its step made by the log, and gives it. */
+    const ask = (subscriber: Subscriber): Effect.Effect<void> =>
       Effect.suspend(() => {
-        // Another one may have had it made just now.
-        if (giveRemembered(subscriber)) return Effect.void
         const { conflateFrom, cursor, exact, group, key, until } = needOf(subscriber)
         return log
           .since(cursor, {
@@ -329,9 +329,14 @@ export const make = (
     let stepsTaken = 0
     const takeSteps = (taken: Chunk.Chunk<Subscriber>) => {
       stepsTaken += taken.length
-      // A fiber costs more than a step that is made: only those have one who wait for the log.
-      const asking = Chunk.filter(taken, (subscriber) => !giveRemembered(subscriber))
-      return Effect.forEach(asking, step, { concurrency: "unbounded", discard: true })
+      // Those that wait for the log, all at once. A log with a mirror answers in the call: then no fiber is left to join, and the next one may have the same step.
+      const asking: Array<Fiber.RuntimeFiber<void>> = []
+      for (const subscriber of taken) {
+        if (giveRemembered(subscriber)) continue
+        const fiber = runFork(ask(subscriber))
+        if (fiber.unsafePoll() === null) asking.push(fiber)
+      }
+      return asking.length === 0 ? Effect.void : Fiber.awaitAll(asking)
     }
     const takeMore: Effect.Effect<void> = Effect.suspend(() =>
       stepsTaken >= STEPS_PER_TURN || bytesWritten >= FlushBudget.TURN_BYTES
