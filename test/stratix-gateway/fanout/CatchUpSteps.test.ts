@@ -189,6 +189,23 @@ describe("steps that are remembered", () => {
 })
 
 describe("the turns of the event loop", () => {
+  it.effect("are for four steps where the log does not answer at once, and the others wait for these", () =>
+    Effect.gen(function* () {
+      const answers = Effect.unsafeMakeLatch(false)
+      const { asked, catchUps, client } = yield* world(() => Effect.as(answers.await, answer("resume", "h5", false)))
+      const all = Array.from({ length: 10 }, () => client())
+      all.forEach(({ subscriber }, i) => {
+        catchUps.begin(subscriber, `c${i}`)
+      })
+      yield* until(() => asked.length > 0)
+      yield* aFewTurns
+      assert.strictEqual(asked.length, 4)
+      yield* answers.open
+      yield* until(() => all.every(({ subscriber }) => subscriber.state === "live"))
+      assert.strictEqual(asked.length, all.length)
+    }).pipe(over())
+  )
+
   /** How many steps are taken in the first turn, each with an event of so many bytes. */
   const inOneTurn = (clients: number, bytes: number) =>
     Effect.gen(function* () {

@@ -194,8 +194,9 @@ describe("catch-ups", () => {
   it.effect("are one span each, however many steps they take, until the connection is live", () =>
     Effect.gen(function* () {
       const service = yield* StatusSync.StatusSync
+      // Twice as much as one turn of the event loop gives.
       const result = "x".repeat(50_000)
-      for (let i = 0; i < 6; i++) yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, result)
+      for (let i = 0; i < 40; i++) yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, result)
       const client = yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })
       yield* client.take
       const first = yield* client.take
@@ -217,8 +218,9 @@ describe("catch-ups", () => {
   it.effect("that a client does not wait for end as it leaves", () =>
     Effect.gen(function* () {
       const service = yield* StatusSync.StatusSync
+      // Twice as much as one turn of the event loop gives.
       const result = "x".repeat(50_000)
-      for (let i = 0; i < 6; i++) yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, result)
+      for (let i = 0; i < 40; i++) yield* service.notifyCommandStatus(`c${i}`, "a", "success", 100, result)
       const client = yield* TestClients.connect({ protocols: ["stratix.sync.v1"] })
       yield* client.takeN(2)
       yield* client.drop
