@@ -143,16 +143,15 @@ const make = Effect.gen(function* () {
     reportProcess()
   })
 
+  // Whoever asked: what a gateway holds leaves the process with it.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const part of levelled) tell(part, 0)
+      reportMaxima({ events: 0, millis: 0 }, 0)
+    })
+  )
   if (config.metrics) {
-    yield* Effect.addFinalizer(() =>
-      Effect.zipRight(
-        collect,
-        Effect.sync(() => {
-          for (const part of levelled) tell(part, 0)
-          reportMaxima({ events: 0, millis: 0 }, 0)
-        })
-      )
-    )
+    yield* Effect.addFinalizer(() => collect)
     yield* broadcast.activity.pipe(
       Effect.zipRight(Effect.sleep(EVERY)),
       Effect.zipRight(collect),

@@ -326,8 +326,9 @@ describe("the collector", () => {
       const start = yield* registered
       yield* Effect.scoped(
         Effect.gen(function* () {
-          for (let i = 0; i < 2; i++) {
-            const gateway = yield* Layer.build(Layer.fresh(over()))
+          // With the metrics off it counts only for who asks.
+          for (const metrics of [true, false]) {
+            const gateway = yield* Layer.build(Layer.fresh(over({ metrics })))
             yield* Effect.provide(
               Effect.gen(function* () {
                 const client = yield* TestClients.connect()
