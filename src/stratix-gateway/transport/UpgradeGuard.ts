@@ -23,16 +23,29 @@ export interface Upgrade {
 /** The listener for errors of a socket that is not a WebSocket yet; `close` follows, and says all there is to say. */
 export const ignoreError = (): void => undefined
 
-/** The upgrades that guarded servers announced. Node hands the head to listeners of `upgrade`, and the platform's keeps it for itself. */
-const upgrades = new WeakMap<Http.IncomingMessage, Announced>()
+/** Where a request of a guarded server has its upgrade. Node hands the head to listeners of `upgrade`, and the platform's keeps it for itself. (A `WeakMap` would be a twentieth of what accepting a connection costs.) */
+const UPGRADE = Symbol("stratix/upgrade")
 
-interface Announced extends Upgrade {
+const NO_LISTENERS: ReadonlyArray<unknown> = []
+
+class Announced implements Upgrade {
   /** What listened for the end of the socket before. */
   readonly listening: ReadonlyArray<unknown>
+
+  constructor(
+    readonly request: Http.IncomingMessage,
+    readonly socket: Duplex,
+    readonly head: Buffer
+  ) {
+    this.listening = socket.listenerCount("close") === 0 ? NO_LISTENERS : socket.listeners("close")
+  }
 }
 
 /** The upgrade that asked with this request; `undefined` where the server is not guarded. */
-export const upgradeOf = (request: Http.IncomingMessage): Upgrade | undefined => upgrades.get(request)
+export const upgradeOf = (request: Http.IncomingMessage): Announced | undefined => {
+  const upgrade: unknown = Reflect.get(request, UPGRADE)
+  return upgrade instanceof Announced ? upgrade : undefined
+}
 
 const isListener = (listener: unknown): listener is () => void => typeof listener === "function"
 
@@ -41,18 +54,16 @@ const isListener = (listener: unknown): listener is () => void => typeof listene
  * its answer and a fiber for as long as the WebSocket lives: 5 KB that nobody needs any more. It is taken off; where more than one listener was
  * added since, the host has its own, and all of them stay.
  */
-export const takeOver = (upgrade: Upgrade, accept: (upgrade: Upgrade) => void): void => {
-  const { request, socket } = upgrade
-  const announced = upgrades.get(request)
+export const takeOver = (upgrade: Announced, accept: (upgrade: Upgrade) => void): void => {
+  const { socket } = upgrade
   const before = socket.listeners("close")
   accept(upgrade)
-  if (announced === undefined) return
   const own = socket.listeners("close").filter((listener) => !before.includes(listener))
   // Where all this happens within the announcement, the platform has yet to listen.
   process.nextTick(() => {
     const added = socket
       .listeners("close")
-      .filter((listener) => !announced.listening.includes(listener) && !own.includes(listener))
+      .filter((listener) => !upgrade.listening.includes(listener) && !own.includes(listener))
     const [platforms] = added
     if (added.length === 1 && isListener(platforms)) socket.off("close", platforms)
   })
@@ -127,7 +138,7 @@ export const install = (server: Http.Server, intercept: (upgrade: Upgrade) => bo
   const announce = (upgrade: Upgrade) => {
     const { head, request, socket } = upgrade
     if (!intercept(upgrade)) {
-      upgrades.set(request, { ...upgrade, listening: socket.listeners("close") })
+      Reflect.set(request, UPGRADE, new Announced(request, socket, head))
       Reflect.apply(emit, server, ["upgrade", request, socket, head])
     }
     // No error is told before the next turn: one that is a WebSocket by now needs no listener of the guard's.

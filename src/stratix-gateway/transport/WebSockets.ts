@@ -153,7 +153,8 @@ export const answerRefusal = (socket: Duplex, refusal: Refusal): void => {
 const make = Effect.gen(function* () {
   const config = yield* StatusSyncConfig.StatusSyncConfig
   const refusals = yield* Refusals.Refusals
-  const subprotocols = new WeakMap<Http.IncomingMessage, string>()
+  /** Of the handshake under way: `ws` asks for it within the call. */
+  let subprotocol: string | undefined
   // `closeTimeout` (of `ws` 8.19 and later) is not in its types yet.
   const options: ServerOptions<typeof GatewaySocket> & { readonly closeTimeout: number } = {
     noServer: true,
@@ -166,7 +167,7 @@ const make = Effect.gen(function* () {
     // Without context takeover a message compresses the same for every client, so it is compressed once.
     perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
     WebSocket: GatewaySocket,
-    handleProtocols: (_offered, request) => subprotocols.get(request) ?? false,
+    handleProtocols: () => subprotocol ?? false,
     // A drain gives clients this long to read on and to answer the close; `ws` must not end them sooner.
     closeTimeout: Math.max(CLOSE_TIMEOUT, Duration.toMillis(config.drainTimeout))
   }
@@ -178,7 +179,7 @@ const make = Effect.gen(function* () {
   })
   return WebSockets.of({
     accept: ({ head, request, socket }, accepted, handlers) => {
-      if (accepted.subprotocol !== undefined) subprotocols.set(request, accepted.subprotocol)
+      subprotocol = accepted.subprotocol
       // A client that demands a smaller window could not read shared compressed frames, and `ws` would refuse it: it gets plain frames.
       if (request.headers["sec-websocket-extensions"]?.includes("server_max_window_bits")) {
         delete request.headers["sec-websocket-extensions"]
