@@ -101,7 +101,7 @@ describe("the log in memory", () => {
   it.effect("ends leases that run out at the same moment in parts, between which others have their turn", () =>
     Effect.gen(function* () {
       const log = yield* EventLog.EventLog
-      const many = 2 * OwnEvents.AT_ONCE + 500
+      const many = 2 * OwnEvents.AT_ONCE + 50
       yield* log.append(Array.from({ length: many }, (_, i) => draft(leased(`a-${i}`, 1000))))
       const turns = yield* Effect.fork(
         Effect.iterate([many], {

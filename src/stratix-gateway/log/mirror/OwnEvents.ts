@@ -7,8 +7,8 @@ import type { Mirror } from "./Mirror.js"
 /** Milliseconds by which a timer is late only where the whole process was: leases run their full length once more, as after a restart. */
 const PAUSE = 1000
 
-/** How many are appended at a time, at some 5 µs each; what is left waits until others had their turn. */
-export const AT_ONCE = 1000
+/** How many are appended at a time, in a few milliseconds at the most; what is left waits until others had their turn. */
+export const AT_ONCE = 250
 
 /** Appends them, and knows when the next is due. */
 export class OwnEvents {
