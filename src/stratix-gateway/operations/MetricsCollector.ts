@@ -143,7 +143,7 @@ const make = Effect.gen(function* () {
     reportProcess()
   })
 
-  // Whoever asked: what a gateway holds leaves the process with it.
+  // With the metrics off as well, where they were asked for: what a gateway holds leaves the process with it.
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       for (const part of levelled) tell(part, 0)

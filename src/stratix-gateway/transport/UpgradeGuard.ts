@@ -51,7 +51,7 @@ const isListener = (listener: unknown): listener is () => void => typeof listene
 
 /**
  * Lets `accept` make a WebSocket of an upgrade that the platform's listener was told of. That listens for the end of the socket, by which it keeps the request,
- * its answer and a fiber for as long as the WebSocket lives: 5 KB that nobody needs any more. It is taken off; where more than one listener was
+ * its answer and a fiber for as long as the WebSocket lives: 5 KB of no use any more. It is taken off; where more than one listener was
  * added since, the host has its own, and all of them stay.
  */
 export const takeOver = (upgrade: Announced, accept: (upgrade: Upgrade) => void): void => {
